@@ -1,0 +1,92 @@
+# Everything runs with the Node 24 and the tools of node_modules.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Of run-<runner tag> and test-runners: where to send, and whether something may really be launched.
+HOST ?= http://localhost:3000
+DRY_RUN ?= true
+# In the shell of a recipe: a token from the environment or .env, else the one for local tests.
+TOKEN = grep -qs '^WEBHOOK_TOKEN=.' .env || export WEBHOOK_TOKEN="$${WEBHOOK_TOKEN:-FAKE_TOKEN}"
+GRP = node apps/ops/src/cli.ts
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-zA-Z%<>_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install the locked dependencies, Node 24 and a Redis server, where missing
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## Show the whole product with no account anywhere; ONCE=1 ends by itself with a summary
+	@ONCE="$(ONCE)" GRP_ENV_FILE=none node packages/sandbox/src/demo/main.ts
+
+.PHONY: run
+run: setup ## Start ingress, worker and ops from the environment or .env; without REDIS_URL a Redis of their own too
+	@node scripts/run.ts
+
+.PHONY: test
+test: setup ## Run every test
+	@scripts/test.sh
+
+.PHONY: unit-tests
+unit-tests: setup ## Run the tests that stand beside the code
+	@scripts/test.sh 'packages/*/src/**/*.test.ts' 'apps/*/src/**/*.test.ts'
+
+.PHONY: coverage
+coverage: setup ## Run every test and say which lines they reach; the report is in coverage/
+	@c8 scripts/test.sh
+
+.PHONY: check
+check: static test ## Everything that CI wants: static and test
+
+.PHONY: static
+static: types lint imports unused shell generated lockfile ## All checks but the tests
+
+.PHONY: types
+types: setup ## Check types
+	@tsc --noEmit -p tsconfig.json
+
+.PHONY: lint
+lint: setup ## Check lint rules and format
+	@biome check .
+
+.PHONY: format
+format: setup ## Format, and mend what can be mended safely
+	@biome check --write .
+
+.PHONY: imports
+imports: setup ## Check the import rules of the house
+	@depcruise --config .dependency-cruiser.cjs apps packages test scripts
+
+.PHONY: unused
+unused: setup ## Find unused files, exports and dependencies
+	@knip
+
+.PHONY: shell
+shell: ## Check shell scripts
+	@scripts/lint-shell.sh
+
+.PHONY: generated
+generated: setup ## Check that generated files are current
+	@scripts/check-generated.sh
+
+.PHONY: lockfile
+lockfile: ## Check that the lockfile names no registry
+	@scripts/check-lockfile.sh
+
+.PHONY: test-runners
+test-runners: setup ## Dry-run deliveries for every runner class to HOST, and a table of what came of them
+	@$(TOKEN); $(GRP) test-runners --to "$(HOST)"
+
+# An implicit rule can't be phony; FORCE makes it run though a file of that name may exist.
+run-%: setup FORCE ## Send a delivery that asks for the label % to HOST (DRY_RUN=true unless told otherwise)
+	@$(TOKEN); $(GRP) send --label "$*" --to "$(HOST)" $(if $(filter false 0 no,$(DRY_RUN)),,--dry-run)
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: clean
+clean: ## Remove everything that can be made again; the local Redis data in .grp too
+	@rm -rf coverage .grp node_modules apps/*/node_modules packages/*/node_modules

@@ -1,0 +1,46 @@
+import type { LaunchRecord } from "@grp/ledger";
+import { verifyIdentityDocument } from "./identity-document.ts";
+
+/** AWS's clock and ours may differ, and `pendingTime` is when EC2 began, not when we asked. */
+const CLOCK_SKEW_MS = 5 * 60_000;
+
+export interface MachineIdentity {
+  readonly instanceId: string;
+  readonly identityDocument?: string | undefined;
+  readonly identitySignature?: string | undefined;
+}
+
+export type IdentityVerdict =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly error: "identity_missing" | "identity_invalid" | "identity_mismatch" | "launch_not_recorded";
+    };
+
+/** Whether the machine is one of this launch's, by AWS's signature. */
+export type IdentityCheck = (machine: MachineIdentity, launch: LaunchRecord) => IdentityVerdict;
+
+/**
+ * The instance identity document says who the machine is; account, region, instance and start time must be those of the
+ * launch. So a job that read a ticket in user data can't claim for another machine. CodeMagic has nothing like it.
+ */
+export function createIdentityCheck(certificates = ""): IdentityCheck {
+  return (machine, launch) => {
+    if (launch.provider !== "ec2") return { ok: true };
+    const { identityDocument: document, identitySignature: signature } = machine;
+    if (!document || !signature) return { ok: false, error: "identity_missing" };
+    const verdict = verifyIdentityDocument(signature, certificates);
+    if (!verdict.ok) return { ok: false, error: "identity_invalid" };
+    const said = verdict.document;
+    const known = launch.instances?.find((instance) => instance.instanceId === said.instanceId);
+    // Still being launched, or its answer was lost: the worker will know soon, the machine asks again.
+    if (!known && launch.state === "open") return { ok: false, error: "launch_not_recorded" };
+    const isSame =
+      known !== undefined &&
+      said.instanceId === machine.instanceId &&
+      said.region === known.region &&
+      said.accountId === known.accountId &&
+      Date.parse(said.pendingTime) >= launch.openedAt - CLOCK_SKEW_MS;
+    return isSame ? { ok: true } : { ok: false, error: "identity_mismatch" };
+  };
+}

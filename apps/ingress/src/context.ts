@@ -1,0 +1,31 @@
+import type { Catalog, TicketSigner } from "@grp/core";
+import type { GitHub } from "@grp/github";
+import type { Ledger } from "@grp/ledger";
+import type { QueueProducer } from "@grp/queue";
+import type { Logger, Metrics } from "@grp/runtime";
+import type { IdentityCheck } from "./claims/identity.ts";
+import type { SignatureCheck } from "./webhook/verify.ts";
+
+/** All that a request may need; whatever a test must replace is here. */
+export interface IngressContext {
+  readonly catalog: Catalog;
+  readonly installation: string;
+  readonly ledger: Ledger;
+  readonly producer: QueueProducer;
+  readonly github: GitHub;
+  readonly signer: TicketSigner;
+  readonly isSigned: SignatureCheck;
+  readonly checkIdentity: IdentityCheck;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly now: () => number;
+  /** How long a machine that has finished may take to end by itself. */
+  readonly endGraceMs: number;
+}
+
+/** What a request is answered: small JSON that says what happened and why, or plain text for a boot script. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: Readonly<Record<string, unknown>> | string;
+  readonly retryAfterSeconds?: number;
+}

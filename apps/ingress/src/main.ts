@@ -1,0 +1,106 @@
+import { parseArgs } from "node:util";
+import { createTicketSigner } from "@grp/core";
+import { createGitHub } from "@grp/github";
+import { createLedger } from "@grp/ledger";
+import { createQueueProducer } from "@grp/queue";
+import {
+  closeRedis,
+  createLogger,
+  createMetrics,
+  createRedis,
+  describeEnvironment,
+  type Environment,
+  isRedisReady,
+  type Logger,
+  loadEnvironment,
+  reportConfigError,
+  runApp,
+  startInternalServer,
+} from "@grp/runtime";
+import { createIdentityCheck } from "./claims/identity.ts";
+import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
+import type { IngressContext } from "./context.ts";
+import { createRoutes } from "./routes.ts";
+import { startPublicServer } from "./server.ts";
+import { createSignatureCheck } from "./webhook/verify.ts";
+
+const HELP = `grp-ingress: all that the internet may call. GitHub's deliveries become demands in Redis; booted machines
+trade their tickets for registrations.
+
+Usage: ingress [--check] [--help]
+
+  --check  read and check every setting and the catalog, and end
+  --help   this text
+
+`;
+
+/** A delivery takes up to three calls, and is answered within 2 s whatever Redis does. */
+const REDIS_TIMEOUT_MS = 800;
+const CLOSE_DEADLINE_MS = 8_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { check: { type: "boolean" }, help: { type: "boolean" } } });
+  if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
+  const config = tryConfig(loadEnvironment());
+  if (!config) return;
+  if (values.check) return console.log(`ok: ${config.catalog.classes.length} runner classes`);
+  const logger = createLogger({ app: "ingress", level: config.LOG_LEVEL });
+  await runApp({ logger, start: () => start(config, logger), closeDeadlineMs: CLOSE_DEADLINE_MS });
+}
+
+function tryConfig(environment: Environment): IngressConfig | undefined {
+  try {
+    return readConfig(environment);
+  } catch (error) {
+    process.exitCode = reportConfigError(error);
+    return undefined;
+  }
+}
+
+async function start(config: IngressConfig, log: Logger) {
+  const onError = (error: Error) => log.error("redis.failed", { error });
+  const metrics = createMetrics({ app: "ingress" });
+  const redis = createRedis(config.REDIS_URL, {
+    name: "grp-ingress",
+    commandTimeoutMs: REDIS_TIMEOUT_MS,
+    onError,
+  });
+  const producer = createQueueProducer({ redisUrl: config.REDIS_URL, deadlineMs: REDIS_TIMEOUT_MS, onError });
+  const context: IngressContext = {
+    catalog: config.catalog,
+    installation: config.GRP_INSTALLATION,
+    ledger: createLedger({ redis }),
+    producer,
+    github: createGitHub({ auth: config.githubAuth, baseUrl: config.GITHUB_API_URL }),
+    signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
+    isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),
+    checkIdentity: createIdentityCheck(config.identityCertificates),
+    log,
+    metrics,
+    now: Date.now,
+    endGraceMs: config.END_GRACE * 1_000,
+  };
+  const internal = await startInternalServer({
+    port: config.INTERNAL_PORT,
+    isReady: () => isRedisReady(redis),
+    metrics,
+  });
+  const server = await startPublicServer(createRoutes(context), { port: config.PORT, host: config.HOST });
+  log.info("ingress.listening", {
+    port: server.port,
+    internalPort: internal.port,
+    runnerClasses: config.catalog.classes.map((one) => one.name),
+  });
+  return [
+    { name: "public server", close: () => server.close() },
+    { name: "producer", close: () => producer.close() },
+    { name: "redis", close: () => closeRedis(redis) },
+    { name: "internal server", close: () => internal.close() },
+  ];
+}
+
+function withPrevious(secret: string, previous: string | undefined): [string, ...string[]] {
+  return previous === undefined ? [secret] : [secret, previous];
+}
+
+await main();

@@ -1,0 +1,35 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { closeServer } from "@grp/runtime";
+import type { Express } from "express";
+
+/** GitHub sends a delivery in one go; who takes longer is holding the server. */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 1_000,
+};
+const MAX_CONNECTIONS = 5_000;
+
+export interface PublicServer {
+  readonly port: number;
+  /** Takes nothing new and lets requests under way finish. */
+  close(): Promise<void>;
+}
+
+/** The public port. Rejects when it is taken. */
+export function startPublicServer(
+  app: Express,
+  { port, host }: { port: number; host?: string | undefined },
+): Promise<PublicServer> {
+  const server: Server = createServer(LIMITS, app);
+  server.maxConnections = MAX_CONNECTIONS;
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve({ port: (server.address() as AddressInfo).port, close: () => closeServer(server, 3_000) });
+    });
+  });
+}

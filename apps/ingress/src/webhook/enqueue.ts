@@ -1,0 +1,49 @@
+import type { Demand, RunnerClass } from "@grp/core";
+import type { IngressContext } from "../context.ts";
+import type { DeliveryAnswer } from "./receive.ts";
+
+/**
+ * Ledger first, then the queue, then the mark that it is there: a crash in between leaves a demand that the next delivery
+ * of the same job, or the sweep, enqueues. Every step may be repeated.
+ */
+export async function enqueue(
+  context: IngressContext,
+  demand: Demand,
+  runnerClass: RunnerClass,
+): Promise<DeliveryAnswer> {
+  const begun = performance.now();
+  const { key } = demand;
+  const known = await context.ledger.recordQueued(demand);
+  if (known.state !== "queued" || known.demandState === "cancelled") {
+    return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
+  }
+  if (known.isEnqueued)
+    return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
+  await context.producer.enqueueDemand(demand, firstProvider(runnerClass));
+  await context.ledger.markEnqueued(key, context.now());
+  const enqueueMs = Math.round(performance.now() - begun);
+  context.metrics.enqueueSeconds.observe({ outcome: "enqueued" }, enqueueMs / 1_000);
+  return {
+    status: 202,
+    body: { outcome: "enqueued", key, runnerClass: runnerClass.name },
+    fields: { enqueueMs },
+  };
+}
+
+/** A dry run goes the same way through the queue, under a key of its own, and never counts as demand. */
+export async function planOnly(
+  context: IngressContext,
+  demand: Demand,
+  runnerClass: RunnerClass,
+): Promise<DeliveryAnswer> {
+  const { key } = demand;
+  await context.producer.enqueueDemand(demand, firstProvider(runnerClass));
+  return { status: 202, body: { outcome: "enqueued", key, runnerClass: runnerClass.name, dryRun: true } };
+}
+
+function firstProvider(runnerClass: RunnerClass) {
+  const [offering] = runnerClass.offerings;
+  // The catalog's schema asks for one at least.
+  if (!offering) throw new Error(`runner class ${runnerClass.name} has no offering`);
+  return offering.provider;
+}

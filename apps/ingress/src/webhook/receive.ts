@@ -1,0 +1,77 @@
+import type { Answer, IngressContext } from "../context.ts";
+import { parseBody, parseWorkflowJob } from "./delivery.ts";
+import { recordWorkflowJob } from "./record-workflow-job.ts";
+
+export interface ReceivedDelivery {
+  /** As Node gives them: lower-case names. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+  readonly isDryRun: boolean;
+}
+
+/** An answer, and what its log line says besides. */
+export interface DeliveryAnswer extends Answer {
+  readonly body: Readonly<Record<string, unknown>> & { readonly outcome: string };
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+const rejected = (status: number, reason: string, detail: string): DeliveryAnswer => ({
+  status,
+  body: { outcome: "rejected", reason, detail },
+});
+
+const only = (header: string | string[] | undefined) => (typeof header === "string" ? header : undefined);
+
+/**
+ * One delivery, from bytes to answer: headers, signature, and only then its content. An event that is not ours is
+ * answered before its body is parsed. Rejects when Redis does not take it: the caller answers 503.
+ */
+export async function receiveDelivery(
+  context: IngressContext,
+  delivery: ReceivedDelivery,
+): Promise<DeliveryAnswer> {
+  const { headers, body } = delivery;
+  const event = only(headers["x-github-event"]);
+  const deliveryId = only(headers["x-github-delivery"]);
+  if (!event) return rejected(400, "headers", "no X-GitHub-Event header: is this a GitHub webhook?");
+  if (!deliveryId || !/^[\w-]{1,100}$/.test(deliveryId))
+    return rejected(400, "headers", "no proper X-GitHub-Delivery header");
+  const isForm = contentType(headers) === "application/x-www-form-urlencoded";
+  if (!isForm && contentType(headers) !== "application/json") {
+    return rejected(
+      415,
+      "content-type",
+      "content type must be application/json or application/x-www-form-urlencoded",
+    );
+  }
+  if (body.length === 0) return rejected(400, "empty", "the body is empty");
+  const unsigned = await checkSignature(context, delivery);
+  if (unsigned) return unsigned;
+  if (event === "ping")
+    return { status: 200, body: { outcome: "pong", detail: "grp is listening; send workflow_job events" } };
+  if (event !== "workflow_job") return { status: 200, body: { outcome: "ignored", reason: "event", event } };
+  const payload = parseBody(body, isForm);
+  if (!payload.ok) return rejected(400, "malformed", payload.detail);
+  const parsed = parseWorkflowJob(payload.value);
+  if (!parsed.ok) return rejected(400, "malformed", parsed.detail);
+  return recordWorkflowJob(context, parsed.value, { deliveryId, isDryRun: delivery.isDryRun });
+}
+
+function contentType(headers: ReceivedDelivery["headers"]): string | undefined {
+  return only(headers["content-type"])?.split(";")[0]?.trim().toLowerCase();
+}
+
+async function checkSignature(
+  context: IngressContext,
+  { headers, body }: ReceivedDelivery,
+): Promise<DeliveryAnswer | undefined> {
+  const signature = only(headers["x-hub-signature-256"]);
+  if (!signature)
+    return rejected(401, "signature-missing", "no X-Hub-Signature-256 header: has the webhook a secret?");
+  if (await context.isSigned(body, signature)) return undefined;
+  return rejected(
+    401,
+    "signature-wrong",
+    "the signature does not fit: is the webhook's secret the same as WEBHOOK_TOKEN?",
+  );
+}

@@ -1,0 +1,87 @@
+import { type Demand, demandJobId } from "@grp/core";
+import type { RunnerRecord, WorkflowJobRecord, WorkflowJobUpdate } from "@grp/ledger";
+import { PROVIDERS } from "@grp/queue";
+import type { IngressContext } from "../context.ts";
+import { releasePlace } from "../places.ts";
+import type { WorkflowJobDelivery } from "./delivery.ts";
+import type { DeliveryAnswer } from "./receive.ts";
+
+/** `in_progress` or `completed`: which runner took the job is learned here and nowhere else. */
+export async function recordUpdate(
+  context: IngressContext,
+  delivery: WorkflowJobDelivery,
+  demand: Demand | undefined,
+): Promise<DeliveryAnswer> {
+  const update = composeUpdate(context, delivery, demand);
+  if (delivery.action === "in_progress") {
+    const change = await context.ledger.recordInProgress(update);
+    if (!change.record && !change.runner) return unknown(delivery);
+    observeStart(context, change.record, demand);
+    return recorded(delivery, { ours: change.runner !== undefined });
+  }
+  const change = await context.ledger.recordCompleted(update);
+  if (!change.record && !change.runner) return unknown(delivery);
+  if (change.withdrawn && change.record) await withdraw(context, change.record);
+  if (change.runner) await endMachine(context, change.runner);
+  const { conclusion } = delivery.workflow_job;
+  return recorded(delivery, { conclusion, withdrawn: change.withdrawn, ours: change.runner !== undefined });
+}
+
+function composeUpdate(
+  context: IngressContext,
+  { workflow_job: workflowJob, action }: WorkflowJobDelivery,
+  demand: Demand | undefined,
+): WorkflowJobUpdate {
+  const { runner_name: runnerName, runner_id: runnerId, conclusion } = workflowJob;
+  return {
+    workflowJobId: workflowJob.id,
+    at: context.now(),
+    ...(runnerName ? { runnerName } : {}),
+    ...(runnerId ? { runnerId } : {}),
+    ...(action === "completed" && conclusion ? { conclusion } : {}),
+    ...(demand ? { demand } : {}),
+  };
+}
+
+/** Cancelled before it began: a demand still in line goes; a machine already on its way is refused at its claim. */
+async function withdraw(context: IngressContext, record: WorkflowJobRecord): Promise<void> {
+  const jobId = demandJobId(record.key, record.demand.generation);
+  const removed = await Promise.all(PROVIDERS.map((provider) => context.producer.withdraw(provider, jobId)));
+  if (removed.some(Boolean) && record.launchIds.length === 0) await releasePlace(context, jobId);
+}
+
+async function endMachine(context: IngressContext, runner: RunnerRecord): Promise<void> {
+  if (runner.step === "gone") return;
+  const { runnerName, launchId, provider, instanceId } = runner;
+  await context.producer.enqueueTermination(
+    {
+      version: 1,
+      runnerName,
+      launchId,
+      provider,
+      ...(instanceId ? { instanceId } : {}),
+      reason: "finished",
+      requestedAt: context.now(),
+    },
+    { delayMs: context.endGraceMs },
+  );
+}
+
+function observeStart(
+  context: IngressContext,
+  record: WorkflowJobRecord | undefined,
+  demand: Demand | undefined,
+): void {
+  const inProgressAt = record?.times.inProgress;
+  if (!record || !demand || inProgressAt === undefined) return;
+  const seconds = Math.max(0, inProgressAt - record.demand.queuedAt) / 1_000;
+  context.metrics.queuedToRunningSeconds.observe({ runner_class: record.demand.runnerClass }, seconds);
+}
+
+function recorded({ action }: WorkflowJobDelivery, fields: Record<string, unknown>): DeliveryAnswer {
+  return { status: 200, body: { outcome: "recorded", action }, fields };
+}
+
+function unknown({ action }: WorkflowJobDelivery): DeliveryAnswer {
+  return { status: 200, body: { outcome: "ignored", reason: "unknown-workflow-job", action } };
+}

@@ -1,0 +1,111 @@
+import { type Demand, demandKey, dryRunKey, type MatchVerdict, matchRunnerClass } from "@grp/core";
+import type { IngressContext } from "../context.ts";
+import type { WorkflowJobDelivery } from "./delivery.ts";
+import { enqueue, planOnly } from "./enqueue.ts";
+import type { DeliveryAnswer } from "./receive.ts";
+import { recordUpdate } from "./record-update.ts";
+
+export interface DeliveryOrigin {
+  readonly deliveryId: string;
+  readonly isDryRun: boolean;
+}
+
+/** Matches the job, and turns `queued` into demand; `in_progress` and `completed` reach the ledger; all else is ignored. */
+export async function recordWorkflowJob(
+  context: IngressContext,
+  delivery: WorkflowJobDelivery,
+  origin: DeliveryOrigin,
+): Promise<DeliveryAnswer> {
+  const { action, workflow_job: workflowJob, repository } = delivery;
+  const match = matchRunnerClass(context.catalog, {
+    owner: repository.owner.login,
+    repository: repository.name,
+    isPrivate: repository.private,
+    labels: workflowJob.labels,
+  });
+  const demand = match.matched ? composeDemand(context, delivery, match, origin) : undefined;
+  const answer = await dispatch(context, { action, delivery, match, demand });
+  const fields = {
+    action,
+    workflowJobId: workflowJob.id,
+    runId: workflowJob.run_id,
+    repository: `${repository.owner.login}/${repository.name}`,
+    labels: workflowJob.labels,
+    ...(demand ? { key: demand.key, runnerClass: demand.runnerClass } : {}),
+    ...(workflowJob.runner_name ? { runnerName: workflowJob.runner_name } : {}),
+  };
+  return { ...answer, fields: { ...fields, ...answer.fields } };
+}
+
+interface Dispatch {
+  readonly action: string;
+  readonly delivery: WorkflowJobDelivery;
+  readonly match: MatchVerdict;
+  readonly demand: Demand | undefined;
+}
+
+async function dispatch(
+  context: IngressContext,
+  { action, delivery, match, demand }: Dispatch,
+): Promise<DeliveryAnswer> {
+  // The action, not the job's status: GitHub's own examples have a `queued` delivery whose job says `waiting`.
+  if (action === "queued") {
+    if (!match.matched || !demand) return ignored(match, delivery);
+    return demand.dryRun
+      ? planOnly(context, demand, match.runnerClass)
+      : enqueue(context, demand, match.runnerClass);
+  }
+  if (action === "in_progress" || action === "completed") {
+    if (!demand && !mayBeOurs(context, delivery)) return ignored(match, delivery);
+    if (demand?.dryRun) return { status: 200, body: { outcome: "ignored", reason: "dry-run", action } };
+    return recordUpdate(context, delivery, demand);
+  }
+  return {
+    status: 200,
+    body: { outcome: "ignored", reason: action === "waiting" ? "waiting" : "action", action },
+  };
+}
+
+/** A job that ran on a runner of ours, or one whose labels GitHub left out (as it does for skipped jobs). */
+function mayBeOurs(
+  context: IngressContext,
+  { workflow_job: { labels, runner_name: name } }: WorkflowJobDelivery,
+): boolean {
+  return labels.length === 0 || name?.startsWith(`${context.installation}-`) === true;
+}
+
+function ignored(
+  match: MatchVerdict,
+  { workflow_job: { labels }, repository }: WorkflowJobDelivery,
+): DeliveryAnswer {
+  const reason = match.matched ? "unknown" : match.reason;
+  const where = `${repository.owner.login}/${repository.name}`;
+  return { status: 200, body: { outcome: "ignored", reason, labels, repository: where } };
+}
+
+function composeDemand(
+  context: IngressContext,
+  { workflow_job: workflowJob, repository }: WorkflowJobDelivery,
+  match: MatchVerdict & { matched: true },
+  { deliveryId, isDryRun }: DeliveryOrigin,
+): Demand {
+  const receivedAt = context.now();
+  return {
+    version: 1,
+    key: isDryRun ? dryRunKey(deliveryId) : demandKey(workflowJob.id),
+    workflowJobId: workflowJob.id,
+    runId: workflowJob.run_id,
+    runAttempt: workflowJob.run_attempt,
+    owner: repository.owner.login,
+    repository: repository.name,
+    scope: match.scope,
+    runnerClass: match.runnerClass.name,
+    labels: workflowJob.labels,
+    generation: 1,
+    offeringIndex: 0,
+    queuedAt: workflowJob.created_at ?? workflowJob.started_at ?? receivedAt,
+    receivedAt,
+    deliveryId,
+    dryRun: isDryRun,
+  };
+}

@@ -1,0 +1,234 @@
+import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { type CliConfig, readCliConfig } from "../config.ts";
+import { CliError } from "./failure.ts";
+import { createProgram } from "./program.ts";
+
+const CATALOG = `version: 1
+allow: { owners: acme }
+codemagicTeams: { default: { maxConcurrentBuilds: 1 } }
+classes:
+  - name: mac
+    labels: [macOS-arm64, self-hosted]
+    platform: { os: macos, arch: arm64 }
+    maxRunners: 1
+    maxRuntime: 60m
+    offerings: [{ provider: codemagic, app: "\${APP}" }]
+`;
+
+interface Seen {
+  readonly request: IncomingMessage;
+  readonly body: string;
+}
+
+describe("grp", () => {
+  let dir: string;
+  const servers: Server[] = [];
+  before(() => {
+    dir = mkdtempSync(join(tmpdir(), "grp-cli-"));
+    writeFileSync(join(dir, "runners.yaml"), CATALOG);
+  });
+  after(() => rmSync(dir, { recursive: true }));
+  afterEach(() => {
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  const inDir = (name: string) => join(dir, name);
+  const environment = () => ({ RUNNERS_FILE: inDir("runners.yaml"), APP: "a1", WEBHOOK_TOKEN: "FAKE_TOKEN" });
+
+  async function run(args: readonly string[], more: Record<string, string> = {}) {
+    const printed: string[] = [];
+    let exitCode = 0;
+    const config: CliConfig = readCliConfig({ ...environment(), ...more });
+    const program = createProgram(() => ({
+      config,
+      print: (text) => printed.push(text),
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+      now: Date.now,
+      sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    }));
+    program.exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+    const failed = await program.parseAsync(["node", "grp", ...args]).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (failed !== undefined && !(failed instanceof CliError)) throw failed;
+    return { output: printed.join("\n"), failed, exitCode };
+  }
+
+  /** A stand-in for ingress or ops. */
+  async function serve(answer: (seen: Seen, response: ServerResponse) => void) {
+    const seen: Seen[] = [];
+    const server = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        seen.push({ request, body });
+        response.setHeader("content-type", "application/json");
+        answer({ request, body }, response);
+      });
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { seen, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  }
+
+  it("says that a good catalog is good, and every fault of a bad one with its place", async () => {
+    expect((await run(["validate"])).output).to.contain("good; 1 runner classes: mac");
+    writeFileSync(inDir("bad.yaml"), CATALOG.replace("maxRunners: 1", "maxRunners: no").replace("60m", "9h"));
+    const { failed } = await run(["validate", inDir("bad.yaml")]);
+    expect(failed?.message).to.match(/bad\.yaml:8:\d+ classes\[0\]\.maxRunners/);
+    expect((await run(["validate", inDir("none.yaml")])).failed?.message).to.contain("no such file");
+    expect((await run(["validate", dir])).failed?.message).to.contain("is a folder");
+  });
+
+  it("plans a recorded delivery without a server", async () => {
+    const payload = {
+      workflow_job: { id: 5, run_id: 1, labels: ["macOS-arm64"] },
+      repository: { name: "app", private: true, owner: { login: "acme" } },
+    };
+    writeFileSync(inDir("payload.json"), JSON.stringify(payload));
+    const planned = await run(["plan", inDir("payload.json")]);
+    expect(planned.output).to.contain("class mac, registers at repo:acme/app");
+    expect(planned.output).to.contain("1. codemagic: mac_mini_m2, app a1").and.contain("not-checked");
+    const other = await run(["plan", inDir("payload.json"), "--label", "ubuntu-latest"]);
+    expect([other.exitCode, other.output]).to.deep.equal([
+      1,
+      "plan for wfj-5: acme/app, labels [ubuntu-latest]\n  nothing would be launched: labels",
+    ]);
+    writeFileSync(inDir("form.txt"), new URLSearchParams({ payload: JSON.stringify(payload) }).toString());
+    expect((await run(["plan", inDir("form.txt")])).exitCode).to.equal(0);
+    writeFileSync(inDir("text.txt"), "hello");
+    expect((await run(["plan", inDir("text.txt")])).failed?.message).to.contain("is not JSON");
+    writeFileSync(inDir("push.json"), "{}");
+    expect((await run(["plan", inDir("push.json")])).failed?.message).to.contain(
+      "not a workflow_job payload",
+    );
+  });
+
+  for (const form of [false, true])
+    it(`sends a signed delivery as ${form ? "a form" : "JSON"}`, async () => {
+      const ingress = await serve((_seen, response) => response.writeHead(202).end('{"outcome":"enqueued"}'));
+      const args = ["send", "--to", `${ingress.url}/webhook`, "--class", "mac", "--dry-run", "--id", "42"];
+      const sent = await run(form ? [...args, "--form"] : args);
+      expect([sent.output, sent.exitCode]).to.deep.equal(['202 {"outcome":"enqueued"}', 0]);
+      const { request, body } = ingress.seen[0] as Seen;
+      expect(request.url).to.equal("/webhook?dry-run=true");
+      const signature = createHmac("sha256", "FAKE_TOKEN").update(body).digest("hex");
+      expect(request.headers["x-hub-signature-256"]).to.equal(`sha256=${signature}`);
+      expect(request.headers["x-github-event"]).to.equal("workflow_job");
+      const payload = JSON.parse(form ? (new URLSearchParams(body).get("payload") ?? "") : body);
+      expect(payload.workflow_job).to.deep.include({ id: 42, labels: ["macOS-arm64"], status: "queued" });
+      expect(payload.repository.full_name).to.equal("acme/grp-test");
+    });
+
+  it("fails in words: nobody listens, refused, no secret, no such class", async () => {
+    const refused = await run(["send", "--to", "http://127.0.0.1:1/webhook"]);
+    expect(refused.failed?.message).to.contain("nothing listens there");
+    const ingress = await serve((_seen, response) => response.writeHead(401).end('{"outcome":"rejected"}'));
+    expect((await run(["send", "--to", ingress.url])).exitCode).to.equal(1);
+    expect((await run(["send"], { WEBHOOK_TOKEN: "" })).failed?.message).to.contain("set WEBHOOK_TOKEN");
+    expect((await run(["send", "--class", "bsd"])).failed?.message).to.contain(
+      'no runner class "bsd"; there are: mac',
+    );
+    const ops = await serve((_seen, response) => response.writeHead(401).end('{"error":"unauthorized"}'));
+    expect((await run(["status"], { OPS_URL: ops.url })).failed?.message).to.contain(
+      "Set OPS_USER and OPS_PASSWORD",
+    );
+    expect((await run(["dead"], { OPS_URL: "http://127.0.0.1:1" })).failed?.message).to.contain("OPS_URL");
+  });
+
+  it("follows a runner until it is gone", async () => {
+    const ingress = await serve((_seen, response) => response.writeHead(202).end("{}"));
+    const steps = ["received", "enqueued", "launched", "gone"];
+    let asked = 0;
+    const ops = await serve((_seen, response) => {
+      const timeline = steps
+        .slice(0, ++asked)
+        .map((step, index) => ({ step, at: index, elapsedMs: index * 1_000 }));
+      const step = timeline.at(-1)?.step;
+      response.end(JSON.stringify({ step, timeline, demandState: "waiting", now: "finished: success" }));
+    });
+    const sent = await run(["send", "--to", ingress.url, "--wait", "--id", "42"], { OPS_URL: ops.url });
+    expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/wfj-42");
+    expect(sent.output.split("\n").map((line) => line.trim().split(/ +/)[0])).to.deep.equal([
+      ...["202", "received", "enqueued", "launched", "gone", "finished:"],
+    ]);
+  });
+
+  it("tests every class of the catalog on a running instance", async () => {
+    const ingress = await serve((_seen, response) => response.writeHead(202).end('{"key":"dry-1"}'));
+    const plan = (verdict: string) => ({
+      ...{ key: "dry-1", repository: "acme/grp-test", labels: [], runnerClass: "mac", registersAt: "repo:x" },
+      ...{ github: { verdict: "allowed" }, offerings: [{ provider: "codemagic", summary: "", verdict }] },
+    });
+    for (const [verdict, exitCode] of [
+      ["would-launch", 0],
+      ["refused", 1],
+    ] as const) {
+      let asked = 0;
+      const ops = await serve(({ request }, response) => {
+        if (request.url === "/api/status") return response.end("{}");
+        return ++asked < 3 ? response.writeHead(404).end("{}") : response.end(JSON.stringify(plan(verdict)));
+      });
+      const tested = await run(["test-runners", "--to", ingress.url], { OPS_URL: ops.url });
+      expect([tested.failed, tested.exitCode]).to.deep.equal([undefined, exitCode]);
+      expect(tested.output)
+        .to.contain(exitCode === 0 ? "1 of 1 runner classes" : "0 of 1")
+        .and.contain(verdict);
+    }
+  });
+
+  it("retries by key, and says when there is nothing to retry", async () => {
+    const ops = await serve(({ request }, response) => {
+      const isDead = request.url === "/api/dead/wfj-1/retry" && request.method === "POST";
+      response
+        .writeHead(isDead ? 200 : 404)
+        .end(isDead ? "{}" : '{"error":"not_dead","why":"wfj-2 is no dead letter"}');
+    });
+    const retried = await run(["retry", "wfj-1", "wfj-2"], { OPS_URL: ops.url });
+    expect(retried.output).to.equal("wfj-1: back in its queue");
+    expect(retried.failed?.message).to.equal("not_dead: wfj-2 is no dead letter (404)");
+  });
+
+  it("explains a job by the address of its page", async () => {
+    const ops = await serve((_seen, response) => response.writeHead(404).end("{}"));
+    const address = "https://github.com/acme/app/actions/runs/1/job/42?pr=3";
+    const { failed } = await run(["explain", address], { OPS_URL: ops.url });
+    expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/42");
+    expect(failed?.message).to.contain("nothing is known of 42");
+  });
+
+  it("has help on everything", () => {
+    const program = createProgram(() => {
+      throw new Error("help needs no environment");
+    });
+    const names = program.commands.map((command) => command.name());
+    expect(names).to.include.members([
+      "validate",
+      "plan",
+      "send",
+      "status",
+      "retry",
+      "dead",
+      "explain",
+      "test-runners",
+    ]);
+    for (const command of program.commands) {
+      expect(command.description(), command.name()).not.to.equal("");
+      expect(command.helpInformation()).to.contain("Usage: grp");
+    }
+  });
+});

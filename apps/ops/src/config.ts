@@ -1,0 +1,127 @@
+import {
+  describeEnvironment,
+  type Environment,
+  flag,
+  LOG_LEVELS,
+  oneOf,
+  port,
+  readEnvironment,
+  redisUrl,
+  type SettingRule,
+  url,
+} from "@grp/runtime";
+import { z } from "zod";
+
+const serverSettings = z.object({
+  REDIS_URL: redisUrl().meta({ description: "Redis or Valkey, e.g. redis://127.0.0.1:6379." }),
+  OPS_PORT: port()
+    .prefault("3010")
+    .meta({ description: "Port of the status pages, the API and the dashboard." }),
+  OPS_HOST: z.string().default("0.0.0.0").meta({ description: "Address to listen on." }),
+  OPS_USER: z.string().default("grp").meta({ description: "User name for basic authentication." }),
+  OPS_PASSWORD: z
+    .string()
+    .min(8, "must have 8 characters or more")
+    .optional()
+    .meta({ description: "Password for basic authentication. Required unless OPS_ANONYMOUS is true." }),
+  OPS_ANONYMOUS: flag().prefault("false").meta({
+    description: "true: no password, for one's own machine only: OPS_HOST must be a loopback address.",
+  }),
+  OPS_READ_ONLY: flag().prefault("true").meta({
+    description: "false: dead letters can be retried and dismissed, and the dashboard can change queues.",
+  }),
+  INTERNAL_PORT: port().prefault("3003").meta({ description: "Port of /healthz, /readyz and /metrics." }),
+  LOG_LEVEL: oneOf(...LOG_LEVELS)
+    .default("info")
+    .meta({ description: "How much is logged." }),
+});
+
+export interface OpsConfig {
+  readonly redisUrl: string;
+  readonly port: number;
+  readonly host: string;
+  /** Absent: no authentication. */
+  readonly credentials?: Credentials;
+  readonly isReadOnly: boolean;
+  readonly internalPort: number;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+}
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
+
+/** A page that shows every queue, open to the network and without a password, must not start by oversight. */
+const passwordOrLoopback: SettingRule = (given) => {
+  if (given.OPS_PASSWORD) return undefined;
+  const isAnonymous = ["true", "1", "yes"].includes(given.OPS_ANONYMOUS?.toLowerCase() ?? "");
+  if (!isAnonymous)
+    return {
+      name: "OPS_PASSWORD",
+      problem: "is not set",
+      remedy: "Set it, or OPS_ANONYMOUS=true with OPS_HOST=127.0.0.1 for one's own machine.",
+    };
+  if (LOOPBACK.includes(given.OPS_HOST ?? "")) return undefined;
+  return {
+    name: "OPS_HOST",
+    problem: "must be a loopback address (127.0.0.1) when OPS_ANONYMOUS is true",
+    remedy: "Or set OPS_PASSWORD.",
+  };
+};
+
+/** Throws one `ConfigError` that names every fault. */
+export function readOpsConfig(environment: Environment): OpsConfig {
+  const given = readEnvironment(serverSettings, environment, [passwordOrLoopback]);
+  return {
+    redisUrl: given.REDIS_URL,
+    port: given.OPS_PORT,
+    host: given.OPS_HOST,
+    ...(given.OPS_PASSWORD ? { credentials: { user: given.OPS_USER, password: given.OPS_PASSWORD } } : {}),
+    isReadOnly: given.OPS_READ_ONLY,
+    internalPort: given.INTERNAL_PORT,
+    logLevel: given.LOG_LEVEL,
+  };
+}
+
+export const describeServerSettings = (): string => describeEnvironment(serverSettings);
+
+const cliSettings = z.object({
+  OPS_URL: url().prefault("http://127.0.0.1:3010").meta({ description: "Address of a running ops process." }),
+  OPS_USER: z.string().default("grp").meta({ description: "Its user name." }),
+  OPS_PASSWORD: z.string().optional().meta({ description: "Its password." }),
+  WEBHOOK_TOKEN: z.string().optional().meta({ description: "The secret that deliveries are signed with." }),
+  WEBHOOK_URL: url()
+    .prefault("http://127.0.0.1:3000/webhook")
+    .meta({ description: "Where deliveries are sent." }),
+  RUNNERS_FILE: z.string().default("runners.yaml").meta({ description: "The catalog of runner classes." }),
+  USE_CODEMAGIC: flag().prefault("true").meta({ description: "false takes the CodeMagic offerings out." }),
+});
+
+/** What `grp` reads from the environment or `.env`; `environment` also fills in the catalog's `${NAME}`. */
+export interface CliConfig {
+  readonly opsUrl: string;
+  readonly credentials?: Credentials;
+  readonly webhookToken?: string;
+  readonly webhookUrl: string;
+  readonly runnersFile: string;
+  readonly useCodemagic: boolean;
+  readonly environment: Environment;
+}
+
+export function readCliConfig(environment: Environment): CliConfig {
+  const given = readEnvironment(cliSettings, environment);
+  return {
+    opsUrl: given.OPS_URL,
+    ...(given.OPS_PASSWORD ? { credentials: { user: given.OPS_USER, password: given.OPS_PASSWORD } } : {}),
+    ...(given.WEBHOOK_TOKEN ? { webhookToken: given.WEBHOOK_TOKEN } : {}),
+    webhookUrl: given.WEBHOOK_URL,
+    runnersFile: given.RUNNERS_FILE,
+    useCodemagic: given.USE_CODEMAGIC,
+    environment,
+  };
+}
+
+export const describeCliSettings = (): string => describeEnvironment(cliSettings);

@@ -1,0 +1,92 @@
+import { createLedger } from "@grp/ledger";
+import { createQueueProducer } from "@grp/queue";
+import {
+  type CloseStep,
+  closeRedis,
+  closeServer,
+  createLogger,
+  createMetrics,
+  createRedis,
+  isRedisReady,
+  type Logger,
+  listen,
+  loadEnvironment,
+  reportConfigError,
+  runApp,
+  startInternalServer,
+} from "@grp/runtime";
+import { describeServerSettings, type OpsConfig, readOpsConfig } from "./config.ts";
+import type { OpsContext } from "./server/actions.ts";
+import { BOARD_PATH, createOpsApp } from "./server/app.ts";
+import { createBoard } from "./server/board.ts";
+import { collectState } from "./server/metrics.ts";
+
+const HELP = `grp ops: status pages, API and queue dashboard.
+
+Usage: node apps/ops/src/main.ts [--help | --check]
+  --check   only check the environment: exit 0, or 2 with every fault named
+
+  /                         overview: workflow jobs, caps, queues, dead letters
+  /workflow-jobs/<id>       one workflow job: every step, what it waits for, what comes next
+  ${BOARD_PATH}                   BullMQ dashboard
+  /api/status  /api/workflow-jobs[/<id>]  /api/plans/<key>  /api/dead
+  POST /api/dead/<key>/retry | dismiss    (unless read-only)
+
+${describeServerSettings()}
+`;
+
+/** Everything of this process, and how it ends. */
+export async function startOps(config: OpsConfig, logger: Logger): Promise<readonly CloseStep[]> {
+  const onError = (error: Error) => logger.error("redis.error", { error });
+  const redis = createRedis(config.redisUrl, { name: "grp-ops", onError });
+  const producer = createQueueProducer({
+    redisUrl: config.redisUrl,
+    deadlineMs: 2_000,
+    onError: () => undefined,
+  });
+  const board = createBoard(redis, { basePath: BOARD_PATH, isReadOnly: config.isReadOnly });
+  const context: OpsContext = {
+    ledger: createLedger({ redis }),
+    producer,
+    findFailed: (demand) => board.findFailed(demand),
+    logger,
+    isReadOnly: config.isReadOnly,
+    now: Date.now,
+  };
+  const metrics = createMetrics({ app: "ops" });
+  const internal = await startInternalServer({
+    port: config.internalPort,
+    isReady: () => isRedisReady(redis),
+    metrics,
+    collect: () => collectState(context, metrics),
+  });
+  const { credentials } = config;
+  const app = createOpsApp({ context, board: board.router, ...(credentials ? { credentials } : {}) });
+  const server = await listen(app, config.port, config.host);
+  logger.info("ops.listening", {
+    address: server.address(),
+    internalPort: internal.port,
+    isReadOnly: config.isReadOnly,
+    isAnonymous: credentials === undefined,
+  });
+  return [
+    { name: "pages", close: () => closeServer(server) },
+    { name: "board", close: () => board.close() },
+    { name: "producer", close: () => producer.close() },
+    { name: "redis", close: () => closeRedis(redis) },
+    { name: "internal server", close: () => internal.close() },
+  ];
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) return void process.stdout.write(HELP);
+  const config = readOpsConfig(loadEnvironment());
+  if (args.includes("--check")) return void process.stdout.write("ops: settings are good\n");
+  const logger = createLogger({ app: "ops", level: config.logLevel });
+  await runApp({ logger, start: () => startOps(config, logger), closeDeadlineMs: 8_000 });
+}
+
+if (import.meta.main)
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    process.exitCode = reportConfigError(error);
+  });

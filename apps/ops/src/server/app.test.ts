@@ -1,0 +1,225 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createLedger, type Ledger } from "@grp/ledger";
+import { createQueueConsumer, createQueueProducer, type QueueProducer } from "@grp/queue";
+import { closeRedis, closeServer, createRedis, listen, type Redis } from "@grp/runtime";
+import axios, { type AxiosInstance } from "axios";
+import { expect } from "chai";
+import { startRedis, type TestRedis } from "../../../../test/support/redis.ts";
+import { aDemand, silent, walkRunner } from "../testing/fixtures.ts";
+import { createOpsApp } from "./app.ts";
+import { type Board, createBoard } from "./board.ts";
+
+const credentials = { user: "ops", password: "correct horse" };
+
+describe("createOpsApp", () => {
+  let server: TestRedis;
+  let redis: Redis;
+  let ledger: Ledger;
+  let producer: QueueProducer;
+  const open: (() => Promise<void>)[] = [];
+  before(async () => {
+    server = await startRedis();
+    redis = createRedis(server.url, { name: "test", onError: () => undefined });
+    ledger = createLedger({ redis });
+    producer = createQueueProducer({ redisUrl: server.url, deadlineMs: 1_000, onError: () => undefined });
+    await producer.isReady();
+  });
+  after(async () => {
+    await producer.close();
+    await closeRedis(redis);
+    await server.stop();
+  });
+  beforeEach(async () => {
+    await redis.flushall();
+  });
+  afterEach(async () => {
+    for (const close of open.splice(0).reverse()) await close();
+  });
+
+  async function start(options: { isReadOnly?: boolean; anonymous?: boolean } = {}): Promise<AxiosInstance> {
+    const isReadOnly = options.isReadOnly ?? true;
+    const board: Board = createBoard(redis, { basePath: "/queues", isReadOnly });
+    const app = createOpsApp({
+      board: board.router,
+      context: { ledger, producer, findFailed: board.findFailed, logger: silent, isReadOnly, now: Date.now },
+      ...(options.anonymous ? {} : { credentials }),
+    });
+    const http: Server = await listen(app, 0, "127.0.0.1");
+    open.push(
+      () => board.close(),
+      () => closeServer(http, 10),
+    );
+    return axios.create({
+      baseURL: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+      validateStatus: () => true,
+      maxRedirects: 0,
+      ...(options.anonymous ? {} : { auth: { username: credentials.user, password: credentials.password } }),
+    });
+  }
+
+  it("asks for the password everywhere, and takes no other", async () => {
+    const http = await start();
+    for (const path of ["/", "/api/status", "/queues/", "/queues/api/queues", "/nowhere"]) {
+      const none = await axios.get(`${http.defaults.baseURL}${path}`, { validateStatus: () => true });
+      const wrong = await http.get(path, { auth: { username: "ops", password: "correct hors" } });
+      expect([none.status, wrong.status], path).to.deep.equal([401, 401]);
+      expect(none.headers["www-authenticate"]).to.contain("Basic");
+    }
+    expect((await http.get("/")).status).to.equal(200);
+  });
+
+  it("without a password answers only to the loopback's own names", async () => {
+    const http = await start({ anonymous: true });
+    expect((await http.get("/api/status")).status).to.equal(200);
+    expect((await http.get("/api/status", { headers: { Host: "evil.example" } })).status).to.equal(403);
+  });
+
+  it("shows a workflow job joined with its launch and runner, step by step", async () => {
+    const http = await start();
+    await walkRunner(ledger, aDemand(7));
+    const { data, status } = await http.get("/api/workflow-jobs/7");
+    expect(status).to.equal(200);
+    expect(data.timeline.map((entry: { step: string }) => entry.step)).to.deep.equal([
+      ...[
+        "queued",
+        "received",
+        "enqueued",
+        "launched",
+        "booted",
+        "claimed",
+        "online",
+        "busy",
+        "finished",
+        "gone",
+      ],
+    ]);
+    expect(data.timeline.at(-1)).to.deep.equal({ step: "gone", at: 9_000, elapsedMs: 7_900 });
+    expect(data).to.deep.include({ key: "wfj-7", step: "gone", servedBy: "grp-a-0", next: "nothing" });
+    expect(data.launches).to.have.length(1);
+    expect((await http.get("/api/workflow-jobs/wfj-7")).data.key).to.equal("wfj-7");
+    expect((await http.get("/api/workflow-jobs")).data.workflowJobs).to.have.length(1);
+    expect((await http.get("/api/workflow-jobs/8")).status).to.equal(404);
+  });
+
+  it("says what a workflow job waits for", async () => {
+    const http = await start();
+    await ledger.recordQueued(aDemand(7));
+    const before = await http.get("/api/workflow-jobs/7");
+    expect(before.data.now).to.equal("not yet in a queue");
+    await ledger.markEnqueued("wfj-7", 1_200);
+    await ledger.setWaitsFor("wfj-7", "cap class:ubuntu-arm64 (3 ahead)");
+    const after = await http.get("/api/workflow-jobs/7");
+    expect(after.data.now).to.equal("waits for cap class:ubuntu-arm64 (3 ahead)");
+    expect(after.data.step).to.equal("enqueued");
+  });
+
+  it("draws the pages, everything from outside escaped, and nothing loaded from elsewhere", async () => {
+    const http = await start({ isReadOnly: false });
+    await ledger.recordQueued(aDemand(7, { labels: ["<script>alert(1)</script>"] }));
+    await ledger.recordFailure("wfj-7", { at: 2_000, errorClass: "invalid-spec", message: "no <b>AMI</b>" });
+    const overview = await http.get("/");
+    const page = await http.get("/workflow-jobs/7");
+    expect(overview.data).to.contain("no &lt;b&gt;AMI").and.contain('action="/dead/wfj-7/retry"');
+    expect(page.data).to.contain("&lt;script&gt;alert").and.not.contain("<script");
+    expect(overview.headers["content-security-policy"]).to.contain("default-src 'none'");
+    for (const { data } of [overview, page]) expect(data).not.to.match(/https?:\/\//);
+    expect((await http.get("/workflow-jobs/404")).status).to.equal(404);
+  });
+
+  it("shows the board without a font from elsewhere, and read-only", async () => {
+    const http = await start();
+    await producer.enqueueDemand(aDemand(7), "ec2");
+    const page = await http.get("/queues/");
+    expect(page.status).to.equal(200);
+    expect(page.data).to.contain("static/js/main").and.not.contain("googleapis");
+    const list = await http.get(
+      "/queues/api/queues?activeQueue=grp-ec2&status=waiting&page=1&jobsPerPage=10",
+    );
+    const queue = list.data.queues.find((one: { name: string }) => one.name === "grp-ec2");
+    expect([queue.readOnlyMode, queue.jobs[0].id]).to.deep.equal([true, "wfj-7"]);
+    expect((await http.put("/queues/api/queues/grp-ec2/pause")).status).to.equal(405);
+  });
+
+  it("refuses to change anything when read-only", async () => {
+    const http = await start();
+    await ledger.recordFailure("wfj-7", { at: 1, errorClass: "x", message: "y", demand: aDemand(7) });
+    for (const path of ["/api/dead/7/retry", "/api/dead/7/dismiss", "/dead/wfj-7/retry"])
+      expect((await http.post(path)).status, path).to.equal(403);
+    expect((await http.get("/")).data).not.to.contain("<form");
+  });
+
+  it("refuses a change that another site asks for", async () => {
+    const http = await start({ isReadOnly: false });
+    for (const headers of [
+      { Origin: "https://evil.example" },
+      { Origin: "null" },
+      { "Sec-Fetch-Site": "cross-site" },
+    ])
+      expect((await http.post("/api/dead/7/retry", "", { headers })).status).to.equal(403);
+    expect(
+      (await http.put("/queues/api/queues/grp-ec2/pause", {}, { headers: { Origin: "http://evil" } })).status,
+    ).to.equal(403);
+  });
+
+  it("retries a dead letter under its own id, in the queue where it failed", async () => {
+    const http = await start({ isReadOnly: false });
+    const seen: string[] = [];
+    const consumer = createQueueConsumer({
+      redisUrl: server.url,
+      provider: "codemagic",
+      concurrency: 1,
+      policy: { unknownAttempts: 1 },
+      processors: {
+        provision: async ({ key }) => {
+          seen.push(key);
+          if (seen.length === 1) throw new Error("bug");
+          return { kind: "done", result: null };
+        },
+        terminate: async () => ({ kind: "done", result: null }),
+      },
+      onDead: async ({ demand, error }) => {
+        if (demand)
+          await ledger.recordFailure(demand.key, { at: 2, errorClass: "bug", message: error.message });
+      },
+      onError: () => undefined,
+    });
+    open.push(() => consumer.close(500));
+    await ledger.recordQueued(aDemand(7));
+    await producer.enqueueDemand(aDemand(7), "codemagic");
+    await until(async () => (await failedIn("codemagic")) === 1);
+    expect((await http.get("/api/dead")).data.dead[0].failure.message).to.equal("bug");
+    expect((await http.post("/api/dead/7/retry")).data).to.deep.equal({ outcome: "done", key: "wfj-7" });
+    await until(async () => seen.length === 2);
+    expect((await http.get("/api/dead")).data.dead).to.deep.equal([]);
+    expect((await http.post("/api/dead/7/retry")).status).to.equal(404);
+  });
+
+  it("dismisses a dead letter by its button", async () => {
+    const http = await start({ isReadOnly: false });
+    await ledger.recordFailure("wfj-7", { at: 1, errorClass: "x", message: "y", demand: aDemand(7) });
+    const pressed = await http.post("/dead/wfj-7/dismiss", "", {
+      headers: { Origin: http.defaults.baseURL ?? "", "Sec-Fetch-Site": "same-origin" },
+    });
+    expect([pressed.status, pressed.headers.location]).to.deep.equal([303, "/"]);
+    expect((await http.get("/api/status")).data.dead).to.equal(0);
+  });
+
+  it("gives plans by their key", async () => {
+    const http = await start();
+    expect((await http.get("/api/plans/dry-1")).status).to.equal(404);
+    await ledger.recordPlan("dry-1", { key: "dry-1" });
+    expect((await http.get("/api/plans/dry-1")).data).to.deep.equal({ key: "dry-1" });
+  });
+
+  const failedIn = async (provider: string) =>
+    (await producer.counts()).find((row) => row.provider === provider && row.state === "failed")?.count;
+});
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5_000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error("not in time");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,41 @@
+import type { ProviderName, RunnerProvider } from "@grp/core";
+import { createCodemagicProvider, createEc2Provider, dryRun, ec2Regions, metered } from "@grp/providers";
+import type { Metrics } from "@grp/runtime";
+import type { WorkerConfig } from "./config.ts";
+import { observeCalls } from "./signals.ts";
+
+/** The providers that the catalog uses, each call counted, and with its hands tied where the worker is dry. */
+export function composeProviders(
+  config: WorkerConfig,
+  metrics: Metrics,
+): { providers: ReadonlyMap<ProviderName, RunnerProvider>; close(): void } {
+  const ec2 = createEc2Provider({
+    installation: config.GRP_INSTALLATION,
+    regions: ec2Regions(config.catalog),
+    endpoint: config.AWS_ENDPOINT_URL_EC2,
+  });
+  const codemagic = createCodemagicProvider({
+    installation: config.GRP_INSTALLATION,
+    catalog: config.catalog,
+    token: config.CODEMAGIC_TOKEN ?? "",
+    apiUrl: config.CODEMAGIC_API_URL,
+    v3ApiUrl: config.CODEMAGIC_V3_API_URL,
+  });
+  const all: RunnerProvider[] = config.CODEMAGIC_TOKEN ? [ec2, codemagic] : [ec2];
+  if (config.USE_CODEMAGIC && config.CODEMAGIC_TOKEN)
+    all.push(
+      createCodemagicProvider({
+        token: config.CODEMAGIC_TOKEN,
+        apiUrl: config.CODEMAGIC_API_URL,
+        v3ApiUrl: config.CODEMAGIC_V3_API_URL,
+        installation: config.GRP_INSTALLATION,
+        catalog: config.catalog,
+      }),
+    );
+  const observe = observeCalls(metrics);
+  const wrap = (provider: RunnerProvider) => metered(config.DRY_RUN ? dryRun(provider) : provider, observe);
+  return {
+    providers: new Map(all.map((provider) => [provider.name, wrap(provider)])),
+    close: () => ec2.close(),
+  };
+}

@@ -1,0 +1,54 @@
+import { createQueueConsumer, PROVIDERS, type QueueConsumer, type RetryPolicy } from "@grp/queue";
+import type { WorkerContext } from "./context.ts";
+import { buryDead } from "./dead.ts";
+import { provision } from "./provision.ts";
+import { terminate } from "./terminate.ts";
+
+export interface ConsumerSettings {
+  readonly redisUrl: string;
+  /** Pieces of work at a time, per provider. */
+  readonly concurrency: number;
+  readonly policy?: Partial<RetryPolicy>;
+}
+
+export interface Consumers {
+  ready(): Promise<void>;
+  isRunning(): boolean;
+  /** Takes nothing new; what is not finished within the deadline is given back, and costs no attempt. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Takes work from every provider's queue. Any number of processes may do so on the same Redis. */
+export function startConsumers(context: WorkerContext, settings: ConsumerSettings): Consumers {
+  const consumers = PROVIDERS.map(
+    (provider): QueueConsumer =>
+      createQueueConsumer({
+        ...settings,
+        provider,
+        processors: {
+          provision: (demand, work) => provision(context, provider, demand, work),
+          terminate: (termination, work) => terminate(context, termination, work),
+        },
+        onDead: (work) => buryDead(context, work),
+        onRetry: ({ jobId, demand, error, attempt, delayMs }) =>
+          context.log.warn("work.retried", {
+            jobId,
+            provider,
+            runnerClass: demand?.runnerClass,
+            attempt,
+            delayMs,
+            error: error.message,
+          }),
+        onError: (error) => context.log.error("queue.failed", { provider, error: error.message }),
+      }),
+  );
+  return {
+    async ready() {
+      await Promise.all(consumers.map((consumer) => consumer.ready()));
+    },
+    isRunning: () => consumers.every((consumer) => consumer.isRunning()),
+    async close(deadlineMs) {
+      await Promise.all(consumers.map((consumer) => consumer.close(deadlineMs)));
+    },
+  };
+}

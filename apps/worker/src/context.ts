@@ -1,0 +1,58 @@
+import type { Catalog, ErrorClass, ProviderName, RunnerProvider, TicketSigner } from "@grp/core";
+import type { GitHub } from "@grp/github";
+import type { Ledger } from "@grp/ledger";
+import type { QueueProducer } from "@grp/queue";
+
+/** One wide line per unit of work; `runtime`'s logger fits. */
+export interface Log {
+  info(message: string, fields: Fields): void;
+  warn(message: string, fields: Fields): void;
+  error(message: string, fields: Fields): void;
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What the worker counts. Every call is cheap and never throws. */
+export interface WorkerMetrics {
+  provisioned(event: {
+    provider: ProviderName;
+    runnerClass: string;
+    outcome: "launched" | "skipped" | "handed-over" | "waiting" | "error";
+    errorClass?: ErrorClass | "bug";
+    code?: string;
+  }): void;
+  /** From GitHub's `queued` to the provider's answer. */
+  launchLatency(event: { provider: ProviderName; runnerClass: string; ms: number }): void;
+  reaped(event: { provider: ProviderName; reason: string }): void;
+  failed(event: { runnerClass: string; errorClass: string; code?: string }): void;
+  swept(event: { rule: string; outcome: "done" | "error" }): void;
+  sweepDuration(ms: number): void;
+  /** Work that no delivery told of in the first place. */
+  recovered(event: { how: "redelivered" | "unheard"; count: number }): void;
+}
+
+/** Everything that a piece of the worker's work may need; whatever a test replaces is here. */
+export interface WorkerContext {
+  readonly catalog: Catalog;
+  /** Prefix of our runners' names and value of our owner tags. */
+  readonly installation: string;
+  /** The ingress as machines reach it, no trailing slash. */
+  readonly publicUrl: string;
+  /** Nothing is ever started or ended, whatever a request says. */
+  readonly dryRun: boolean;
+  readonly ledger: Ledger;
+  readonly producer: QueueProducer;
+  readonly providers: ReadonlyMap<ProviderName, RunnerProvider>;
+  readonly github: GitHub;
+  readonly signer: TicketSigner;
+  readonly log: Log;
+  readonly metrics: WorkerMetrics;
+  readonly now: () => number;
+}
+
+/** The provider, or a fault of the set-up: a class names one that this worker has no credentials for. */
+export function providerOf(context: WorkerContext, name: ProviderName): RunnerProvider {
+  const provider = context.providers.get(name);
+  if (!provider) throw new Error(`this worker has no provider "${name}"`);
+  return provider;
+}

@@ -1,0 +1,56 @@
+import { type Demand, demandJobId, ProvisionError } from "@grp/core";
+import type { DeadWork } from "@grp/queue";
+import type { WorkerContext } from "./context.ts";
+import { findLive, findUnfinished, readHistory } from "./history.ts";
+import { releasePlace } from "./places.ts";
+
+/**
+ * The end of a piece of work that failed for good: one dead letter, one error line, one metric, however often it is
+ * told. Its places go to the next in line, unless a machine may be running on them: that one the sweep ends.
+ */
+export async function buryDead(context: WorkerContext, work: DeadWork): Promise<void> {
+  if (work.demand && !work.demand.dryRun) return buryDemand(context, work, work.demand);
+  const { jobId, provider, attempts, error, termination } = work;
+  context.metrics.failed({ runnerClass: work.demand?.runnerClass ?? "unknown", ...sort(error) });
+  context.log.error(termination ? "termination.failed" : "work.failed", {
+    jobId,
+    provider,
+    attempts,
+    ...termination,
+    ...sort(error),
+    error: error.message,
+  });
+}
+
+async function buryDemand(context: WorkerContext, work: DeadWork, demand: Demand): Promise<void> {
+  const { error, provider, attempts } = work;
+  const failure = { at: context.now(), ...sort(error), message: error.message, demand };
+  const isFirst = await context.ledger.recordFailure(demand.key, failure);
+  await freePlaces(context, demand);
+  if (!isFirst) return;
+  context.metrics.failed({ runnerClass: demand.runnerClass, ...sort(error) });
+  context.log.error("runner.failed", {
+    key: demand.key,
+    workflowJobId: demand.workflowJobId,
+    repository: `${demand.owner}/${demand.repository}`,
+    runnerClass: demand.runnerClass,
+    provider,
+    generation: demand.generation,
+    attempts,
+    ...sort(error),
+    error: error.message,
+    // A bug shows where it is; our own classes say it in their message.
+    ...(error instanceof ProvisionError ? {} : { stack: error.stack }),
+  });
+}
+
+async function freePlaces(context: WorkerContext, demand: Demand): Promise<void> {
+  const history = await readHistory(context.ledger, demand);
+  if (findUnfinished(history) || (await findLive(context.ledger, history))) return;
+  await releasePlace(context, demandJobId(demand.key, demand.generation));
+}
+
+function sort(error: Error): { errorClass: string; code?: string } {
+  if (!(error instanceof ProvisionError)) return { errorClass: "bug" };
+  return { errorClass: error.errorClass, ...(error.code === undefined ? {} : { code: error.code }) };
+}

@@ -1,0 +1,105 @@
+import { createQueueProducer, type QueueProducer } from "@grp/queue";
+import { createEc2StandIn, type Ec2StandIn } from "@grp/sandbox/ec2";
+import { expect } from "chai";
+import { type Harness, makeDemand, startHarness } from "./testing/harness.ts";
+import { makeEnvironment, startWorkerProcess, type WorkerProcess } from "./testing/worker-process.ts";
+
+describe("the worker process", () => {
+  let server: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  let ec2: Ec2StandIn;
+  let settings: ReturnType<typeof makeEnvironment>;
+  let producer: QueueProducer;
+  let workers: WorkerProcess[];
+  before(async () => {
+    server = await startHarness();
+  });
+  after(() => server.stop());
+  beforeEach(async () => {
+    harness = await server.create();
+    harness.clock.now = Date.now();
+    ec2 = await createEc2StandIn();
+    settings = makeEnvironment(server.redis.url, ec2.url);
+    producer = createQueueProducer({
+      redisUrl: server.redis.url,
+      deadlineMs: 2_000,
+      onError: () => undefined,
+    });
+    workers = [];
+  });
+  afterEach(async () => {
+    await Promise.all(workers.map((worker) => worker.end("SIGKILL")));
+    await producer.close();
+    await ec2.close();
+    settings.clean();
+  });
+
+  const start = (changes: Record<string, string> = {}, args: readonly string[] = []) => {
+    const worker = startWorkerProcess({ ...settings.environment, ...changes }, args);
+    workers.push(worker);
+    return worker;
+  };
+
+  it("names every bad setting at once and does not start", async () => {
+    const worker = start({
+      REDIS_URL: "",
+      TICKET_SECRET: "",
+      RUNNERS_FILE: "/nowhere.yaml",
+      DRY_RUN: "ture",
+    });
+    expect(await worker.exited).to.equal(2);
+    for (const name of ["REDIS_URL", "TICKET_SECRET", "RUNNERS_FILE", "DRY_RUN"])
+      expect(worker.output()).to.contain(name);
+  });
+
+  it("checks its settings and Redis on --check, and explains itself on --help", async () => {
+    const check = start({}, ["--check"]);
+    expect(await check.exited).to.equal(0);
+    expect(check.output()).to.contain("ok: 1 runner classes");
+    const help = start({ REDIS_URL: "" }, ["--help"]);
+    expect(await help.exited).to.equal(0);
+    expect(help.output()).to.contain("SWEEP_INTERVAL");
+  });
+
+  it("launches, prints no secret, and ends cleanly on SIGTERM", async () => {
+    const worker = start();
+    await producer.enqueueDemand(await harness.addDemand(), "ec2");
+    expect(await worker.line("runner.provisioned")).to.include({ outcome: "launched", provider: "ec2" });
+    expect(ec2.instances()).to.have.length(1);
+    expect(await worker.end("SIGTERM")).to.equal(0);
+    expect(worker.output()).not.to.match(/grp1\.|a ticket secret|a token for tests/);
+  });
+
+  it("plans only with --dry-run", async () => {
+    const worker = start({}, ["--dry-run"]);
+    await producer.enqueueDemand(await harness.addDemand(), "ec2");
+    await worker.line("runner.planned");
+    expect(ec2.instances()).to.deep.equal([]);
+  });
+
+  it("sweeps by itself: what was written down and never enqueued gets its machine", async () => {
+    await harness.ledger.recordQueued(makeDemand({ receivedAt: Date.now() - 60_000 }));
+    const worker = start({ SWEEP_INTERVAL: "1", SWEEP_GRACE: "1" });
+    expect(await worker.line("sweep.done")).to.have.deep.property("byRule", { "never-enqueued": 1 });
+    expect(await worker.line("runner.provisioned")).to.include({ outcome: "launched" });
+  });
+
+  it("killed in the middle of a launch, leaves one machine, which the next worker finds", async function () {
+    // The lock of the dead worker's queue job runs out first: 10 to 15 s.
+    this.timeout(40_000);
+    const arrived = ec2.hangNext("RunInstances");
+    const demand = await harness.addDemand();
+    await producer.enqueueDemand(demand, "ec2");
+    const first = start();
+    await arrived;
+    await first.end("SIGKILL");
+    expect(ec2.instances()).to.have.length(1);
+    expect((await harness.ledger.listLiveRunners())[0]).to.include({ step: "launching" });
+    const second = start();
+    expect(await second.line("runner.provisioned")).to.include({ key: demand.key, outcome: "launched" });
+    expect(ec2.instances()).to.have.length(1);
+    const [runner] = await harness.ledger.listLiveRunners();
+    expect(runner).to.include({ step: "launched", instanceId: ec2.instances()[0]?.instanceId });
+    expect((await harness.ledger.listCaps())[0]?.used).to.equal(1);
+  });
+});

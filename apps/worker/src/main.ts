@@ -1,0 +1,171 @@
+import { parseArgs } from "node:util";
+import { createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
+import { createGitHub } from "@grp/github";
+import { createLedger } from "@grp/ledger";
+import { createQueueProducer } from "@grp/queue";
+import {
+  closeRedis,
+  createLogger,
+  createMetrics,
+  createRedis,
+  describeEnvironment,
+  type Environment,
+  isRedisReady,
+  type Logger,
+  loadEnvironment,
+  type Metrics,
+  pingWithin,
+  reportConfigError,
+  runApp,
+  startInternalServer,
+} from "@grp/runtime";
+import { composeProviders } from "./compose-providers.ts";
+import { readConfig, settingsSchema, type WorkerConfig } from "./config.ts";
+import { startConsumers } from "./consumers.ts";
+import type { WorkerContext } from "./context.ts";
+import { collectState, createWorkerMetrics } from "./signals.ts";
+import { startRecovery } from "./start-recovery.ts";
+import { startSweep } from "./sweep/start-sweep.ts";
+
+const BANNER = `
+             ┌────────────── ingress ──────────────┐            ┌──── worker ────┐
+ GitHub ───► │ verify → parse → match → enqueue    │ ─► Redis ─► │ launch · end   │ ─► EC2 / CodeMagic
+ delivery    └──────────────── 202 ────────────────┘            └────────────────┘        │ boots
+                                                                                          ▼
+ GitHub ◄──── registers, runs one job ◄──── JIT config ◄──── ingress: claim ◄──── machine (holds only a ticket)
+
+ worker: sweep (every 30 s)   compares what GitHub says · what the provider says · what the ledger says, and mends
+`;
+
+const HELP = `grp-worker: launches machines for queued workflow jobs, ends them, and sweeps.
+${BANNER}
+Usage: worker [--check] [--dry-run] [--help]
+
+  --check    read and check every setting and the catalog, ask Redis for a sign of life, and end
+  --dry-run  plan everything and start nothing, whatever a request says (same as DRY_RUN=true)
+  --help     this text
+
+Any number of workers may run on the same Redis. SIGTERM or Ctrl-C ends one: it takes nothing new, and gives back
+what it can't finish within STOP_DEADLINE.
+
+`;
+
+/** Commands must end in time for a retry to be of use; a piece of work may well wait that long. */
+const COMMAND_TIMEOUT_MS = 5_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { check: { type: "boolean" }, "dry-run": { type: "boolean" }, help: { type: "boolean" } },
+  });
+  if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
+  const environment = { ...loadEnvironment(), ...(values["dry-run"] ? { DRY_RUN: "true" } : {}) };
+  const config = tryConfig(environment);
+  if (!config) return;
+  if (values.check) return check(config);
+  const logger = createLogger({ app: "worker", level: config.LOG_LEVEL });
+  // The queue and the sweep give back within the first; the rest closes in an instant.
+  const closeDeadlineMs = config.STOP_DEADLINE * 1_000 + 5_000;
+  await runApp({ logger, start: () => start(config, logger), closeDeadlineMs });
+}
+
+function tryConfig(environment: Environment): WorkerConfig | undefined {
+  try {
+    return readConfig(environment);
+  } catch (error) {
+    process.exitCode = reportConfigError(error);
+    return undefined;
+  }
+}
+
+async function check(config: WorkerConfig): Promise<void> {
+  const redis = createRedis(config.REDIS_URL, { name: "grp-worker-check", onError: () => undefined });
+  try {
+    await new Promise<void>((resolve) => {
+      redis.once("ready", resolve);
+      redis.once("error", () => resolve());
+    });
+    await pingWithin(redis, 2_000);
+    console.log(`ok: ${config.catalog.classes.length} runner classes, Redis answers`);
+  } catch (error) {
+    console.error(`Redis does not answer: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  } finally {
+    await closeRedis(redis);
+  }
+}
+
+async function start(config: WorkerConfig, logger: Logger) {
+  const onError = (error: Error) => logger.error("redis.failed", { error });
+  const metrics = createMetrics({ app: "worker" });
+  const redis = createRedis(config.REDIS_URL, {
+    name: "grp-worker",
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+    onError,
+  });
+  const producer = createQueueProducer({
+    redisUrl: config.REDIS_URL,
+    deadlineMs: COMMAND_TIMEOUT_MS,
+    onError,
+  });
+  const { providers, close: closeProviders } = composeProviders(config, metrics);
+  const context: WorkerContext = {
+    ...compose(config, logger, metrics, providers),
+    ledger: createLedger({ redis }),
+    producer,
+  };
+  const internal = await startInternalServer({
+    port: config.INTERNAL_PORT,
+    isReady: () => isRedisReady(redis),
+    metrics,
+    collect: () => collectState(context, metrics),
+  });
+  const deadlineMs = config.STOP_DEADLINE * 1_000;
+  const consumers = startConsumers(context, {
+    redisUrl: config.REDIS_URL,
+    concurrency: config.WORKER_CONCURRENCY,
+  });
+  const sweep = startSweep(context, {
+    redisUrl: config.REDIS_URL,
+    intervalMs: config.SWEEP_INTERVAL * 1_000,
+    graceMs: config.SWEEP_GRACE * 1_000,
+  });
+  const recovery = startRecovery(context, config);
+  logger.info("worker.composed", {
+    installation: config.GRP_INSTALLATION,
+    dryRun: config.DRY_RUN,
+    internalPort: internal.port,
+    runnerClasses: config.catalog.classes.map((one) => one.name),
+    providers: [...providers.keys()],
+  });
+  const closeWork = async () =>
+    void (await Promise.all([consumers, sweep, recovery].map((part) => part?.close(deadlineMs))));
+  return [
+    { name: "queues and sweep", close: closeWork },
+    { name: "producer", close: () => producer.close() },
+    { name: "redis", close: () => closeRedis(redis) },
+    { name: "providers", close: async () => closeProviders() },
+    { name: "internal server", close: () => internal.close() },
+  ];
+}
+
+function compose(
+  config: WorkerConfig,
+  log: Logger,
+  metrics: Metrics,
+  providers: ReadonlyMap<ProviderName, RunnerProvider>,
+): Omit<WorkerContext, "ledger" | "producer"> {
+  return {
+    catalog: config.catalog,
+    installation: config.GRP_INSTALLATION,
+    publicUrl: config.PUBLIC_URL,
+    dryRun: config.DRY_RUN,
+    providers,
+    github: createGitHub({ auth: config.githubAuth, baseUrl: config.GITHUB_API_URL }),
+    signer: createTicketSigner([config.TICKET_SECRET]),
+    log,
+    metrics: createWorkerMetrics(metrics),
+    now: Date.now,
+  };
+}
+
+await main();

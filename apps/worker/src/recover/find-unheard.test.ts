@@ -1,0 +1,148 @@
+import { demandKey, RateLimitedError, TransientError } from "@grp/core";
+import { createGitHub, type GitHub } from "@grp/github";
+import { expect } from "chai";
+import { createGitHubStandIn, type GitHubStandIn } from "../../../../packages/sandbox/src/github/index.ts";
+import type { WorkerContext } from "../context.ts";
+import { type Harness, startHarness } from "../testing/harness.ts";
+import { findUnheard } from "./find-unheard.ts";
+import { createRepositoryLister } from "./repositories.ts";
+
+const HOME = { owner: "acme", repository: "app", labels: ["linux"] };
+const MINUTE = 60_000;
+const { signal } = new AbortController();
+
+describe("findUnheard", () => {
+  let test: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  let standIn: GitHubStandIn;
+  let context: WorkerContext;
+  before(async () => {
+    test = await startHarness();
+  });
+  after(() => test.stop());
+  beforeEach(async () => {
+    harness = await test.create();
+    harness.clock.now = Date.now();
+    standIn = await createGitHubStandIn({ now: () => harness.clock.now });
+    context = contextWith({});
+  });
+  afterEach(async () => {
+    await standIn.close();
+    expect(standIn.violations).to.deep.equal([]);
+  });
+
+  function contextWith(github: Partial<GitHub>): WorkerContext {
+    const auth = { kind: "app", ...standIn.app } as const;
+    const real = createGitHub({ auth, baseUrl: standIn.url, now: () => harness.clock.now });
+    return harness.with({ github: { ...real, ...github } });
+  }
+
+  const search = (by = context) => findUnheard(by, createRepositoryLister(by), signal);
+  const enqueued = () => harness.producer.demands.map(({ demand }) => demand.key);
+
+  it("takes in a workflow job that no delivery told of, and that is served like any other", async () => {
+    const job = standIn.queueWorkflowJob(HOME);
+    harness.clock.now += 3 * MINUTE;
+    await search();
+    expect(enqueued()).to.deep.equal([demandKey(job.id)]);
+    expect(harness.producer.demands[0]).to.nested.include({ provider: "ec2", "demand.runnerClass": "linux" });
+    const record = await harness.ledger.getWorkflowJob(demandKey(job.id));
+    expect(record).to.include({ demandState: "waiting", workflowJobState: "queued" });
+    expect(record?.times).to.have.property("enqueued");
+    expect(record?.notes.map(({ kind }) => kind)).to.deep.equal(["unheard"]);
+    expect(harness.lines.at(-1)).to.nested.include({ message: "workflow-jobs.unheard", "fields.found": 1 });
+    await search();
+    expect(enqueued()).to.have.length(1);
+  });
+
+  it("waits for deliveries that may only be late, and leaves alone what the ledger knows", async () => {
+    const known = standIn.queueWorkflowJob(HOME);
+    await harness.addDemand({ workflowJobId: known.id });
+    harness.clock.now += 3 * MINUTE;
+    standIn.queueWorkflowJob(HOME);
+    await search();
+    expect(enqueued()).to.deep.equal([]);
+    expect(harness.lines).to.deep.equal([]);
+  });
+
+  it("remembers why a workflow job is none of ours, and refuses a public repository", async () => {
+    const other = standIn.queueWorkflowJob({ ...HOME, labels: ["windows"] });
+    const open = standIn.queueWorkflowJob({ ...HOME, repository: "open", isPrivate: false });
+    const foreign = standIn.queueWorkflowJob({ ...HOME, owner: "stranger" });
+    harness.clock.now += 3 * MINUTE;
+    await search();
+    expect(enqueued()).to.deep.equal([]);
+    expect(await harness.ledger.getIgnored(other.id)).to.include({ reason: "labels" });
+    expect(await harness.ledger.getIgnored(open.id)).to.include({ reason: "public-repository" });
+    expect(await harness.ledger.getIgnored(foreign.id)).to.equal(null);
+  });
+
+  it("takes the repositories in turn, fifty a round", async () => {
+    const names = Array.from({ length: 120 }, (_one, index) => `r${String(index).padStart(3, "0")}`);
+    const asked: string[] = [];
+    const many = contextWith({
+      listRepositories: async () => names.map((repository) => ({ owner: "acme", repository })),
+      async listQueuedWorkflowJobs({ repository }) {
+        asked.push(repository);
+        return { jobs: [], runs: 0 };
+      },
+    });
+    await search(many);
+    expect(asked).to.deep.equal(names.slice(0, 50));
+    await search(many);
+    await search(many);
+    expect(asked.slice(50)).to.deep.equal([...names.slice(50), ...names.slice(0, 30)]);
+  });
+
+  it("ends a round after a hundred and fifty runs, and goes on behind them", async () => {
+    const asked: string[] = [];
+    const busy = contextWith({
+      listRepositories: async () => ["a", "b", "c"].map((repository) => ({ owner: "acme", repository })),
+      async listQueuedWorkflowJobs({ repository, mostRuns = 0 }) {
+        asked.push(`${repository} ${mostRuns}`);
+        return { jobs: [], runs: Math.min(mostRuns, 100) };
+      },
+    });
+    await search(busy);
+    await search(busy);
+    expect(asked).to.deep.equal(["a 150", "b 50", "c 150", "a 50"]);
+  });
+
+  it("goes past a repository that fails, stops at the rate limit, and begins there the next time", async () => {
+    const asked: string[] = [];
+    let isLimited = true;
+    const partly = contextWith({
+      listRepositories: async () => ["a", "b", "c"].map((repository) => ({ owner: "acme", repository })),
+      async listQueuedWorkflowJobs({ repository }) {
+        asked.push(repository);
+        if (repository === "a") throw new TransientError("502");
+        if (repository === "c" && isLimited) throw new RateLimitedError("slow", { retryAfterMs: 9_000 });
+        return { jobs: [], runs: 0 };
+      },
+    });
+    await search(partly);
+    expect(asked).to.deep.equal(["a", "b", "c"]);
+    expect(harness.lines.at(-1)).to.nested.include({
+      level: "warn",
+      "fields.errors": 1,
+      "fields.pauseMs": 9_000,
+    });
+    isLimited = false;
+    await search(partly);
+    expect(asked.slice(3)).to.deep.equal(["c", "a", "b"]);
+  });
+
+  it("searches what the ledger has seen though an owner's list is refused", async () => {
+    const job = standIn.queueWorkflowJob(HOME);
+    await harness.addDemand({ workflowJobId: 1 });
+    harness.clock.now += 3 * MINUTE;
+    const refused = contextWith({
+      listRepositories: async () => {
+        throw new TransientError("no list");
+      },
+    });
+    await search(refused);
+    expect(enqueued()).to.deep.equal([demandKey(job.id)]);
+    expect(harness.lines[0]).to.nested.include({ message: "repositories.unseen", "fields.owner": "acme" });
+  });
+});

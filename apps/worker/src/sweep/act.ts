@@ -1,0 +1,106 @@
+import type { Demand } from "@grp/core";
+import type { Note, RunnerRecord } from "@grp/ledger";
+import type { WorkerContext } from "../context.ts";
+import { releasePlace } from "../places.ts";
+import type { Deed } from "./rule.ts";
+
+/** Does one deed. Safe to repeat: the next sweep may come to the same judgement before this one shows. */
+export async function act(context: WorkerContext, deed: Deed, signal: AbortSignal): Promise<void> {
+  const { ledger } = context;
+  switch (deed.kind) {
+    case "end":
+      return end(context, deed);
+    case "retire":
+      return retire(context, deed);
+    case "give-up-launch":
+      return giveUpLaunch(context, deed.runner, deed.text);
+    case "note":
+      return ledger.addRunnerNote(deed.runnerName, deed.note);
+    case "record-step":
+      return void (await ledger.recordStep(deed.runnerName, deed.step, context.now()));
+    case "deregister":
+      // Busy by now: then it is not a ghost.
+      return void (await context.github.deregister(deed.scope, deed.runnerId, signal));
+    case "release-place":
+      return releasePlace(context, deed.holder);
+    default:
+      return actOnDemand(context, deed);
+  }
+}
+
+async function actOnDemand(
+  context: WorkerContext,
+  deed: Extract<Deed, { kind: "enqueue" | "fail" | "record-workflow-job" }>,
+): Promise<void> {
+  const { ledger } = context;
+  switch (deed.kind) {
+    case "enqueue":
+      return enqueue(context, deed);
+    case "fail":
+      return fail(context, deed.demand, deed);
+    case "record-workflow-job":
+      if (deed.state === "completed") await ledger.recordCompleted(deed.update);
+      else await ledger.recordInProgress(deed.update);
+  }
+}
+
+async function end(context: WorkerContext, deed: Extract<Deed, { kind: "end" }>): Promise<void> {
+  const { kind: _kind, ...what } = deed;
+  await context.producer.enqueueTermination({ version: 1, ...what, requestedAt: context.now() });
+}
+
+async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retire" }>): Promise<void> {
+  const { runner, reason, text } = deed;
+  const note = { at: context.now(), kind: reason, text };
+  // Out of the supply first; should its end not get through after that, the `finished` rule sees to it.
+  const { runnerName, launchId, provider, instanceId } = runner;
+  const isFirst = await context.ledger.recordStep(runnerName, "finished", context.now(), note);
+  if (isFirst) await tellDemands(context, launchId, note);
+  const machine = instanceId === undefined ? {} : { instanceId };
+  await end(context, { kind: "end", runnerName, launchId, provider, reason, ...machine });
+}
+
+async function giveUpLaunch(context: WorkerContext, runner: RunnerRecord, text: string): Promise<void> {
+  const note = { at: context.now(), kind: "boot-timeout", text };
+  await tellDemands(context, runner.launchId, note);
+  await context.ledger.recordLaunchFailed(runner.launchId, note);
+}
+
+async function tellDemands(context: WorkerContext, launchId: string, note: Note): Promise<void> {
+  const launch = await context.ledger.getLaunch(launchId);
+  for (const key of launch?.demandKeys ?? []) await context.ledger.addNote(key, note);
+}
+
+async function enqueue(
+  context: WorkerContext,
+  { demand, provider }: Extract<Deed, { kind: "enqueue" }>,
+): Promise<void> {
+  await context.producer.enqueueDemand(demand, provider);
+  await context.ledger.recordQueued(demand);
+  await context.ledger.markEnqueued(demand.key, context.now());
+}
+
+async function fail(
+  context: WorkerContext,
+  demand: Demand,
+  { errorClass, message }: { errorClass: string; message: string },
+): Promise<void> {
+  const isFirst = await context.ledger.recordFailure(demand.key, {
+    at: context.now(),
+    errorClass,
+    message,
+    demand,
+  });
+  if (!isFirst) return;
+  const { key, workflowJobId, owner, repository, runnerClass, generation } = demand;
+  context.metrics.failed({ runnerClass, errorClass });
+  context.log.error("runner.failed", {
+    key,
+    workflowJobId,
+    repository: `${owner}/${repository}`,
+    runnerClass,
+    generation,
+    errorClass,
+    error: message,
+  });
+}

@@ -1,0 +1,135 @@
+import { demandJobId, type Instance, type ProviderName, type Scope, scopeKey } from "@grp/core";
+import type { GitHubWorkflowJob } from "@grp/github";
+import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import type { WorkerContext } from "../context.ts";
+import type { Holder, OpenDemand, RegisteredScope, Stray, World } from "./world.ts";
+
+export interface GatherOptions {
+  readonly graceMs: number;
+  readonly signal: AbortSignal;
+  /** Scopes to ask although no runner of ours is known there. */
+  readonly moreScopes: readonly Scope[];
+  /** Which open demands GitHub is asked about this time: each costs a request. */
+  chooseToCheck(demands: readonly WorkflowJobRecord[]): readonly WorkflowJobRecord[];
+  /** Something could not be asked; rules that need it are blind this time. */
+  onBlind(what: string, error: unknown): void;
+}
+
+/** Asks the outside first and the ledger after it (see `World`). Only the ledger's own failure is thrown. */
+export async function gatherWorld(context: WorkerContext, options: GatherOptions): Promise<World> {
+  const { ledger } = context;
+  const instances = await listInstances(context, options);
+  const known = await ledger.listLiveRunners();
+  const registered = await listRegistered(context, options, known);
+  const holders = await listHolders(context);
+  const open = await ledger.listOpenDemands();
+  const workflowJobs = await askWorkflowJobs(context, options, open);
+  const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
+  // Last, so that whatever was seen above has its runner here.
+  const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
+  const { installation, catalog } = context;
+  return {
+    now: context.now(),
+    graceMs: options.graceMs,
+    installation,
+    catalog,
+    runners,
+    demands,
+    counts,
+    instances,
+    strays: await findStrays(context, instances, runners),
+    registered,
+    workflowJobs,
+    holders,
+  };
+}
+
+async function listInstances(
+  context: WorkerContext,
+  { signal, onBlind }: GatherOptions,
+): Promise<World["instances"]> {
+  const listed = new Map<ProviderName, readonly Instance[]>();
+  for (const [name, provider] of context.providers)
+    await provider.list(signal).then(
+      (instances) => listed.set(name, instances),
+      (error: unknown) => onBlind(`provider ${name}`, error),
+    );
+  return listed;
+}
+
+/** Only scopes where a runner may be: one request each, and more where there are more than a hundred runners. */
+async function listRegistered(
+  context: WorkerContext,
+  { signal, onBlind, moreScopes }: GatherOptions,
+  runners: readonly RunnerRecord[],
+): Promise<World["registered"]> {
+  const used = runners.filter(({ times }) => times.claimed !== undefined).map(({ scope }) => scope);
+  const scopes = new Map([...used, ...moreScopes].map((scope) => [scopeKey(scope), scope]));
+  const found = new Map<string, RegisteredScope>();
+  for (const [key, scope] of scopes)
+    await context.github.listRunners(scope, signal).then(
+      (registered) => found.set(key, { scope, runners: registered }),
+      (error: unknown) => onBlind(`GitHub ${key}`, error),
+    );
+  return found;
+}
+
+async function askWorkflowJobs(
+  context: WorkerContext,
+  { signal, onBlind, chooseToCheck }: GatherOptions,
+  open: readonly WorkflowJobRecord[],
+): Promise<World["workflowJobs"]> {
+  const answers = new Map<string, GitHubWorkflowJob | null>();
+  for (const { key, demand } of chooseToCheck(open))
+    await context.github.getWorkflowJob(demand, signal).then(
+      (job) => answers.set(key, job),
+      (error: unknown) => onBlind(`GitHub workflow job ${demand.workflowJobId}`, error),
+    );
+  return answers;
+}
+
+async function judgeUnderWay(context: WorkerContext, record: WorkflowJobRecord): Promise<OpenDemand> {
+  const { key, generation, runnerClass } = record.demand;
+  const offerings = context.catalog.classes.find((one) => one.name === runnerClass)?.offerings ?? [];
+  const providers = new Set(offerings.map((offering) => offering.provider));
+  const isUnderWay = await isAnywhere(context, providers, demandJobId(key, generation));
+  return { record, isUnderWay };
+}
+
+async function listHolders(context: WorkerContext): Promise<readonly Holder[]> {
+  const waiters = await context.ledger.listPlaceHolders();
+  return inChunks(waiters, async (waiter) => ({
+    ...waiter,
+    isUnderWay: await isAnywhere(context, context.providers.keys(), waiter.holder),
+  }));
+}
+
+async function isAnywhere(
+  context: WorkerContext,
+  providers: Iterable<ProviderName>,
+  jobId: string,
+): Promise<boolean> {
+  for (const provider of providers) if (await context.producer.isUnderWay(provider, jobId)) return true;
+  return false;
+}
+
+async function findStrays(
+  context: WorkerContext,
+  instances: World["instances"],
+  runners: readonly RunnerRecord[],
+): Promise<readonly Stray[]> {
+  const known = new Set(runners.map((runner) => runner.instanceId));
+  const unknown = [...instances.values()].flat().filter(({ instanceId }) => !known.has(instanceId));
+  return inChunks(unknown, async (instance) => ({
+    instance,
+    launch: await context.ledger.getLaunch(instance.launchId),
+  }));
+}
+
+/** Many at a time, not all: Redis is shared with the ingress. */
+async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  for (let from = 0; from < items.length; from += 50)
+    results.push(...(await Promise.all(items.slice(from, from + 50).map(work))));
+  return results;
+}

@@ -1,0 +1,24 @@
+import { expect } from "chai";
+import { GRACE_MS, HOUR, MINUTE, makeRunner, makeWorld } from "../../testing/world.ts";
+import { bootTimeout } from "./boot-timeout.ts";
+
+describe("rule boot-timeout", () => {
+  const judge = (...runners: ReturnType<typeof makeRunner>[]) => bootTimeout.judge(makeWorld({ runners }));
+
+  it("retires a machine that has not claimed within its class's time", () => {
+    const runner = makeRunner("booted", 10 * MINUTE + GRACE_MS + 1);
+    expect(judge(runner)).to.have.deep.nested.property("[0].runner", runner);
+    expect(judge(runner)).to.have.nested.property("[0].reason", "boot-timeout");
+  });
+
+  it("gives up a launch that its provider never answered", () => {
+    expect(judge(makeRunner("launching", HOUR))).to.have.nested.property("[0].kind", "give-up-launch");
+  });
+
+  it("leaves alone what may still boot, and what has claimed", () => {
+    expect(judge(makeRunner("launched", 10 * MINUTE), makeRunner("launching", 10 * MINUTE))).to.deep.equal(
+      [],
+    );
+    expect(judge(makeRunner("claimed", HOUR), makeRunner("busy", HOUR))).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,18 @@
+import type { Deed, Rule } from "../rule.ts";
+import { classOf, isPast, type World } from "../world.ts";
+
+/** A machine that did not claim in time is ended, and counts no more; `missing` asks for another. */
+export const bootTimeout: Rule = {
+  name: "boot-timeout",
+  judge: (world) => world.runners.flatMap((runner) => judgeRunner(world, runner)),
+};
+
+function judgeRunner(world: World, runner: World["runners"][number]): readonly Deed[] {
+  const limit = classOf(world, runner.runnerClass)?.bootTimeout ?? 0;
+  const { step, times } = runner;
+  if (step === "launching" && isPast(world, times.launching, limit))
+    return [{ kind: "give-up-launch", runner, text: "the provider has not answered" }];
+  if ((step === "launched" || step === "booted") && isPast(world, times.launched, limit))
+    return [{ kind: "retire", runner, reason: "boot-timeout", text: "its machine did not claim in time" }];
+  return [];
+}

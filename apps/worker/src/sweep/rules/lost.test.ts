@@ -1,0 +1,28 @@
+import { expect } from "chai";
+import { HOUR, MINUTE, makeInstance, makeNote, makeRunner, makeWorld } from "../../testing/world.ts";
+import { lost } from "./lost.ts";
+
+describe("rule lost", () => {
+  const noted = (agoMs: number) => [makeRunner("booted", HOUR, { notes: [makeNote("unlisted", agoMs)] })];
+
+  it("notes the first time that the provider does not list a machine, and believes it a grace time later", () => {
+    expect(lost.judge(makeWorld({ runners: [makeRunner("booted", HOUR)] }))).to.have.nested.property(
+      "[0].kind",
+      "note",
+    );
+    expect(lost.judge(makeWorld({ runners: noted(MINUTE) }))).to.deep.equal([]);
+    expect(lost.judge(makeWorld({ runners: noted(3 * MINUTE) }))).to.have.nested.property(
+      "[0].reason",
+      "lost",
+    );
+  });
+
+  it("judges nothing that is listed, young, or whose provider could not be asked", () => {
+    const runners = noted(HOUR);
+    expect(
+      lost.judge(makeWorld({ runners, instances: new Map([["ec2", [makeInstance(HOUR)]]]) })),
+    ).to.deep.equal([]);
+    expect(lost.judge(makeWorld({ runners, instances: new Map() }))).to.deep.equal([]);
+    expect(lost.judge(makeWorld({ runners: [makeRunner("launched", MINUTE)] }))).to.deep.equal([]);
+  });
+});

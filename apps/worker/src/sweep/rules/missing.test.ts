@@ -1,0 +1,42 @@
+import { expect } from "chai";
+import { HOUR, MINUTE, makeCount, makeNote, makeOpen, makeWorld } from "../../testing/world.ts";
+import { MAX_GENERATIONS, missing } from "./missing.ts";
+
+describe("rule missing", () => {
+  it("asks for what is missing, the oldest first, as a new generation", () => {
+    const demands = [makeOpen(HOUR, { id: 2 }), makeOpen(2 * HOUR, { id: 1, generation: 2 })];
+    const deeds = missing.judge(makeWorld({ demands, counts: [makeCount(2, 1)] }));
+    expect(deeds).to.have.length(1);
+    expect(deeds[0]).to.have.deep.nested.include({
+      kind: "enqueue",
+      "demand.key": "wfj-1",
+      "demand.generation": 3,
+    });
+  });
+
+  it("leaves alone what is under way, young, or covered", () => {
+    const demands = [makeOpen(HOUR, { isUnderWay: true }), makeOpen(MINUTE, { id: 2 })];
+    expect(missing.judge(makeWorld({ demands, counts: [makeCount(2, 0)] }))).to.deep.equal([]);
+    expect(missing.judge(makeWorld({ demands: [makeOpen(HOUR)], counts: [makeCount(1, 1)] }))).to.deep.equal(
+      [],
+    );
+  });
+
+  it("leaves spot after a second loss", () => {
+    const offeringAfter = (losses: number) => {
+      const notes = Array.from({ length: losses }, () => makeNote("lost"));
+      return missing.judge(makeWorld({ demands: [makeOpen(HOUR, { notes })], counts: [makeCount(1, 0)] }))[0];
+    };
+    expect(offeringAfter(1)).to.have.nested.property("demand.offeringIndex", 0);
+    expect(offeringAfter(2)).to.have.nested.property("demand.offeringIndex", 1);
+  });
+
+  it("makes a dead letter after three machines that never came, or after too many of any kind", () => {
+    const judge = (overrides: Parameters<typeof makeOpen>[1]) =>
+      missing.judge(makeWorld({ demands: [makeOpen(HOUR, overrides)], counts: [makeCount(1, 0)] }))[0];
+    const notes = [makeNote("boot-timeout"), makeNote("never-online"), makeNote("boot-timeout")];
+    expect(judge({ notes })).to.include({ kind: "fail", errorClass: "boot" });
+    expect(judge({ notes: notes.slice(1) })).to.include({ kind: "enqueue" });
+    expect(judge({ generation: MAX_GENERATIONS })).to.include({ kind: "fail" });
+  });
+});

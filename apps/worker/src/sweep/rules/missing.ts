@@ -1,0 +1,72 @@
+import { type RunnerClass, scopeKey } from "@grp/core";
+import type { ClassCount, Note } from "@grp/ledger";
+import type { Deed, Rule } from "../rule.ts";
+import { classOf, isPast, type OpenDemand, type World } from "../world.ts";
+
+/** Machines that never came, in a row, before a person must look. */
+const MAX_BOOT_FAILURES = 3;
+
+/** A second loss on spot is no accident: the next machine is not spot. */
+const MAX_SPOT_LOSSES = 2;
+
+/** Whatever takes its machines away: nobody waits behind so many. */
+export const MAX_GENERATIONS = 20;
+
+/**
+ * More workflow jobs wait than machines are there or on their way, and nobody is working on it: asks for what is
+ * missing, oldest first, as a new generation. Asking for too much does no harm: a launch is opened only while the
+ * count still wants it.
+ */
+export const missing: Rule = {
+  name: "missing",
+  judge: (world) => world.counts.flatMap((count) => judgePool(world, count)),
+};
+
+function judgePool(world: World, count: ClassCount): readonly Deed[] {
+  const runnerClass = classOf(world, count.runnerClass);
+  if (!runnerClass) return [];
+  return world.demands
+    .filter((one) => isForgotten(world, one, count))
+    .sort((a, b) => a.record.demand.queuedAt - b.record.demand.queuedAt)
+    .slice(0, Math.max(count.demand - count.supply, 0))
+    .map((one) => judgeDemand(runnerClass, one));
+}
+
+function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: ClassCount): boolean {
+  const { demand, times } = record;
+  if (isUnderWay || times.enqueued === undefined || !isPast(world, times.enqueued)) return false;
+  return demand.runnerClass === count.runnerClass && scopeKey(demand.scope) === count.scope;
+}
+
+function judgeDemand(runnerClass: RunnerClass, { record }: OpenDemand): Deed {
+  const { demand, notes } = record;
+  const failures = countNotes(notes, ["boot-timeout", "never-online"]);
+  if (failures >= MAX_BOOT_FAILURES)
+    return {
+      kind: "fail",
+      demand,
+      errorClass: "boot",
+      message: `${failures} machines were started and none came`,
+    };
+  if (demand.generation >= MAX_GENERATIONS)
+    return {
+      kind: "fail",
+      demand,
+      errorClass: "generations",
+      message: `${demand.generation} machines, none for it`,
+    };
+  const losses = countNotes(notes, ["lost", "interrupted"]);
+  const offeringIndex = losses >= MAX_SPOT_LOSSES ? firstWithoutSpot(runnerClass) : 0;
+  const provider = runnerClass.offerings[offeringIndex]?.provider ?? "ec2";
+  const next = { ...demand, generation: demand.generation + 1, offeringIndex };
+  return { kind: "enqueue", demand: next, provider, why: "demand exceeds supply" };
+}
+
+function firstWithoutSpot({ offerings }: RunnerClass): number {
+  const found = offerings.findIndex((one) => one.provider !== "ec2" || one.market !== "spot");
+  return Math.max(found, 0);
+}
+
+function countNotes(notes: readonly Note[], kinds: readonly string[]): number {
+  return notes.filter((note) => kinds.includes(note.kind)).length;
+}

@@ -1,0 +1,22 @@
+import type { Demand } from "@grp/core";
+import type { GitHubWorkflowJob } from "@grp/github";
+import type { Deed, Rule } from "../rule.ts";
+
+/** GitHub says that the workflow job has begun or ended, and no delivery told us: the ledger is brought up to date. */
+export const notQueued: Rule = {
+  name: "not-queued",
+  judge: (world) =>
+    world.demands.flatMap(({ record }) => {
+      const job = world.workflowJobs.get(record.key);
+      return job ? judgeJob(record.demand, job, world.now) : [];
+    }),
+};
+
+function judgeJob({ workflowJobId }: Demand, job: GitHubWorkflowJob, at: number): readonly Deed[] {
+  const runner = job.runnerName ? { runnerName: job.runnerName } : {};
+  const update = { workflowJobId, at, ...runner };
+  if (job.status === "in_progress") return [{ kind: "record-workflow-job", state: "in_progress", update }];
+  if (job.status !== "completed") return [];
+  const conclusion = job.conclusion ?? "unknown";
+  return [{ kind: "record-workflow-job", state: "completed", update: { ...update, conclusion } }];
+}

@@ -1,0 +1,215 @@
+import { runnerName, TransientError } from "@grp/core";
+import { expect } from "chai";
+import { provision } from "../provision.ts";
+import { terminate } from "../terminate.ts";
+import { type Harness, makeDemand, makeWork, SCOPE, startHarness } from "../testing/harness.ts";
+import { GRACE_MS, HOUR, MINUTE } from "../testing/world.ts";
+import { createSweep } from "./sweep.ts";
+
+describe("sweep", () => {
+  let server: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  before(async () => {
+    server = await startHarness();
+  });
+  after(() => server.stop());
+  beforeEach(async () => {
+    harness = await server.create();
+  });
+
+  const sweep = () => createSweep(harness, { graceMs: GRACE_MS })(new AbortController().signal);
+  const pass = (ms: number) => {
+    harness.clock.now += ms;
+  };
+  /** Does what was enqueued, as the queue's workers would. */
+  const work = async () => {
+    for (const termination of harness.producer.terminations.splice(0))
+      await terminate(harness, termination, makeWork());
+    for (const { demand, provider } of harness.producer.demands.splice(0))
+      await provision(harness, provider, demand, makeWork()).catch(() => undefined);
+  };
+  const launchOne = async () => {
+    const demand = await harness.addDemand();
+    await provision(harness, "ec2", demand, makeWork());
+    const runners = await harness.ledger.listLiveRunners();
+    const runner = runners.find((one) => one.placeHolder === demand.key);
+    if (!runner) throw new Error("nothing was launched");
+    return { demand, runner };
+  };
+  const claim = async (name: string) => {
+    await harness.ledger.finishClaim({ runnerName: name, runnerId: 1, at: harness.clock.now });
+    harness.github.setRunner(SCOPE, { name });
+  };
+  const live = () => harness.ec2.machines.filter((machine) => machine.state === "live");
+
+  it("does nothing, and says nothing, while all is well", async () => {
+    await launchOne();
+    expect(await sweep()).to.equal(true);
+    expect(harness.producer.terminations).to.deep.equal([]);
+    expect(harness.producer.demands).to.deep.equal([]);
+    expect(harness.lines.map((line) => line.message)).to.deep.equal(["runner.provisioned"]);
+  });
+
+  it("starts another machine for one that never claims, three times, and then makes a dead letter", async () => {
+    const { demand } = await launchOne();
+    for (let round = 0; round < 12; round++) {
+      pass(13 * MINUTE);
+      await sweep();
+      await work();
+    }
+    expect(harness.ec2.machines).to.have.length(3);
+    expect(live()).to.deep.equal([]);
+    const [dead] = await harness.ledger.listDead(10);
+    expect(dead?.key).to.equal(demand.key);
+    expect(dead?.failure?.errorClass).to.equal("boot");
+    expect((await harness.ledger.listCaps())[0]).to.include({ used: 0, waiting: 0 });
+    expect(harness.lines.filter((line) => line.message === "runner.failed")).to.have.length(1);
+  });
+
+  it("replaces a machine that was taken away while its workflow job waited", async () => {
+    const { runner } = await launchOne();
+    harness.ec2.end(runner.instanceId as string);
+    for (let round = 0; round < 4; round++) {
+      pass(3 * MINUTE);
+      await sweep();
+      await work();
+    }
+    expect(live()).to.have.length(1);
+    expect((await harness.ledger.listCaps())[0]?.used).to.equal(1);
+    expect((await harness.ledger.getRunner(runner.runnerName))?.step).to.equal("gone");
+  });
+
+  it("takes off GitHub the runner of a machine that is gone", async () => {
+    const { demand, runner } = await launchOne();
+    await claim(runner.runnerName);
+    const { workflowJobId } = demand;
+    const at = harness.clock.now;
+    await harness.ledger.recordCompleted({ workflowJobId, at, runnerName: runner.runnerName, runnerId: 1 });
+    harness.ec2.end(runner.instanceId as string);
+    pass(3 * MINUTE);
+    await sweep();
+    await work();
+    expect(harness.github.names(SCOPE)).to.deep.equal([]);
+    expect((await harness.ledger.listCaps())[0]?.used).to.equal(0);
+  });
+
+  it("ends a stray machine of ours, and no stranger's", async () => {
+    harness.ec2.addForeign();
+    const order = { launchId: "l-unknown", size: 1, scope: SCOPE, runnerClass: harness.catalog.classes[0] };
+    await harness.ec2.launch(order as never, new AbortController().signal);
+    pass(3 * MINUTE);
+    await sweep();
+    expect(harness.producer.terminations.map((one) => one.reason)).to.deep.equal(["stray"]);
+    await work();
+    expect(harness.ec2.machines.map((machine) => machine.state)).to.deep.equal(["live", "gone"]);
+  });
+
+  it("deregisters ghosts, also where nothing of ours runs any more", async () => {
+    await harness.ledger.recordQueued(makeDemand());
+    await harness.ledger.recordCompleted({
+      workflowJobId: 1,
+      at: harness.clock.now,
+      conclusion: "cancelled",
+    });
+    const name = runnerName("grp", "l-0123456789abcdef01234567", 0);
+    harness.github.setRunner(SCOPE, { name, status: "offline" });
+    harness.github.setRunner(SCOPE, { name: "somebody", status: "offline" });
+    await sweep();
+    expect(harness.github.names(SCOPE)).to.deep.equal(["somebody"]);
+  });
+
+  it("never ends a runner that GitHub calls busy, even when it looks surplus and idle", async () => {
+    const { demand, runner } = await launchOne();
+    await claim(runner.runnerName);
+    harness.github.setRunner(SCOPE, { name: runner.runnerName, busy: true });
+    const { workflowJobId } = demand;
+    await harness.ledger.recordCompleted({ workflowJobId, at: harness.clock.now, conclusion: "cancelled" });
+    pass(HOUR);
+    await sweep();
+    await sweep();
+    await work();
+    expect(live()).to.have.length(1);
+  });
+
+  it("ends the idle runner of a cancelled workflow job", async () => {
+    const { demand, runner } = await launchOne();
+    await claim(runner.runnerName);
+    const { workflowJobId } = demand;
+    await harness.ledger.recordCompleted({ workflowJobId, at: harness.clock.now, conclusion: "cancelled" });
+    pass(3 * MINUTE);
+    await sweep();
+    expect(harness.producer.terminations.map((one) => one.reason)).to.deep.equal(["surplus"]);
+    await work();
+    expect(live()).to.deep.equal([]);
+    expect(harness.github.names(SCOPE)).to.deep.equal([]);
+  });
+
+  it("enqueues what the ingress wrote down and did not enqueue", async () => {
+    const demand = makeDemand({ receivedAt: harness.clock.now });
+    await harness.ledger.recordQueued(demand);
+    pass(3 * MINUTE);
+    await sweep();
+    expect(harness.producer.demands).to.deep.equal([{ demand, provider: "ec2" }]);
+    expect((await harness.ledger.getWorkflowJob(demand.key))?.times.enqueued).to.equal(harness.clock.now);
+  });
+
+  it("learns from GitHub that a workflow job was cancelled when no delivery said so", async () => {
+    const demand = await harness.addDemand({ receivedAt: harness.clock.now });
+    harness.producer.underWay.add(demand.key);
+    harness.github.setWorkflowJob({ id: demand.workflowJobId, status: "completed", conclusion: "cancelled" });
+    pass(6 * MINUTE);
+    await sweep();
+    expect((await harness.ledger.getWorkflowJob(demand.key))?.demandState).to.equal("cancelled");
+    expect(harness.github.calls.filter((call) => call === "getWorkflowJob")).to.have.length(1);
+  });
+
+  it("gives back a place that nobody holds any more, and wakes the next in line", async () => {
+    await launchOne();
+    await launchOne();
+    const waiting = await harness.addDemand();
+    await provision(harness, "ec2", waiting, makeWork());
+    harness.producer.underWay.add(waiting.key);
+    const [first] = await harness.ledger.listLiveRunners();
+    await harness.ledger.recordStep(first?.runnerName as string, "gone", harness.clock.now);
+    await sweep();
+    expect(harness.producer.woken).to.deep.equal([waiting.key]);
+  });
+
+  it("goes on with the rest when one deed fails, and does the failed one the next time", async () => {
+    await launchOne();
+    await launchOne();
+    pass(13 * MINUTE);
+    harness.producer.failNext(new Error("Redis refused"));
+    await sweep();
+    expect(harness.producer.terminations).to.have.length(1);
+    expect(harness.lines.filter((line) => line.message === "sweep.failed")).to.have.length(1);
+    pass(3 * MINUTE);
+    await sweep();
+    await work();
+    const [first, second, ...replacements] = harness.ec2.machines;
+    expect([first?.state, second?.state]).to.deep.equal(["gone", "gone"]);
+    expect(replacements).to.have.length(2);
+  });
+
+  it("judges nothing by a provider or a GitHub that can't be asked, and says so", async () => {
+    const { runner } = await launchOne();
+    await claim(runner.runnerName);
+    harness.ec2.failNext("transient", { verb: "list" });
+    harness.github.fail("listRunners", new TransientError("down"));
+    pass(4 * MINUTE);
+    await sweep();
+    expect((await harness.ledger.getRunner(runner.runnerName))?.notes).to.deep.equal([]);
+    expect(harness.lines.filter((line) => line.message === "sweep.blind")).to.have.length(2);
+  });
+
+  it("is one at a time across processes", async () => {
+    const hanging = harness.ec2.hangNext();
+    const controller = new AbortController();
+    const first = createSweep(harness, { graceMs: GRACE_MS })(controller.signal);
+    await hanging;
+    expect(await sweep()).to.equal(false);
+    controller.abort(new Error("stop"));
+    await first.catch(() => undefined);
+    expect(await sweep()).to.equal(true);
+  });
+});

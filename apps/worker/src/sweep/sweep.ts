@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import type { Scope } from "@grp/core";
+import type { WorkerContext } from "../context.ts";
+import { act } from "./act.ts";
+import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
+import { gatherWorld } from "./gather.ts";
+import type { Deed, Rule } from "./rule.ts";
+import { RULES } from "./rules/index.ts";
+
+export interface SweepOptions {
+  readonly graceMs: number;
+  readonly rules?: readonly Rule[];
+  readonly choose?: ChooseToCheck;
+}
+
+/** Ghosts in repositories where nothing of ours runs now hurt nobody: those are looked for this often. */
+const QUIET_SCOPES_EVERY_MS = 600_000;
+
+/** Workflow jobs whose scopes count as ours. */
+const RECENT = 500;
+
+/** Longer than any sweep: a lock left by a dead worker ends by itself, and the scheduler's own keeps others out meanwhile. */
+const LOCK_MS = 300_000;
+
+/**
+ * One sweep: compares what GitHub, the providers and the ledger say, and mends. Every deed is done by itself; one that
+ * fails is told and never stops the rest. Returns false when another process is at it.
+ */
+export function createSweep(
+  context: WorkerContext,
+  options: SweepOptions,
+): (signal: AbortSignal) => Promise<boolean> {
+  const choose = options.choose ?? createChooser(context.now);
+  return async (signal) => {
+    const owner = randomUUID();
+    if (!(await context.ledger.tryLock("sweep", owner, LOCK_MS))) return false;
+    try {
+      await sweepOnce(context, { ...options, choose }, signal);
+    } finally {
+      await context.ledger.unlock("sweep", owner);
+    }
+    return true;
+  };
+}
+
+interface Tally {
+  done: number;
+  failed: number;
+  readonly byRule: Record<string, number>;
+  readonly blind: string[];
+}
+
+async function sweepOnce(
+  context: WorkerContext,
+  options: SweepOptions & { choose: ChooseToCheck },
+  signal: AbortSignal,
+): Promise<void> {
+  const begun = context.now();
+  const tally: Tally = { done: 0, failed: 0, byRule: {}, blind: [] };
+  const world = await gatherWorld(context, {
+    graceMs: options.graceMs,
+    signal,
+    moreScopes: await quietScopes(context),
+    chooseToCheck: options.choose,
+    onBlind: (what, error) => {
+      tally.blind.push(what);
+      context.log.warn("sweep.blind", { what, error: messageOf(error) });
+    },
+  });
+  for (const rule of options.rules ?? RULES)
+    for (const deed of rule.judge(world)) {
+      signal.throwIfAborted();
+      await doOne(context, { rule, deed, tally, signal });
+    }
+  const durationMs = context.now() - begun;
+  context.metrics.sweepDuration(durationMs);
+  if (tally.done + tally.failed + tally.blind.length === 0) return;
+  context.log.info("sweep.done", { durationMs, runners: world.runners.length, ...tally });
+}
+
+async function doOne(
+  context: WorkerContext,
+  { rule, deed, tally, signal }: { rule: Rule; deed: Deed; tally: Tally; signal: AbortSignal },
+): Promise<void> {
+  try {
+    await act(context, deed, signal);
+    tally.done += 1;
+    tally.byRule[rule.name] = (tally.byRule[rule.name] ?? 0) + 1;
+    context.metrics.swept({ rule: rule.name, outcome: "done" });
+  } catch (error) {
+    tally.failed += 1;
+    context.metrics.swept({ rule: rule.name, outcome: "error" });
+    context.log.warn("sweep.failed", { rule: rule.name, deed: deed.kind, error: messageOf(error) });
+  }
+}
+
+/** Every scope of late, now and then; none most of the time. */
+async function quietScopes(context: WorkerContext): Promise<readonly Scope[]> {
+  // A lock that nobody gives back: the next owner has it when its time is over.
+  if (!(await context.ledger.tryLock("sweep-quiet-scopes", randomUUID(), QUIET_SCOPES_EVERY_MS))) return [];
+  const recent = await context.ledger.listWorkflowJobs(RECENT);
+  return recent.map((record) => record.demand.scope);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

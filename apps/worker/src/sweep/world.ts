@@ -1,0 +1,65 @@
+import type { Catalog, Instance, ProviderName, RunnerClass, Scope } from "@grp/core";
+import type { GitHubRunner, GitHubWorkflowJob } from "@grp/github";
+import type { ClassCount, LaunchRecord, RunnerRecord, Waiter, WorkflowJobRecord } from "@grp/ledger";
+
+/**
+ * What GitHub, the providers and the ledger say at one moment: all that a rule may judge by. What could not be asked is
+ * absent, and no rule takes absent for empty. Outside is read before the ledger, so whatever is seen outside has its
+ * record by then; that a record has nothing outside proves nothing before the grace time is over.
+ */
+export interface World {
+  readonly now: number;
+  /** Younger things are not judged: webhooks, lists and reports may be that late. */
+  readonly graceMs: number;
+  readonly installation: string;
+  readonly catalog: Catalog;
+  /** Not yet gone. */
+  readonly runners: readonly RunnerRecord[];
+  readonly demands: readonly OpenDemand[];
+  readonly counts: readonly ClassCount[];
+  /** Live instances by provider; a provider that could not be asked is absent. */
+  readonly instances: ReadonlyMap<ProviderName, readonly Instance[]>;
+  /** Instances that are no live runner's, with what the ledger knows of them. */
+  readonly strays: readonly Stray[];
+  /** By `scopeKey`; a scope that was not asked is absent. */
+  readonly registered: ReadonlyMap<string, RegisteredScope>;
+  /** What GitHub says of some open demands, by key; null: GitHub knows no such workflow job. */
+  readonly workflowJobs: ReadonlyMap<string, GitHubWorkflowJob | null>;
+  /** Holders of places, and whether their queue job is still under way. */
+  readonly holders: readonly Holder[];
+}
+
+export interface OpenDemand {
+  readonly record: WorkflowJobRecord;
+  /** Some queue job of it waits or runs: it will be dealt with there. */
+  readonly isUnderWay: boolean;
+}
+
+export interface Stray {
+  readonly instance: Instance;
+  readonly launch: LaunchRecord | null;
+}
+
+export interface RegisteredScope {
+  readonly scope: Scope;
+  readonly runners: readonly GitHubRunner[];
+}
+
+export interface Holder extends Waiter {
+  readonly isUnderWay: boolean;
+}
+
+export function classOf(world: World, name: string): RunnerClass | undefined {
+  return world.catalog.classes.find((one) => one.name === name);
+}
+
+/** True once `limitMs` and the grace time have passed since `at`; never for what has no time. */
+export function isPast(world: World, at: number | undefined, limitMs = 0): boolean {
+  return at !== undefined && world.now - at > limitMs + world.graceMs;
+}
+
+/** Our names end in a launch's 24 hex digits and a number: nobody else's do. */
+export function isOurName(world: World, name: string): boolean {
+  const rest = name.startsWith(`${world.installation}-`) ? name.slice(world.installation.length + 1) : "";
+  return /^[0-9a-f]{24}-\d+$/.test(rest);
+}

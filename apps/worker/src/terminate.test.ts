@@ -1,0 +1,138 @@
+import { TransientError } from "@grp/core";
+import type { RunnerRecord } from "@grp/ledger";
+import type { Termination } from "@grp/queue";
+import { expect } from "chai";
+import { provision } from "./provision.ts";
+import { terminate } from "./terminate.ts";
+import { type Harness, makeWork, SCOPE, startHarness } from "./testing/harness.ts";
+
+describe("terminate", () => {
+  let server: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  before(async () => {
+    server = await startHarness();
+  });
+  after(() => server.stop());
+  beforeEach(async () => {
+    harness = await server.create();
+  });
+
+  const launchOne = async () => {
+    const demand = await harness.addDemand();
+    await provision(harness, "ec2", demand, makeWork());
+    const runners = await harness.ledger.listLiveRunners();
+    return runners.find((runner) => runner.placeHolder === demand.key) as RunnerRecord;
+  };
+  const claimed = async () => {
+    const runner = await launchOne();
+    const at = harness.clock.now;
+    await harness.ledger.finishClaim({ runnerName: runner.runnerName, runnerId: 1, at });
+    harness.github.setRunner(SCOPE, { name: runner.runnerName });
+    return runner;
+  };
+  const run = (runner: RunnerRecord, overrides: Partial<Termination> = {}) =>
+    terminate(
+      harness,
+      {
+        version: 1,
+        runnerName: runner.runnerName,
+        launchId: runner.launchId,
+        provider: runner.provider,
+        ...(runner.instanceId === undefined ? {} : { instanceId: runner.instanceId }),
+        reason: "idle",
+        requestedAt: harness.clock.now,
+        ...overrides,
+      },
+      makeWork(),
+    );
+  const stepOf = async (runner: RunnerRecord) => (await harness.ledger.getRunner(runner.runnerName))?.step;
+
+  it("ends the machine, takes the runner off GitHub and hands the place to the next in line", async () => {
+    const runner = await claimed();
+    await launchOne();
+    const waiting = await harness.addDemand();
+    await provision(harness, "ec2", waiting, makeWork());
+    expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
+    expect(await stepOf(runner)).to.equal("gone");
+    expect(harness.github.names(SCOPE)).to.deep.equal([]);
+    expect(harness.producer.woken).to.deep.equal([waiting.key]);
+    expect(harness.lines.at(-1)).to.include({ message: "instance.reaped" });
+  });
+
+  it("waits until the provider itself says gone", async () => {
+    const runner = await launchOne();
+    harness.ec2.terminate = async () => "terminating";
+    expect(await run(runner)).to.include({ kind: "wait", delayMs: 3_000 });
+    expect(await run(runner, { requestedAt: harness.clock.now - 600_000 })).to.include({ delayMs: 60_000 });
+    expect(await stepOf(runner)).to.equal("launched");
+  });
+
+  it("never ends a runner that GitHub calls busy", async () => {
+    const runner = await claimed();
+    harness.github.setRunner(SCOPE, { name: runner.runnerName, busy: true });
+    expect(await run(runner)).to.include({ kind: "wait" });
+    expect(harness.ec2.machines[0]?.state).to.equal("live");
+  });
+
+  it("takes an idle runner off GitHub before its machine ends, so that no job is given to it in between", async () => {
+    const runner = await claimed();
+    harness.github.deregister = async () => "busy";
+    expect(await run(runner)).to.include({ kind: "wait" });
+    expect(harness.ec2.machines[0]?.state).to.equal("live");
+  });
+
+  it("ends a busy runner after its class's maxRuntime", async () => {
+    const runner = await claimed();
+    harness.github.setRunner(SCOPE, { name: runner.runnerName, busy: true });
+    expect(await run(runner, { reason: "max-runtime" })).to.include({ kind: "wait" });
+    expect(harness.ec2.machines[0]?.state).to.equal("gone");
+    expect(await stepOf(runner)).to.equal("gone");
+  });
+
+  it("finds a machine whose launch was never answered by its launch id", async () => {
+    const demand = await harness.addDemand();
+    harness.ec2.loseNextResponse("launch");
+    await provision(harness, "ec2", demand, makeWork()).catch(() => undefined);
+    const [runner] = await harness.ledger.listLiveRunners();
+    expect(runner?.instanceId).to.equal(undefined);
+    expect(await run(runner as RunnerRecord)).to.have.nested.property("result.outcome", "gone");
+    expect(harness.ec2.machines[0]?.state).to.equal("gone");
+  });
+
+  it("holds a machine that nobody has seen for gone only after a while", async () => {
+    const demand = await harness.addDemand();
+    harness.ec2.failNext("transient", { verb: "launch" });
+    await provision(harness, "ec2", demand, makeWork()).catch(() => undefined);
+    const [runner] = await harness.ledger.listLiveRunners();
+    expect(await run(runner as RunnerRecord)).to.include({ kind: "wait" });
+    harness.clock.now += 601_000;
+    expect(await run(runner as RunnerRecord)).to.have.nested.property("result.outcome", "gone");
+  });
+
+  it("gives the place back though GitHub can't be asked, and takes the runner off later", async () => {
+    const runner = await claimed();
+    const { runnerName } = runner;
+    const at = harness.clock.now;
+    await harness.ledger.recordCompleted({ workflowJobId: 1, at, runnerName, runnerId: 1 });
+    harness.github.fail("deregister", new TransientError("down"));
+    expect(await run(runner).catch((error: Error) => error)).to.be.instanceOf(TransientError);
+    expect((await harness.ledger.listCaps())[0]?.used).to.equal(0);
+    harness.github.fail("deregister", undefined);
+    expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
+    expect(harness.github.names(SCOPE)).to.deep.equal([]);
+  });
+
+  it("ends nothing in a dry run", async () => {
+    const runner = await launchOne();
+    const work: Termination = {
+      version: 1,
+      runnerName: runner.runnerName,
+      launchId: runner.launchId,
+      provider: "ec2",
+      reason: "idle",
+      requestedAt: harness.clock.now,
+    };
+    await terminate(harness.with({ dryRun: true }), work, makeWork());
+    expect(harness.ec2.machines[0]?.state).to.equal("live");
+  });
+});

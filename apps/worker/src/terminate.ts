@@ -1,0 +1,133 @@
+import type { ProviderName } from "@grp/core";
+import type { RunnerRecord } from "@grp/ledger";
+import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
+import { providerOf, type WorkerContext } from "./context.ts";
+import { releasePlace } from "./places.ts";
+
+/** A machine that is told to end takes 30 s to some minutes; a mac up to fifteen. */
+const [MIN_DELAY_MS, MAX_DELAY_MS] = [3_000, 60_000];
+
+/** GitHub lets go of a runner some seconds after its last step; a job may run for hours. */
+const BUSY_DELAY_MS = 30_000;
+
+/** A provider's list may be that far behind a launch: younger, an absent machine means nothing. */
+const UNSEEN_GRACE_MS = 600_000;
+
+/**
+ * Ends one machine and says so only when its provider does. Then its place goes to the next in line and its runner comes
+ * off GitHub. A runner that GitHub calls busy is left alone until its class's `maxRuntime` is over. Safe to repeat.
+ */
+export async function terminate(
+  context: WorkerContext,
+  termination: Termination,
+  work: WorkContext,
+): Promise<WorkOutcome> {
+  const runner = await context.ledger.getRunner(termination.runnerName);
+  if (context.dryRun) return { kind: "done", result: { outcome: "skipped", why: "dry run" } };
+  if (await mustSpare(context, termination, runner, work.signal))
+    return { kind: "wait", delayMs: BUSY_DELAY_MS, why: "its runner is busy" };
+  const state = await endMachine(context, termination, runner, work.signal);
+  if (state !== "gone") return waitFor(context, termination, state);
+  if (runner) await settle(context, runner, termination.reason);
+  const isOff = runner ? await deregister(context, runner, work.signal) : true;
+  if (!isOff) return waitFor(context, termination, "GitHub still calls its runner busy");
+  tell(context, termination, runner);
+  return { kind: "done", result: { outcome: "gone", reason: termination.reason } };
+}
+
+/**
+ * Whether it runs a job, unless for longer than any job may. GitHub refuses to let go of a busy runner, so taking it
+ * off first proves that it is idle, and that it stays so.
+ */
+async function mustSpare(
+  context: WorkerContext,
+  { reason }: Termination,
+  runner: RunnerRecord | null,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!runner || reason === "max-runtime" || isHarmless(runner) || isOverdue(context, runner)) return false;
+  const known = await context.github.findRunner(runner.scope, runner.runnerName, signal);
+  if (!known) return false;
+  return known.busy || (await context.github.deregister(runner.scope, known.runnerId, signal)) === "busy";
+}
+
+/** No registration was minted for it, or its one workflow job is over: GitHub need not be asked. */
+function isHarmless({ step, times, workflowJobKey }: RunnerRecord): boolean {
+  const isOver = step === "finished" && workflowJobKey !== undefined;
+  return step === "gone" || times.claimed === undefined || isOver;
+}
+
+function isOverdue(context: WorkerContext, { runnerClass, times }: RunnerRecord): boolean {
+  const limit = context.catalog.classes.find((one) => one.name === runnerClass)?.maxRuntime;
+  const since = times.busy ?? times.claimed;
+  return limit !== undefined && since !== undefined && context.now() - since > limit;
+}
+
+/** `gone` only by its provider's word; a machine nobody has seen is gone once the list must have shown it. */
+async function endMachine(
+  context: WorkerContext,
+  termination: Termination,
+  runner: RunnerRecord | null,
+  signal: AbortSignal,
+): Promise<"gone" | string> {
+  const provider = providerOf(context, termination.provider);
+  const known = termination.instanceId ?? runner?.instanceId;
+  const ids = known === undefined ? await findMachines(context, termination, signal) : [known];
+  if (ids.length === 0) return isOldEnough(context, runner) ? "gone" : "its machine may not be listed yet";
+  const states = [];
+  for (const id of ids) states.push(await provider.terminate(id, signal));
+  return states.every((state) => state === "gone") ? "gone" : "its machine is still ending";
+}
+
+async function findMachines(
+  context: WorkerContext,
+  { provider, launchId }: { provider: ProviderName; launchId: string },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const listed = await providerOf(context, provider).list(signal);
+  return listed.filter((one) => one.launchId === launchId).map((one) => one.instanceId);
+}
+
+function isOldEnough(context: WorkerContext, runner: RunnerRecord | null): boolean {
+  const since = runner?.times.launched ?? runner?.times.launching;
+  return since === undefined || context.now() - since > UNSEEN_GRACE_MS;
+}
+
+async function settle(context: WorkerContext, runner: RunnerRecord, reason: string): Promise<void> {
+  const note = { at: context.now(), kind: "reaped", text: reason };
+  await context.ledger.recordStep(runner.runnerName, "gone", context.now(), note);
+  await releasePlace(context, runner.placeHolder);
+}
+
+/** False while GitHub takes it for busy: it notices a dead machine only after some minutes. */
+async function deregister(
+  context: WorkerContext,
+  runner: RunnerRecord,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (runner.times.claimed === undefined && runner.runnerId === undefined) return true;
+  const known = await context.github.findRunner(runner.scope, runner.runnerName, signal);
+  if (!known) return true;
+  return (await context.github.deregister(runner.scope, known.runnerId, signal)) !== "busy";
+}
+
+function waitFor(context: WorkerContext, { requestedAt }: Termination, why: string): WorkOutcome {
+  const elapsed = context.now() - requestedAt;
+  return { kind: "wait", why, delayMs: Math.min(Math.max(elapsed / 4, MIN_DELAY_MS), MAX_DELAY_MS) };
+}
+
+function tell(context: WorkerContext, termination: Termination, runner: RunnerRecord | null): void {
+  const { runnerName, launchId, provider, reason, requestedAt } = termination;
+  context.metrics.reaped({ provider, reason });
+  context.log.info("instance.reaped", {
+    runnerName,
+    launchId,
+    provider,
+    reason,
+    instanceId: termination.instanceId ?? runner?.instanceId,
+    runnerClass: runner?.runnerClass,
+    workflowJobKey: runner?.workflowJobKey,
+    sinceRequestedMs: context.now() - requestedAt,
+    livedMs: runner?.times.launched === undefined ? undefined : context.now() - runner.times.launched,
+  });
+}

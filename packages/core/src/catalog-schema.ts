@@ -1,0 +1,124 @@
+import { z } from "zod";
+
+const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `90s`, `5m`, `6h`, `1d` as milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d+(s|m|h|d)$/, 'a duration such as "90s", "5m" or "6h"')
+  .transform((text) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS]);
+
+/** A YAML list, or one string with commas (what an environment variable can hold). */
+const stringList = z
+  .union([
+    z.array(z.string().min(1)),
+    z.string().transform((text) => text.split(",").map((item) => item.trim())),
+  ])
+  .pipe(z.array(z.string().min(1)).min(1));
+
+const fullName = z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository as "owner/name"');
+
+const image = z.union([
+  z.strictObject({ id: z.string().regex(/^ami-[0-9a-f]+$/, 'an AMI id such as "ami-0abc"') }),
+  z.strictObject({ ssm: z.string().startsWith("/", "an SSM parameter path, beginning with /") }),
+  z.strictObject({ owner: z.string().min(1), name: z.string().min(1) }),
+]);
+
+const ec2Offering = z.strictObject({
+  provider: z.literal("ec2"),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'an AWS region such as "us-east-1"'),
+  image,
+  /** Tried in order, each in every subnet. */
+  instanceTypes: stringList,
+  subnets: stringList,
+  securityGroups: stringList,
+  market: z.enum(["spot", "on-demand"]).default("on-demand"),
+  volume: z
+    .strictObject({
+      sizeGiB: z.coerce.number().int().min(8).max(16_384).default(30),
+      iops: z.number().int().min(3_000).optional(),
+      throughputMiBps: z.number().int().min(125).optional(),
+      /** The image's root device; `/dev/sda1` on Ubuntu and macOS, `/dev/xvda` on Amazon Linux. */
+      device: z.string().startsWith("/dev/").default("/dev/sda1"),
+    })
+    .prefault({}),
+  /** Name or ARN. */
+  instanceProfile: z.string().min(1).optional(),
+  /** mac instances only: a dedicated host, or a host resource group. */
+  host: z
+    .union([
+      z.strictObject({ id: z.string().startsWith("h-") }),
+      z.strictObject({ resourceGroup: z.string().startsWith("arn:") }),
+    ])
+    .optional(),
+});
+
+const codemagicOffering = z.strictObject({
+  provider: z.literal("codemagic"),
+  /** A name under `codemagicTeams`. */
+  team: z.string().min(1).default("default"),
+  app: z.string().min(1),
+  /** The workflow's key in codemagic.yaml. */
+  workflow: z.string().min(1).default("github-runner"),
+  branch: z.string().min(1).default("main"),
+  instanceType: z.enum(["mac_mini_m2", "mac_mini_m4", "linux_x2", "linux_x4"]).default("mac_mini_m2"),
+});
+
+const runnerClass = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "letters, digits, - and _, at most 39"),
+  labels: stringList,
+  platform: z.strictObject({ os: z.enum(["linux", "macos"]), arch: z.enum(["arm64", "x64"]) }),
+  register: z
+    .discriminatedUnion("at", [
+      z.strictObject({ at: z.literal("repository") }),
+      z.strictObject({ at: z.literal("organization"), group: z.string().min(1).default("Default") }),
+    ])
+    .prefault({ at: "repository" }),
+  offerings: z
+    .array(z.discriminatedUnion("provider", [ec2Offering, codemagicOffering]))
+    .min(1, "at least one offering (is every one of them disabled?)"),
+  maxRunners: z.coerce.number().int().min(1).max(10_000),
+  /** From the provider's call until the machine claims. */
+  bootTimeout: duration.default(600_000),
+  /** From the claim until a workflow job begins. */
+  idleTimeout: duration.default(300_000),
+  maxRuntime: duration.default(21_600_000),
+  /** Only these may use it; without it, every allowed one. */
+  repositories: z.array(fullName).optional(),
+  /** Any fork's pull request can run code on a public repository's runner. */
+  allowPublicRepositories: z.boolean().default(false),
+  /** Leaves the instance metadata service open to the job (its instance profile's credentials with it). */
+  exposeMetadata: z.boolean().default(false),
+});
+
+/** The whole of `runners.yaml`, as parsed YAML after `${NAME}` and `enabled` have been dealt with. */
+export const catalogSchema = z.strictObject({
+  version: z.literal(1),
+  allow: z
+    .strictObject({
+      owners: z
+        .union([z.literal(""), stringList])
+        .transform((owners) => owners || [])
+        .default([]),
+      repositories: z.array(fullName).default([]),
+    })
+    .prefault({}),
+  codemagicTeams: z
+    .record(
+      z.string(),
+      z.strictObject({
+        maxConcurrentBuilds: z.coerce.number().int().min(1).default(1),
+        /** The plan's limit: 120m, 180m on Enterprise. A class that runs longer can't be served there. */
+        maxBuildDuration: duration.default(7_200_000),
+      }),
+    )
+    .default({}),
+  classes: z.array(runnerClass).min(1, "at least one runner class"),
+});
+
+export type Catalog = z.output<typeof catalogSchema>;
+export type RunnerClass = z.output<typeof runnerClass>;
+export type Ec2Offering = z.output<typeof ec2Offering>;
+export type CodemagicOffering = z.output<typeof codemagicOffering>;
+export type Offering = Ec2Offering | CodemagicOffering;
+export type ProviderName = Offering["provider"];

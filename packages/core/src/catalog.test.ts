@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { type CatalogOptions, catalogJsonSchema, formatFault, parseCatalog } from "./index.ts";
+
+const shipped = readFileSync(new URL("../../../runners.yaml", import.meta.url), "utf8");
+const env = {
+  ALLOWED_OWNERS: "acme, other",
+  EC2_SUBNETS: "subnet-a,subnet-b",
+  EC2_SECURITY_GROUPS: "sg-1",
+  CODEMAGIC_APP_ID: "5c9c064185dd2310123b8e96",
+};
+
+function read(text: string, options: Partial<CatalogOptions> = {}) {
+  const verdict = parseCatalog(text, { env, useCodemagic: true, ...options });
+  return verdict.ok
+    ? { classes: verdict.catalog.classes, catalog: verdict.catalog, faults: [] }
+    : {
+        classes: [],
+        catalog: null,
+        faults: verdict.faults.map((fault) => formatFault("runners.yaml", fault)),
+      };
+}
+
+const lineOf = (needle: string) => shipped.split("\n").findIndex((line) => line.includes(needle)) + 1;
+
+describe("parseCatalog", () => {
+  it("reads the shipped file, filling in the environment and splitting lists at commas", () => {
+    const { catalog, faults } = read(shipped);
+    expect(faults).to.deep.equal([]);
+    expect(catalog?.allow.owners).to.deep.equal(["acme", "other"]);
+    const [linux, mac] = catalog?.classes ?? [];
+    expect(linux?.offerings[0]).to.deep.include({ subnets: ["subnet-a", "subnet-b"], market: "spot" });
+    expect(linux).to.include({ bootTimeout: 600_000, maxRuntime: 21_600_000 });
+    expect(mac?.offerings.map((offering) => offering.provider)).to.deep.equal(["codemagic"]);
+  });
+
+  it("adds an offering by `enabled`, and asks only then for its variables", () => {
+    expect(read(shipped, { env: { ...env, USE_EC2_MAC: "true" } }).faults).to.deep.equal([
+      `runners.yaml:${lineOf("EC2_MAC_HOST_RESOURCE_GROUP")}:32 \${EC2_MAC_HOST_RESOURCE_GROUP} is not set in the environment`,
+    ]);
+    const host = "arn:aws:resource-groups:us-east-1:1:group/mac";
+    const { classes } = read(shipped, {
+      env: { ...env, USE_EC2_MAC: "true", EC2_MAC_HOST_RESOURCE_GROUP: host },
+    });
+    expect(classes[1]?.offerings.map((offering) => offering.provider)).to.deep.equal(["codemagic", "ec2"]);
+  });
+
+  it("takes CodeMagic out, and the class that has nothing else", () => {
+    const { classes, faults } = read(shipped, {
+      useCodemagic: false,
+      env: { ...env, CODEMAGIC_APP_ID: undefined },
+    });
+    expect(faults).to.deep.equal([]);
+    expect(classes.map((runnerClass) => runnerClass.name)).to.deep.equal(["ubuntu-arm64"]);
+  });
+
+  it("reports every unset variable with its line", () => {
+    const { faults } = read(shipped, { env: {} });
+    expect(faults).to.have.length(6);
+    expect(faults[0]).to.equal(
+      `runners.yaml:${lineOf("ALLOWED_OWNERS")}:11 \${ALLOWED_OWNERS} is not set in the environment`,
+    );
+  });
+
+  it("reports all faults of different kinds together, each with its place", () => {
+    const bad = shipped
+      .replace("market: spot", "market: sport")
+      .replace("maxRunners: 4", "maxRunner: 4")
+      .replace("bootTimeout: 30m", "bootTimeout: soon")
+      .replace("labels: [macOS-arm64, self-hosted, macOS, arm64]", "labels: []");
+    const { faults } = read(bad);
+    expect(faults.join("\n")).to.match(/market: Invalid option/);
+    expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunner: unknown key/);
+    expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunners: /);
+    expect(faults.join("\n")).to.match(/classes\[1\]\.bootTimeout: a duration such as/);
+    expect(faults.join("\n")).to.match(/classes\[1\]\.labels: /);
+  });
+
+  it("refuses a class that runs longer than its CodeMagic plan builds", () => {
+    const { faults } = read(shipped.replace("maxRuntime: 110m", "maxRuntime: 3h"));
+    expect(faults).to.have.length(1);
+    expect(faults[0]).to.match(
+      /classes\[1\]\.offerings\[0\]: maxRuntime 180m exceeds the CodeMagic plan's build limit 120m/,
+    );
+  });
+
+  it("refuses two classes of one name, an unknown team, and a mac without a host", () => {
+    const { faults } = read(
+      shipped
+        .replace("name: macOS-arm64", "name: ubuntu-arm64")
+        .replace(/app: .*/, "app: x\n        team: nobody")
+        .replace("t4g.large, m7g.large", "mac2.metal"),
+    );
+    const text = faults.join("\n");
+    expect(text).to.match(/"ubuntu-arm64" is used twice/);
+    expect(text).to.match(/no team "nobody" under codemagicTeams/);
+    expect(text).to.match(/mac instance types need a host/);
+  });
+
+  it("says where the YAML itself is broken", () => {
+    expect(read("version: 1\nclasses: [\n").faults[0]).to.match(/^runners\.yaml:\d+:\d+ /);
+    expect(read("").faults[0]).to.match(/^runners\.yaml:1:1 /);
+  });
+
+  it("gives editors a schema from the same source", () => {
+    const committed = readFileSync(new URL("../../../runners.schema.json", import.meta.url), "utf8");
+    expect(JSON.parse(committed)).to.deep.equal(JSON.parse(JSON.stringify(catalogJsonSchema())));
+  });
+});

@@ -1,0 +1,38 @@
+import { expect } from "chai";
+import { clientToken, demandJobId, demandKey, dryRunKey, launchId, runnerName } from "./index.ts";
+
+const identity = {
+  demandKeys: ["wfj-1", "wfj-2"],
+  generation: 1,
+  runnerClass: "u",
+  offeringIndex: 0,
+  renewal: 0,
+};
+
+describe("keys", () => {
+  it("derives the same launch id whatever the order of its demands, and another for anything else", () => {
+    const id = launchId(identity);
+    expect(launchId({ ...identity, demandKeys: ["wfj-2", "wfj-1"] })).to.equal(id);
+    const others = [
+      { generation: 2 },
+      { offeringIndex: 1 },
+      { renewal: 1 },
+      { runnerClass: "v" },
+      { demandKeys: ["wfj-1"] },
+    ];
+    expect(new Set(others.map((change) => launchId({ ...identity, ...change }))).add(id).size).to.equal(6);
+  });
+
+  it("makes a client token of exactly EC2's 64 characters, one for each placement", () => {
+    const id = launchId(identity);
+    expect(clientToken(id, "subnet-a")).to.match(/^[0-9a-f]{64}$/);
+    expect(clientToken(id, "subnet-a")).not.to.equal(clientToken(id, "subnet-b"));
+  });
+
+  it("keeps runner names within GitHub's 64 characters and queue job ids off bare integers", () => {
+    expect(runnerName("a-long-installation-name", launchId(identity), 999).length).to.be.at.most(64);
+    expect(demandJobId(demandKey(5), 1)).to.equal("wfj-5");
+    expect(demandJobId(demandKey(5), 2)).to.equal("wfj-5-g2");
+    expect(dryRunKey("72d3162e-cc78:x")).to.equal("dry-72d3162e-cc78-x");
+  });
+});

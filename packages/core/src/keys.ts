@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+
+/** The one identity of a demand: BullMQ job id, ledger key, log field. Never a bare integer (BullMQ refuses those). */
+export function demandKey(workflowJobId: number): string {
+  return `wfj-${workflowJobId}`;
+}
+
+/** Identity of a planned demand; a dry run never shares an id with a real one. */
+export function dryRunKey(deliveryId: string): string {
+  return `dry-${deliveryId.replace(/[^\w-]/g, "-")}`;
+}
+
+/** Queue job id of a demand: its key, and from the second machine on its generation. */
+export function demandJobId(key: string, generation: number): string {
+  return generation === 1 ? key : `${key}-g${generation}`;
+}
+
+export interface LaunchIdentity {
+  readonly demandKeys: readonly string[];
+  readonly generation: number;
+  readonly runnerClass: string;
+  readonly offeringIndex: number;
+  /** Attempts at the same offering that must be new machines, e.g. after `IdempotentInstanceTerminated`. */
+  readonly renewal: number;
+}
+
+/** Same demands, offering and generation: same launch id, on any worker, at any time. 24 hex digits, `l-` before. */
+export function launchId(identity: LaunchIdentity): string {
+  const parts = [
+    [...identity.demandKeys].sort().join(","),
+    identity.generation,
+    identity.runnerClass,
+    identity.offeringIndex,
+    identity.renewal,
+  ];
+  return `l-${createHash("sha256").update(parts.join("|")).digest("hex").slice(0, 24)}`;
+}
+
+/**
+ * EC2's `ClientToken`: SHA-256 in hex, exactly its 64 characters. EC2's idempotency is zonal when a subnet is given,
+ * so `placement` (subnet, instance type) is part of it: a call for another subnet is another call.
+ */
+export function clientToken(id: string, placement: string): string {
+  return createHash("sha256").update(`${id}|${placement}`).digest("hex");
+}
+
+/** Name of the `index`-th runner of a launch: deterministic, so that a lost answer finds its own runner. <= 64 chars. */
+export function runnerName(prefix: string, id: string, index: number): string {
+  return `${prefix}-${id.replace(/^l-/, "")}-${index}`;
+}

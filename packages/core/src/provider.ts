@@ -1,0 +1,71 @@
+import type { Offering, ProviderName, RunnerClass } from "./catalog.ts";
+import type { Scope } from "./scope.ts";
+
+/** What a booting machine needs to know. The same values on every retry, so that user data stays the same bytes. */
+export interface BootParameters {
+  /** The ingress as machines reach it, no trailing slash: `https://grp.example.com`. */
+  readonly publicUrl: string;
+  /** Signed ticket. Only ever in user data or a build variable; never logged. */
+  readonly ticket: string;
+  readonly bootTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxRuntimeMs: number;
+}
+
+/** One launch, written down in the ledger before any provider is called. */
+export interface LaunchOrder<O extends Offering = Offering> {
+  /** Also an instance tag and a build label. */
+  readonly launchId: string;
+  readonly offering: O;
+  readonly runnerClass: RunnerClass;
+  readonly scope: Scope;
+  /** Instances wanted. */
+  readonly size: number;
+  readonly boot: BootParameters;
+  /**
+   * Where an earlier try of this launch stood when it ended: the last string given to `recordPlacement`. A retry must
+   * begin there, for a machine may be running there whose answer was lost. Opaque to everyone but the provider.
+   */
+  readonly placement?: string | undefined;
+  /**
+   * Write-ahead: awaited before each provider call that may start a machine. The ledger keeps the last one, and the
+   * next try gets it as `placement`. Without it a lost answer followed by a retry may cost a second machine.
+   */
+  readonly recordPlacement?: (placement: string) => Promise<void>;
+}
+
+export interface Instance {
+  /** The provider's string: `i-…` or a CodeMagic build id. */
+  readonly instanceId: string;
+  readonly provider: ProviderName;
+  readonly launchId: string;
+  readonly state: "pending" | "running" | "terminating";
+  /** Epoch ms. */
+  readonly launchedAt: number;
+  /** From tags or labels, where the provider keeps them. */
+  readonly runnerClass?: string;
+  readonly scope?: string;
+  /** EC2 only: what the instance identity document must say. */
+  readonly region?: string;
+  readonly accountId?: string;
+  readonly isSpot?: boolean;
+}
+
+/**
+ * The four verbs of a provider. Every error is one of `errors.ts`; nothing retries inside. An aborted call ends at once
+ * with a `TransientError` of code `aborted`: what it had asked for may still happen, and a retry finds it.
+ */
+export interface RunnerProvider<O extends Offering = Offering> {
+  readonly name: ProviderName;
+  /** Prove that a launch would be accepted, and start nothing. */
+  validate(offering: O, signal: AbortSignal): Promise<void>;
+  /** Start `order.size` machines. The same order id again yields the same machines, never more. May yield fewer. */
+  launch(order: LaunchOrder<O>, signal: AbortSignal): Promise<readonly Instance[]>;
+  /**
+   * "gone" only when the provider itself says so, also of an id never seen. "terminating" promises nothing: the caller
+   * asks again until it hears "gone", and each call asks the provider anew.
+   */
+  terminate(instanceId: string, signal: AbortSignal): Promise<"terminating" | "gone">;
+  /** Every live instance that bears our owner tag, all pages. */
+  list(signal: AbortSignal): Promise<readonly Instance[]>;
+}

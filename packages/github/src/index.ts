@@ -1,0 +1,3 @@
+export type { GitHubAuth } from "./clients.ts";
+export { createGitHub, type GitHubOptions } from "./github.ts";
+export * from "./types.ts";

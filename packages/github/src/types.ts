@@ -1,0 +1,121 @@
+import type { Scope } from "@grp/core";
+
+export interface Registration {
+  readonly runnerId: number;
+  /** A secret: handed to the machine, never stored or logged. */
+  readonly encodedJitConfig: string;
+}
+
+export interface GitHubRunner {
+  readonly runnerId: number;
+  readonly name: string;
+  readonly status: "online" | "offline";
+  readonly busy: boolean;
+  readonly labels: readonly string[];
+}
+
+/** Where to fetch GitHub's runner program, and how to know it is the right one. */
+export interface RunnerProgram {
+  readonly url: string;
+  readonly sha256: string;
+  readonly filename: string;
+  readonly version: string;
+}
+
+export interface GitHubWorkflowJob {
+  readonly id: number;
+  readonly runId: number;
+  readonly runAttempt: number;
+  readonly status: string;
+  readonly conclusion: string | null;
+  readonly labels: readonly string[];
+  readonly runnerName: string | null;
+  readonly createdAt: number;
+  /** Of its repository; absent where GitHub's answer did not say. */
+  readonly isPrivate?: boolean;
+}
+
+export interface HookDelivery {
+  /** GitHub's number as text: it may be beyond 2^53. */
+  readonly id: string;
+  readonly guid: string;
+  readonly deliveredAt: number;
+  readonly isRedelivery: boolean;
+  readonly status: string;
+  readonly statusCode: number;
+  readonly event: string;
+  readonly action: string | null;
+}
+
+/** Where deliveries are listed and sent again: the App's own hook (JWT), or a repository's or organization's (PAT). */
+export type HookTarget =
+  | { readonly kind: "app" }
+  | {
+      readonly kind: "repository";
+      readonly owner: string;
+      readonly repository: string;
+      readonly hookId: number;
+    }
+  | { readonly kind: "organization"; readonly owner: string; readonly hookId: number };
+
+/**
+ * GitHub as grp needs it. Errors are core's error classes: `RateLimitedError` (primary and secondary, with the wait that
+ * GitHub asked for), `UnauthorizedError`, `InvalidSpecError`, `TransientError`; no error carries a token. Nothing
+ * retries inside, and once told to slow down no request leaves before the wait is over. 10 s per request.
+ */
+export interface GitHub {
+  /**
+   * Mints a JIT registration. A name already there is our own earlier call whose answer was lost: that runner is
+   * deleted, if it is not busy, and the call made again.
+   */
+  mintRegistration(
+    order: { scope: Scope; name: string; labels: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<Registration>;
+  findRunner(scope: Scope, name: string, signal: AbortSignal): Promise<GitHubRunner | null>;
+  /** All pages. */
+  listRunners(scope: Scope, signal: AbortSignal): Promise<readonly GitHubRunner[]>;
+  /** `busy`: GitHub refused because it runs a job. */
+  deregister(scope: Scope, runnerId: number, signal: AbortSignal): Promise<"deregistered" | "gone" | "busy">;
+  /** From the downloads endpoint, cached for an hour. */
+  runnerProgram(
+    scope: Scope,
+    platform: { os: "linux" | "macos"; arch: "arm64" | "x64" },
+    signal: AbortSignal,
+  ): Promise<RunnerProgram>;
+  /** Proves that a registration would be allowed, and makes none. */
+  checkRegistration(scope: Scope, signal: AbortSignal): Promise<void>;
+  getWorkflowJob(
+    job: { owner: string; repository: string; workflowJobId: number },
+    signal: AbortSignal,
+  ): Promise<GitHubWorkflowJob | null>;
+  /**
+   * Every job still queued of the repository's queued and running runs: two calls, and one for each of the `runs` looked
+   * into. With more than `mostRuns` of them, the queued ones and some others by chance.
+   */
+  listQueuedWorkflowJobs(
+    repository: { owner: string; repository: string; mostRuns?: number },
+    signal: AbortSignal,
+  ): Promise<{ readonly jobs: readonly GitHubWorkflowJob[]; readonly runs: number }>;
+  /** Our hooks that point at `url`; the App's own when authenticated as an App. */
+  findHooks(
+    query: {
+      url: string;
+      repositories: readonly { owner: string; repository: string }[];
+      organizations: readonly string[];
+    },
+    signal: AbortSignal,
+  ): Promise<readonly HookTarget[]>;
+  /** The account's repositories that our credentials reach and that may run workflows (not archived). */
+  listRepositories(
+    owner: string,
+    signal: AbortSignal,
+  ): Promise<readonly { owner: string; repository: string }[]>;
+  /** Those not answered with 2xx or 3xx, newest first, back to `sinceMs`. Failed redeliveries are listed by themselves. */
+  listFailedDeliveries(
+    target: HookTarget,
+    sinceMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly HookDelivery[]>;
+  redeliver(target: HookTarget, deliveryId: string, signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,186 @@
+import { expect } from "chai";
+import { WAITER_TTL_MS } from "./caps.ts";
+import { startLedger, T0, type TestLedger } from "./fixtures.ts";
+import type { Cap, Ledger } from "./types.ts";
+
+const ttlMs = 3_600_000;
+const cap = (limit: number, name = "class:ubuntu-arm64"): Cap => ({ name, limit });
+
+describe("caps in the ledger", () => {
+  let test: TestLedger;
+  let ledger: Ledger;
+  before(async () => {
+    test = await startLedger();
+    ledger = test.ledger;
+  });
+  beforeEach(() => test.redis.flushall());
+  after(() => test.stop());
+
+  const take = (holder: string, caps: readonly Cap[], changes: { order?: number; at?: number } = {}) =>
+    ledger.takePlace({ caps, holder, provider: "ec2", order: T0, at: T0, ttlMs, ...changes });
+  const release = async (holder: string, at = T0) =>
+    (await ledger.releasePlace(holder, at)).map((waiter) => waiter.holder);
+
+  it("grants up to the limit and lines up the rest", async () => {
+    expect(await take("a", [cap(2)])).to.deep.equal({ granted: true });
+    expect(await take("b", [cap(2)])).to.deep.equal({ granted: true });
+    expect(await take("c", [cap(2)])).to.deep.equal({ granted: false, cap: "class:ubuntu-arm64", ahead: 0 });
+    expect(await take("d", [cap(2)])).to.deep.equal({ granted: false, cap: "class:ubuntu-arm64", ahead: 1 });
+    for (const holder of ["a", "b"]) expect(await take(holder, [cap(2)])).to.deep.equal({ granted: true });
+    expect(await take("c", [cap(2)])).to.include({ ahead: 0 });
+    expect(await ledger.listCaps()).to.deep.equal([
+      { name: "class:ubuntu-arm64", limit: 2, used: 2, waiting: 2 },
+    ]);
+  });
+
+  it("hands a place to the head of the line, and nobody overtakes on the way", async () => {
+    await take("a", [cap(1)]);
+    await take("late", [cap(1)], { order: T0 + 2 });
+    await take("early", [cap(1)], { order: T0 + 1 });
+    expect(await ledger.releasePlace("a", T0)).to.deep.equal([{ holder: "early", provider: "ec2" }]);
+    expect(await take("first-ever", [cap(1)], { order: 0 })).to.include({ granted: false });
+    expect(await take("late", [cap(1)], { order: T0 + 2 })).to.include({ granted: false });
+    expect(await take("early", [cap(1)], { order: T0 + 1 })).to.deep.equal({ granted: true });
+  });
+
+  it("lets equal orders in by arrival", async () => {
+    await take("z", [cap(1)]);
+    for (const holder of ["y", "c", "x", "b"]) await take(holder, [cap(1)]);
+    const served: string[] = [];
+    for (let holder = "z"; holder; holder = served.at(-1) === holder ? "" : (served.at(-1) ?? "")) {
+      served.push(...(await release(holder)));
+    }
+    expect(served).to.deep.equal(["y", "c", "x", "b"]);
+  });
+
+  it("takes a place away from nobody when it is released twice or was never taken", async () => {
+    await take("a", [cap(1)]);
+    for (const holder of ["b", "c"]) await take(holder, [cap(1)]);
+    expect(await release("a")).to.deep.equal(["b"]);
+    expect(await release("a")).to.deep.equal([]);
+    expect(await release("nobody")).to.deep.equal([]);
+    expect(await take("c", [cap(1)])).to.include({ granted: false });
+  });
+
+  it("lets a waiter leave the line, and the next move up", async () => {
+    await take("a", [cap(1)]);
+    for (const holder of ["b", "c"]) await take(holder, [cap(1)]);
+    expect(await release("b")).to.deep.equal([]);
+    expect(await release("a")).to.deep.equal(["c"]);
+    expect(await ledger.listCaps()).to.deep.include({
+      name: "class:ubuntu-arm64",
+      limit: 1,
+      used: 1,
+      waiting: 0,
+    });
+  });
+
+  it("keeps the place under one cap while waiting for the next", async () => {
+    const team = cap(1, "codemagic:team");
+    await take("mac", [team]);
+    expect(await take("a", [cap(1), team])).to.deep.equal({
+      granted: false,
+      cap: "codemagic:team",
+      ahead: 0,
+    });
+    expect(await take("b", [cap(1), team])).to.include({ cap: "class:ubuntu-arm64" });
+    expect(await release("mac")).to.deep.equal(["a"]);
+    expect(await release("a")).to.deep.equal(["b"]);
+    expect(await take("b", [cap(1), team])).to.deep.equal({ granted: true });
+  });
+
+  it("wakes nobody who must go on waiting under the next cap, and lets those pass who need not", async () => {
+    const team = cap(1, "codemagic:team");
+    await take("mac", [team]);
+    await take("a", [cap(1)]);
+    await take("b", [cap(1), team]);
+    await take("c", [cap(2)]);
+    expect(await release("a")).to.deep.equal(["c"]);
+    expect(await take("b", [cap(2), team])).to.include({ cap: "codemagic:team" });
+    expect(await take("c", [cap(2)])).to.deep.equal({ granted: true });
+    expect(await release("mac")).to.deep.equal(["b"]);
+  });
+
+  it("follows limits that the configuration raises or lowers", async () => {
+    for (const holder of ["a", "b", "c", "d"]) await take(holder, [cap(2)]);
+    expect(await take("c", [cap(3)])).to.deep.equal({ granted: true });
+    expect(await take("d", [cap(1)])).to.include({ granted: false });
+    expect(await release("a")).to.deep.equal([]);
+    expect(await release("b")).to.deep.equal([]);
+    expect(await release("c")).to.deep.equal(["d"]);
+  });
+
+  it("keeps a raised limit's new places for those in line", async () => {
+    for (const holder of ["a", "b", "c"]) await take(holder, [cap(1)]);
+    expect(await take("new", [cap(2)])).to.deep.equal({
+      granted: false,
+      cap: "class:ubuntu-arm64",
+      ahead: 2,
+    });
+    expect(await take("c", [cap(2)])).to.include({ granted: false, ahead: 1 });
+    expect(await take("b", [cap(2)])).to.deep.equal({ granted: true });
+  });
+
+  it("frees a place left behind after its time", async () => {
+    await take("a", [cap(1)]);
+    expect(await take("b", [cap(1)], { at: T0 + ttlMs - 1 })).to.include({ granted: false });
+    expect(await take("b", [cap(1)], { at: T0 + ttlMs })).to.deep.equal({ granted: true });
+  });
+
+  it("lets a place live on from each time it is asked for", async () => {
+    await take("a", [cap(1)]);
+    await take("a", [cap(1)], { at: T0 + ttlMs / 2 });
+    expect(await take("b", [cap(1)], { at: T0 + ttlMs })).to.include({ granted: false });
+  });
+
+  it("passes over a waiter that never comes back, granted or in line", async () => {
+    await take("a", [cap(1)]);
+    for (const holder of ["dead", "dead-too", "b"]) await take(holder, [cap(1)]);
+    expect(await release("a")).to.deep.equal(["dead"]);
+    const later = T0 + WAITER_TTL_MS;
+    expect(await take("b", [cap(1)], { at: later })).to.deep.equal({ granted: true });
+    expect(await take("dead", [cap(1)], { at: later })).to.include({ granted: false, ahead: 0 });
+  });
+
+  it("lists everybody who holds a place or stands in a line, once", async () => {
+    for (const holder of ["a", "b"]) await take(holder, [cap(1), cap(5, "codemagic:team")]);
+    expect(await ledger.listPlaceHolders()).to.deep.equal([
+      { holder: "a", provider: "ec2" },
+      { holder: "b", provider: "ec2" },
+    ]);
+    for (const holder of ["a", "b"]) await release(holder);
+    expect(await ledger.listPlaceHolders()).to.deep.equal([]);
+  });
+
+  it("never holds more than the limit and serves everybody under fifty at once from several processes", async () => {
+    const processes = Array.from({ length: 5 }, () => test.another());
+    const team = cap(4, "codemagic:team");
+    const holders = Array.from({ length: 50 }, (_, index) => `h-${index}`);
+    const capsOf = (index: number) => (index % 2 ? [cap(6), team] : [cap(6)]);
+    const request = (index: number) => ({
+      caps: capsOf(index),
+      holder: `h-${index}`,
+      order: T0 + (index % 7),
+    });
+    const common = { provider: "ec2", at: T0, ttlMs } as const;
+    const ask = (index: number) => processes[index % 5]?.takePlace({ ...request(index), ...common });
+    const verdicts = await Promise.all(holders.map((_holder, index) => ask(index)));
+    let holding = holders.filter((_holder, index) => verdicts[index]?.granted);
+    const served = new Set(holding);
+    while (holding.length > 0) {
+      for (const { used, limit } of await ledger.listCaps()) expect(used).to.be.at.most(limit);
+      const woken = await Promise.all(
+        holding.map((holder, index) => processes[index % 5]?.releasePlace(holder, T0)),
+      );
+      holding = woken.flatMap((waiters) => waiters ?? []).map((waiter) => waiter.holder);
+      for (const holder of holding) {
+        expect(served.has(holder)).to.equal(false);
+        served.add(holder);
+        expect(await ask(Number(holder.slice(2)))).to.deep.equal({ granted: true });
+      }
+    }
+    expect(served.size).to.equal(50);
+    const left = await test.redis.keys("*");
+    expect(left).to.have.members(["{grp}:caps", "{grp}:arrivals"]);
+  });
+});

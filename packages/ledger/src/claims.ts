@@ -1,0 +1,110 @@
+import { readLaunch } from "./launches.ts";
+import { PRELUDE } from "./prelude.ts";
+import { readRunner } from "./runners.ts";
+import type { Script, Store } from "./store.ts";
+import type { ClaimVerdict, Ledger } from "./types.ts";
+
+/**
+ * `claimed:<pool>` holds the runners that are claimed and not busy yet. Its score is when the entry stops counting:
+ * the end of the lock while the mint is under way, never once it is done.
+ */
+const begin: Script = {
+  name: "grpBeginClaim",
+  lua: `${PRELUDE}
+local launch, at = P .. 'launch:' .. A.launchId, A.at
+local provider, state, names, name =
+  unpack(redis.call('HMGET', launch, 'provider', 'state', 'runnerNames', 'of:' .. A.instanceId))
+if not provider then return { 'unknown-launch' } end
+
+local function refuse()
+  redis.call('HINCRBY', launch, 'refused', 1)
+  return { 'taken' }
+end
+
+-- EC2 tells its instances with the launch. CodeMagic may start a build twice: the first that comes has the runner.
+if not name and provider == 'codemagic' then
+  for _, candidate in ipairs(cjson.decode(names)) do
+    local step, instanceId = unpack(redis.call('HMGET', P .. 'runner:' .. candidate, 'step', 'instanceId'))
+    if step and RANK[step] < RANK.claimed and not instanceId then
+      name = candidate
+      redis.call('HSET', launch, 'of:' .. A.instanceId, name)
+      redis.call('HSET', P .. 'runner:' .. name, 'instanceId', A.instanceId)
+      break
+    end
+  end
+elseif not name and state == 'open' then
+  return { 'not-recorded' }
+end
+if not name then
+  if state == 'failed' then return { 'not-wanted' } end
+  return refuse()
+end
+
+local runner = P .. 'runner:' .. name
+local step, lockedUntil, runnerId, pool = unpack(redis.call('HMGET', runner, 'step', 'lockedUntil', 'runnerId', 'pool'))
+if not step then return { 'unknown-launch' } end
+if RANK[step] >= RANK.finished then return { 'not-wanted' } end
+-- Online or busy: a job may be running there, and it must not get a second registration by its machine's ticket.
+if RANK[step] > RANK.claimed then return refuse() end
+if lockedUntil and tonumber(lockedUntil) > at then return { 'in-progress' } end
+
+local claimed = P .. 'claimed:' .. pool
+redis.call('ZREM', claimed, name)
+if redis.call('ZCOUNT', claimed, '(' .. at, '+inf') >= redis.call('ZCARD', P .. 'demand:' .. pool) then
+  note(name, at, 'not-wanted', 'enough idle runners for the demand')
+  advanceRunner(name, 'finished', at)
+  return { 'not-wanted' }
+end
+redis.call('ZADD', claimed, at + A.lockMs, name)
+redis.call('HSET', runner, 'lockedUntil', at + A.lockMs)
+return { 'granted', name, runnerId or '' }`,
+};
+
+const finish: Script = {
+  name: "grpFinishClaim",
+  lua: `${PRELUDE}
+local runner = P .. 'runner:' .. A.runnerName
+if redis.call('EXISTS', runner) == 0 then return end
+redis.call('HSET', runner, 'runnerId', A.runnerId)
+redis.call('HDEL', runner, 'lockedUntil')
+advanceRunner(A.runnerName, 'claimed', A.at)
+local step, pool = unpack(redis.call('HMGET', runner, 'step', 'pool'))
+if RANK[step] < RANK.busy then redis.call('ZADD', P .. 'claimed:' .. pool, '+inf', A.runnerName) end`,
+};
+
+const abandon: Script = {
+  name: "grpAbandonClaim",
+  lua: `${PRELUDE}
+local runner = P .. 'runner:' .. A.runnerName
+local pool = redis.call('HGET', runner, 'pool')
+if not pool then return end
+redis.call('HDEL', runner, 'lockedUntil')
+redis.call('ZREM', P .. 'claimed:' .. pool, A.runnerName)`,
+};
+
+type Reply =
+  | ["granted", runnerName: string, runnerId: string]
+  | [Exclude<ClaimVerdict["outcome"], "granted">];
+
+/** The trade of a ticket for a registration: one mint at a time for a machine, no more of them than are wanted. */
+export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishClaim" | "abandonClaim"> {
+  return {
+    async beginClaim(claim) {
+      const reply = await store.run<Reply>(begin, claim);
+      if (reply[0] !== "granted") return { outcome: reply[0] };
+      const [launch, runner] = await Promise.all([
+        readLaunch(store, claim.launchId, [reply[1]]),
+        readRunner(store, reply[1]),
+      ]);
+      if (!launch || !runner) return { outcome: "unknown-launch" };
+      const previous = reply[2] === "" ? {} : { previousRunnerId: Number(reply[2]) };
+      return { outcome: "granted", launch, runner, ...previous };
+    },
+    async finishClaim(claim) {
+      await store.run(finish, claim);
+    },
+    async abandonClaim(runnerName) {
+      await store.run(abandon, { runnerName });
+    },
+  };
+}

@@ -1,0 +1,182 @@
+import type { WorkflowJobStory } from "./story.ts";
+import type { RunnerRecord, RunnerStep, WorkflowJobRecord } from "./types.ts";
+
+export interface WhereNow {
+  readonly whereNow: string;
+  /** Absent when it waits for nothing. */
+  readonly waitsFor?: string;
+  readonly next: string;
+}
+
+/** Where a workflow job is, what it waits for, and what comes next; the first that fits, ends before waits. */
+export function describeNow(story: WorkflowJobStory): WhereNow {
+  return (
+    describeEnded(story) ??
+    describeStarted(story) ??
+    describeHeld(story) ??
+    describeOnTheWay(story) ??
+    describeNobody(story)
+  );
+}
+
+/** The runner most likely to take it: alive, and not busy with another; the latest of them. */
+export function findExpected({ record, runners }: WorkflowJobStory): RunnerRecord | undefined {
+  const isFree = (one: RunnerRecord) => one.workflowJobKey === undefined || one.workflowJobKey === record.key;
+  const isWaiting = (one: RunnerRecord) => WAITING.some((step) => step === one.step);
+  return runners.findLast((one) => isFree(one) && isWaiting(one));
+}
+
+const WAITING: readonly RunnerStep[] = ["launching", "launched", "booted", "claimed", "online"];
+
+function describeEnded({ record, runners }: WorkflowJobStory): WhereNow | undefined {
+  switch (record.demandState) {
+    case "failed":
+      return {
+        whereNow: `a dead letter: ${record.failure?.message ?? "failed for good"}`,
+        waitsFor: "a person",
+        next: `nothing by itself; grp retry ${record.key}, or dismiss it`,
+      };
+    case "dismissed":
+      return { whereNow: "given up by a person", next: "nothing" };
+    case "cancelled":
+      return {
+        whereNow: `ended before it started (${record.conclusion ?? "cancelled"})`,
+        next: "nothing; a machine that was on its way serves a sibling, or ends",
+      };
+  }
+  if (record.demand.dryRun && record.demandState === "served")
+    return { whereNow: "planned; nothing was launched", next: "nothing" };
+  if (record.workflowJobState !== "completed") return undefined;
+  const left = findServer(record, runners);
+  const isLeft = left !== undefined && left.step !== "gone";
+  return {
+    whereNow: `finished: ${record.conclusion ?? "no conclusion given"}`,
+    next: isLeft ? `the machine of ${left.runnerName} ends` : "nothing",
+  };
+}
+
+function describeStarted({ record, runners, runnerClass, now }: WorkflowJobStory): WhereNow | undefined {
+  if (record.workflowJobState !== "in_progress") return undefined;
+  const ours = findServer(record, runners);
+  const forHow =
+    record.times.inProgress === undefined ? "" : `, for ${formatSpan(now - record.times.inProgress)}`;
+  const limit = runnerClass ? `, or after ${formatSpan(runnerClass.maxRuntime)} at the latest` : "";
+  const by = record.servedBy ?? "a runner";
+  return ours
+    ? { whereNow: `runs on ${by}${forHow}`, next: `its machine ends with it${limit}` }
+    : { whereNow: `runs on ${by}, which is not ours${forHow}`, next: "nothing from us" };
+}
+
+function findServer(record: WorkflowJobRecord, runners: readonly RunnerRecord[]): RunnerRecord | undefined {
+  return runners.find(({ runnerName }) => runnerName === record.servedBy);
+}
+
+/** By a cap, a lack of capacity or a throttle, as the worker wrote it down. */
+function describeHeld({ record, now }: WorkflowJobStory): WhereNow | undefined {
+  if (!record.waitsFor) return undefined;
+  const since = record.times.enqueued ?? record.times.received;
+  const forHow = since === undefined ? "" : `, ${formatSpan(now - since)} after it was enqueued`;
+  return {
+    whereNow: `no machine yet${forHow}`,
+    waitsFor: record.waitsFor,
+    next:
+      NEXT_BY_WAIT.find(([begin]) => record.waitsFor?.startsWith(begin))?.[1] ??
+      "it starts by itself after that",
+  };
+}
+
+const NEXT_BY_WAIT: readonly (readonly [begin: string, next: string])[] = [
+  ["cap ", "it is launched as soon as a place is free, in its turn"],
+  ["capacity", "all offerings are tried again after a pause; after the last try it becomes a dead letter"],
+];
+
+const PHASES: Readonly<Partial<Record<RunnerStep, { now: string; waitsFor: string; next: string }>>> = {
+  launching: {
+    now: "the provider is asked for a machine",
+    waitsFor: "the provider's answer",
+    next: "the machine boots",
+  },
+  launched: {
+    now: "a machine boots",
+    waitsFor: "boot",
+    next: "it claims its registration; if it does not in time, it is ended and another launched",
+  },
+  booted: {
+    now: "a machine is up and claims its registration",
+    waitsFor: "its claim",
+    next: "its runner registers with GitHub",
+  },
+  claimed: {
+    now: "the runner program starts",
+    waitsFor: "the runner to come online",
+    next: "GitHub gives it a job; if it does not come online in time, it is ended and another launched",
+  },
+  online: {
+    now: "a runner is online",
+    waitsFor: "GitHub to give it this job",
+    next: "GitHub starts this job on it, or a sibling's; left idle, it is ended",
+  },
+};
+
+function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
+  const runner = findExpected(story);
+  const phase = runner && PHASES[runner.step];
+  if (!phase) return undefined;
+  const since = runner.times[runner.step];
+  const limit = limitOf(story, runner.step);
+  const times = [
+    since === undefined ? "" : `for ${formatSpan(story.now - since)}`,
+    limit === undefined ? "" : `limit ${formatSpan(limit)}`,
+  ].filter(Boolean);
+  const machine = runner.instanceId ?? runner.runnerName;
+  return {
+    whereNow: `${phase.now}: ${machine}${times.length > 0 ? ` (${times.join(", ")})` : ""}`,
+    waitsFor: phase.waitsFor,
+    next: phase.next,
+  };
+}
+
+function limitOf({ runnerClass }: WorkflowJobStory, step: RunnerStep): number | undefined {
+  if (step === "launched" || step === "booted") return runnerClass?.bootTimeout;
+  return step === "online" || step === "claimed" ? runnerClass?.idleTimeout : undefined;
+}
+
+/** No machine is on its way that was launched for it. */
+function describeNobody({ record, launches, runners }: WorkflowJobStory): WhereNow {
+  const taken = runners.find((one) => one.workflowJobKey !== undefined && one.workflowJobKey !== record.key);
+  const sweep = "the sweep launches another, if fewer machines are on their way than jobs wait";
+  if (taken)
+    return {
+      whereNow: `the runner launched for it, ${taken.runnerName}, took ${taken.workflowJobKey}`,
+      waitsFor: "a sibling's runner, or another machine",
+      next: sweep,
+    };
+  if (runners.length > 0)
+    return {
+      whereNow: `its machine ${runners.at(-1)?.runnerName} has ended without taking it`,
+      waitsFor: "another machine",
+      next: sweep,
+    };
+  if (launches.length > 0)
+    return {
+      whereNow: "its launch failed",
+      waitsFor: "the next try",
+      next: "the next offering, or a try after a pause",
+    };
+  if (record.times.enqueued === undefined)
+    return { whereNow: "not yet in a queue", waitsFor: "the sweep", next: "the sweep enqueues it" };
+  return {
+    whereNow: "in its queue; nothing was launched for it yet",
+    waitsFor: "a worker, or an idle runner of its class",
+    next: "a worker launches a machine, unless enough are on their way",
+  };
+}
+
+/** `45s`, `3m 20s`, `2h 5m`. */
+export function formatSpan(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60)];
+  if (hours > 0) return minutes > 0 ? `${hours}h ${minutes}m` : `${hours}h`;
+  if (minutes === 0) return `${seconds}s`;
+  return seconds % 60 > 0 ? `${minutes}m ${seconds % 60}s` : `${minutes}m`;
+}

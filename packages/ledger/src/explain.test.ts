@@ -1,0 +1,128 @@
+import { expect } from "chai";
+import { explain } from "./explain-by-id.ts";
+import { demand, instance, launchOne, order, startLedger, T0, type TestLedger } from "./fixtures.ts";
+import { formatExplanation } from "./format-explanation.ts";
+
+const SECOND = 1_000;
+
+describe("explain", () => {
+  let test: TestLedger;
+  before(async () => {
+    test = await startLedger();
+  });
+  beforeEach(() => test.redis.flushall());
+  after(() => test.stop());
+
+  const tell = async (id: number, afterS = 60) => {
+    const explanation = await explain(test.ledger, id, { now: T0 + afterS * SECOND });
+    if (!explanation) throw new Error(`${id} is not known`);
+    return explanation;
+  };
+
+  it("knows nothing of what it never heard of", async () => {
+    expect(await explain(test.ledger, 1, { now: T0 })).to.equal(null);
+  });
+
+  it("says why no class served it, and what to do", async () => {
+    const ignored = { workflowJobId: 1, owner: "Acme", repository: "app", labels: ["windows"], at: T0 };
+    await test.ledger.recordIgnored({ ...ignored, reason: "labels" });
+    const told = await tell(1);
+    expect(told).to.include({ runnerClass: null, match: "no class has all of these labels" });
+    expect(told.next).to.contain("runners.yaml");
+    expect(formatExplanation(told)).to.match(
+      /^workflow job 1 of Acme\/app, 1m ago\nasked {3}labels \[windows\]/,
+    );
+  });
+
+  it("tells what it waits for: its queue, a cap, capacity", async () => {
+    const wanted = demand(1);
+    await test.ledger.recordQueued(wanted);
+    expect((await tell(1)).whereNow).to.equal("not yet in a queue");
+    await test.ledger.markEnqueued(wanted.key, T0 + 2 * SECOND);
+    expect((await tell(1)).whereNow).to.equal("in its queue; nothing was launched for it yet");
+    await test.ledger.setWaitsFor(wanted.key, "cap class:ubuntu-arm64 (3 ahead)");
+    const held = await tell(1, 62);
+    expect(held).to.include({
+      whereNow: "no machine yet, 1m after it was enqueued",
+      waitsFor: "cap class:ubuntu-arm64 (3 ahead)",
+    });
+    expect(held.next).to.contain("as soon as a place is free");
+    await test.ledger.setWaitsFor(wanted.key, "capacity");
+    expect((await tell(1)).next).to.contain("all offerings are tried again");
+  });
+
+  it("follows its machine from the provider's answer to online", async () => {
+    const { launchId, runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    const [name = ""] = runnerNames;
+    expect(await tell(1, 34)).to.include({ whereNow: "a machine boots: i-1 (for 30s)", waitsFor: "boot" });
+    await test.ledger.recordStep(name, "booted", T0 + 40 * SECOND);
+    expect((await tell(1)).waitsFor).to.equal("its claim");
+    await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
+    await test.ledger.finishClaim({ runnerName: name, runnerId: 9, at: T0 + 46 * SECOND });
+    expect((await tell(1)).waitsFor).to.equal("the runner to come online");
+    await test.ledger.recordStep(name, "online", T0 + 50 * SECOND);
+    expect(await tell(1)).to.include({ waitsFor: "GitHub to give it this job" });
+  });
+
+  it("says that a sibling took its runner", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    await test.ledger.recordQueued(demand(2));
+    await test.ledger.recordInProgress({
+      workflowJobId: 2,
+      at: T0 + 70 * SECOND,
+      runnerName: runnerNames[0] ?? "",
+      runnerId: 9,
+    });
+    const told = await tell(1, 80);
+    expect(told.whereNow).to.equal(`the runner launched for it, ${runnerNames[0]}, took wfj-2`);
+    expect(told.next).to.contain("the sweep launches another");
+    expect(told.steps.at(-1)?.what).to.equal("i-1: runner took a sibling, wfj-2");
+    expect((await tell(2, 80)).whereNow).to.equal(`runs on ${runnerNames[0]}, for 10s`);
+  });
+
+  it("tells a lost machine, a dead letter and a cancelled job apart", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    const note = { at: T0 + 9 * SECOND, kind: "interrupted", text: "spot notice" };
+    await test.ledger.recordStep(runnerNames[0] ?? "", "gone", T0 + 10 * SECOND, note);
+    expect((await tell(1)).whereNow).to.contain("has ended without taking it");
+    const failure = { at: T0 + 20 * SECOND, errorClass: "no-capacity", code: "Full", message: "no room" };
+    await test.ledger.recordFailure("wfj-1", failure);
+    expect(await tell(1)).to.include({ whereNow: "a dead letter: no room", waitsFor: "a person" });
+    await test.ledger.recordQueued(demand(2));
+    await test.ledger.recordCompleted({ workflowJobId: 2, at: T0 + 5 * SECOND, conclusion: "cancelled" });
+    expect((await tell(2)).whereNow).to.equal("ended before it started (cancelled)");
+    expect(await tell(2)).to.not.have.property("waitsFor");
+  });
+
+  it("tells one that ran elsewhere", async () => {
+    await test.ledger.recordQueued(demand(1));
+    await test.ledger.recordInProgress({ workflowJobId: 1, at: T0 + SECOND, runnerName: "theirs" });
+    expect((await tell(1)).whereNow).to.contain("theirs, which is not ours");
+  });
+
+  it("fits on one screen however much happened, with every time", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    for (let count = 0; count < 30; count++) {
+      const text = `RequestLimitExceeded ${"x".repeat(300)}`;
+      await test.ledger.addNote("wfj-1", { at: T0 + (5 + count) * SECOND, kind: "retry", text });
+      await test.ledger.addRunnerNote(runnerNames[0] ?? "", {
+        at: T0 + count * SECOND,
+        kind: "seen",
+        text: "",
+      });
+    }
+    const second = order([demand(1, { generation: 2 })], {
+      launchId: "l-2",
+      runnerNames: ["grp-2-0"],
+      generation: 2,
+    });
+    await test.ledger.openLaunch(second);
+    await test.ledger.recordLaunched("l-2", [instance("l-2", "i-2")], T0 + 50 * SECOND);
+    const lines = formatExplanation(await tell(1)).split("\n");
+    expect(lines.length).to.be.at.most(24);
+    expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(110);
+    expect(lines[4]).to.equal("  11-24 12:00:00  +0s       queued at GitHub");
+    expect(lines).to.include.members(["steps"]);
+    expect(lines.filter((line) => line.includes("more …"))).to.have.length(1);
+  });
+});

@@ -1,0 +1,72 @@
+import { type IgnoreReason, scopeKey } from "@grp/core";
+import { describeNow, type WhereNow } from "./describe-now.ts";
+import { collectSteps } from "./explain-steps.ts";
+import type { ExplainedStep, WorkflowJobStory } from "./story.ts";
+import type { IgnoredWorkflowJob } from "./types.ts";
+
+/** The answer to "why does it wait?", in sentences. Also JSON as it stands. */
+export interface Explanation extends WhereNow {
+  readonly workflowJobId: number;
+  readonly repository: string;
+  readonly asked: string;
+  /** The runner class, or null with the reason in `match`. */
+  readonly runnerClass: string | null;
+  readonly match: string;
+  /** In order of time. */
+  readonly steps: readonly ExplainedStep[];
+  readonly now: number;
+}
+
+/** Pure: what was asked, which class matched, every step, where it is, what it waits for and what comes next. */
+export function explainWorkflowJob(story: WorkflowJobStory): Explanation {
+  const { record, now } = story;
+  const { demand } = record;
+  return {
+    workflowJobId: demand.workflowJobId,
+    repository: `${demand.owner}/${demand.repository}`,
+    asked: `labels [${demand.labels.join(", ")}], run ${demand.runId}, attempt ${demand.runAttempt}`,
+    runnerClass: demand.runnerClass,
+    match: `class ${demand.runnerClass}, registers at ${scopeKey(demand.scope)}${demand.dryRun ? ", planned only" : ""}`,
+    steps: collectSteps(story),
+    now,
+    ...describeNow(story),
+  };
+}
+
+const REASONS: Readonly<Record<IgnoreReason, { why: string; next: string }>> = {
+  "no-labels": {
+    why: "no class: its runs-on names no label (a runner group alone can't be matched)",
+    next: "add one of the catalog's labels to runs-on, and run it again",
+  },
+  labels: {
+    why: "no class has all of these labels",
+    next: "change runs-on, or add the labels to a class of runners.yaml, and run it again",
+  },
+  "repository-not-allowed": {
+    why: "a class has the labels, but may not serve this repository",
+    next: "allow its owner or the repository in runners.yaml, and run it again",
+  },
+  "public-repository": {
+    why: "a class has the labels, but the repository is public and the class serves none",
+    next: "set allowPublicRepositories on the class, if its forks may run code there, and run it again",
+  },
+};
+
+/** The same for one that no class served. */
+export function explainIgnored(ignored: IgnoredWorkflowJob, now: number): Explanation {
+  const { why, next } = REASONS[ignored.reason] ?? {
+    why: `no class: ${ignored.reason}`,
+    next: "nothing from us",
+  };
+  return {
+    workflowJobId: ignored.workflowJobId,
+    repository: `${ignored.owner}/${ignored.repository}`,
+    asked: `labels [${ignored.labels.join(", ")}]`,
+    runnerClass: null,
+    match: why,
+    steps: [{ at: ignored.at, what: "heard of and ignored" }],
+    now,
+    whereNow: "not ours: GitHub gives it to another runner that fits, or ends it after 24 hours",
+    next,
+  };
+}

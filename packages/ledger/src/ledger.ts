@@ -1,0 +1,59 @@
+import { createCaps } from "./caps.ts";
+import { createClaims } from "./claims.ts";
+import { createDeadLetters } from "./dead-letters.ts";
+import { createLaunches } from "./launches.ts";
+import { createLocks } from "./locks.ts";
+import { createMemory } from "./memory.ts";
+import { createPlans } from "./plans.ts";
+import { createQueries } from "./queries.ts";
+import { createRunners } from "./runners.ts";
+import { createStore, type RedisClient } from "./store.ts";
+import type { Ledger } from "./types.ts";
+import { createWorkflowJobEvents } from "./workflow-jobs.ts";
+
+/** Longer than GitHub redelivers (3 days; 7 on a server of one's own), so that no redelivery finds its job forgotten. */
+const RETENTION_MS = 7 * 24 * 3_600_000;
+
+export interface LedgerOptions {
+  /** The caller's connection: it sets the deadlines (`commandTimeout`) and closes it. */
+  readonly redis: RedisClient;
+  /** Must hold one hash tag, shared by all keys, for Redis Cluster. */
+  readonly keyPrefix?: string;
+  readonly retentionMs?: number;
+  readonly now?: () => number;
+}
+
+/**
+ * The ledger on Redis 6.2 or later (or Valkey). Many processes share one; it keeps nothing in memory.
+ *
+ * | key (after the prefix)                          | holds |
+ * |---|---|
+ * | `job:<key>` `launch:<id>` `runner:<name>`       | one record each, a hash; ends with the retention |
+ * | `notes:<key or name>`                           | its last notes |
+ * | `demand:<pool>`                                 | workflow jobs not yet started, by arrival |
+ * | `supply:<pool>` `claimed:<pool>`                | runners launching … idle; of these, the claimed |
+ * | `pools`                                         | pools that have either; a pool is `<class>\|<scope>` |
+ * | `jobs` `dead` `live`                            | indexes: workflow jobs, dead letters, runners not gone |
+ * | `caps` `arrivals` `cap:<name>:…` `place:<holder>` | limits, and who holds or waits: see caps.ts |
+ * | `plan:<key>` `lock:<name>`                      | results of dry runs; locks |
+ * | `ignored:<id>` `mark:<name>`                    | why a workflow job is not ours; how far somebody has read |
+ */
+export function createLedger(options: LedgerOptions): Ledger {
+  const store = createStore(options.redis, {
+    prefix: options.keyPrefix ?? "{grp}:",
+    retentionMs: options.retentionMs ?? RETENTION_MS,
+    now: options.now ?? Date.now,
+  });
+  return {
+    ...createWorkflowJobEvents(store),
+    ...createQueries(store),
+    ...createDeadLetters(store),
+    ...createLaunches(store),
+    ...createRunners(store),
+    ...createClaims(store),
+    ...createCaps(store),
+    ...createPlans(store),
+    ...createLocks(store),
+    ...createMemory(store),
+  };
+}

@@ -1,0 +1,46 @@
+import { expect } from "chai";
+import { startLedger, T0, type TestLedger } from "./fixtures.ts";
+
+describe("what all processes remember", () => {
+  let test: TestLedger;
+  before(async () => {
+    test = await startLedger();
+  });
+  beforeEach(() => test.redis.flushall());
+  after(() => test.stop());
+
+  it("forgets a mark after its time", async () => {
+    await test.ledger.setMark("deliveries", "12", 9_000);
+    expect(await test.redis.pttl("{grp}:mark:deliveries")).to.be.within(8_000, 9_000);
+  });
+
+  it("keeps the last value of a mark, and knows none that was never set", async () => {
+    expect(await test.ledger.getMark("deliveries")).to.equal(null);
+    await test.ledger.setMark("deliveries", "1", 60_000);
+    await test.ledger.setMark("deliveries", "2", 60_000);
+    expect(await test.another().getMark("deliveries")).to.equal("2");
+  });
+
+  it("says for seven days why a workflow job was ignored, in a few bytes", async () => {
+    const ignored = {
+      workflowJobId: 30_433_642_001,
+      owner: "acme",
+      repository: "app",
+      reason: "labels" as const,
+      labels: ["windows", "x64"],
+      at: T0,
+    };
+    await test.ledger.recordIgnored(ignored);
+    expect(await test.another().getIgnored(30_433_642_001)).to.deep.equal(ignored);
+    expect(await test.ledger.getIgnored(1)).to.equal(null);
+    expect(await test.redis.memory("USAGE", "{grp}:ignored:30433642001")).to.be.below(300);
+    expect(await test.redis.pttl("{grp}:ignored:30433642001")).to.be.above(6.9 * 86_400_000);
+  });
+
+  it("bounds what a strange list of labels may take", async () => {
+    const labels = Array.from({ length: 1_000 }, () => "x".repeat(5_000));
+    const where = { owner: "acme", repository: "app", reason: "labels" as const, at: T0 };
+    await test.ledger.recordIgnored({ ...where, workflowJobId: 1, labels });
+    expect(await test.redis.strlen("{grp}:ignored:1")).to.be.below(12_000);
+  });
+});

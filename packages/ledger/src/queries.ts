@@ -1,0 +1,55 @@
+import { decodeWorkflowJob } from "./codec.ts";
+import { runPipeline, type Store } from "./store.ts";
+import type { ClassCount, Ledger, WorkflowJobRecord } from "./types.ts";
+
+type Queries = Pick<Ledger, "getWorkflowJob" | "listWorkflowJobs" | "listOpenDemands" | "countByClass">;
+
+/** What people and the sweep ask about workflow jobs. Reads only; a few round trips however many there are. */
+export function createQueries(store: Store): Queries {
+  const { redis, key } = store;
+  return {
+    getWorkflowJob: async (id) => (await readWorkflowJobs(store, [id]))[0] ?? null,
+    async listWorkflowJobs(limit) {
+      return readNewest(store, "jobs", limit);
+    },
+    async listOpenDemands() {
+      const pools = await redis.smembers(key("pools"));
+      const pipeline = redis.pipeline();
+      for (const pool of pools) pipeline.zrange(key(`demand:${pool}`), 0, "-1");
+      const keys = (await runPipeline(pipeline)) as string[][];
+      const records = await readWorkflowJobs(store, keys.flat());
+      // Some may have started between the two reads.
+      return records.filter((record) => record.demandState === "waiting");
+    },
+    async countByClass() {
+      const pools = (await redis.smembers(key("pools"))).sort();
+      const pipeline = redis.pipeline();
+      for (const pool of pools) pipeline.zcard(key(`demand:${pool}`)).zcard(key(`supply:${pool}`));
+      const counts = (await runPipeline(pipeline)) as number[];
+      return pools.map((pool, index): ClassCount => {
+        const bar = pool.indexOf("|");
+        return {
+          runnerClass: pool.slice(0, bar),
+          scope: pool.slice(bar + 1),
+          demand: counts[2 * index] ?? 0,
+          supply: counts[2 * index + 1] ?? 0,
+        };
+      });
+    },
+  };
+}
+
+/** In the order asked; those that expired or can't be read are left out. */
+export async function readWorkflowJobs(
+  store: Store,
+  keys: readonly string[],
+): Promise<readonly WorkflowJobRecord[]> {
+  const stored = await store.read("job", keys);
+  return keys.flatMap((key, index) => decodeWorkflowJob(key, stored[index] ?? { hash: {}, notes: [] }) ?? []);
+}
+
+/** The last `limit` of an index, newest first. */
+export async function readNewest(store: Store, index: "jobs" | "dead", limit: number) {
+  if (limit <= 0) return [];
+  return readWorkflowJobs(store, await store.redis.zrevrange(store.key(index), 0, limit - 1));
+}

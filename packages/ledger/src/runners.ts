@@ -1,0 +1,47 @@
+import { decodeRunner, encodeNote } from "./codec.ts";
+import { PRELUDE } from "./prelude.ts";
+import type { Script, Store } from "./store.ts";
+import type { Ledger, RunnerRecord } from "./types.ts";
+import { note } from "./workflow-jobs.ts";
+
+const step: Script = {
+  name: "grpRecordStep",
+  lua: `${PRELUDE}
+if redis.call('EXISTS', P .. 'runner:' .. A.runnerName) == 0 then return 0 end
+if A.note then addNote(A.runnerName, A.note) end
+return advanceRunner(A.runnerName, A.step, A.at) and 1 or 0`,
+};
+
+type Runners = Pick<Ledger, "getRunner" | "findRunner" | "recordStep" | "addRunnerNote" | "listLiveRunners">;
+
+/** Runners: one machine's worth of supply each, from launching to gone. */
+export function createRunners(store: Store): Runners {
+  return {
+    getRunner: (runnerName) => readRunner(store, runnerName),
+    async findRunner(launchId, instanceId) {
+      const runnerName = await store.redis.hget(store.key(`launch:${launchId}`), `of:${instanceId}`);
+      return runnerName === null ? null : readRunner(store, runnerName);
+    },
+    async recordStep(runnerName, to, at, why) {
+      const args = { runnerName, step: to, at, note: why && encodeNote(why) };
+      return (await store.run<number>(step, args)) === 1;
+    },
+    async addRunnerNote(runnerName, text) {
+      await store.run(note, { id: runnerName, note: encodeNote(text) });
+    },
+    async listLiveRunners() {
+      const names = await store.redis.zrange(store.key("live"), 0, "-1");
+      const stored = await store.read("runner", names);
+      const expired = names.filter((_name, index) => stored[index]?.hash.step === undefined);
+      if (expired.length > 0) await store.redis.zrem(store.key("live"), ...expired);
+      return names.flatMap(
+        (name, index) => decodeRunner(name, stored[index] ?? { hash: {}, notes: [] }) ?? [],
+      );
+    },
+  };
+}
+
+export async function readRunner(store: Store, runnerName: string): Promise<RunnerRecord | null> {
+  const [stored] = await store.read("runner", [runnerName]);
+  return stored ? decodeRunner(runnerName, stored) : null;
+}

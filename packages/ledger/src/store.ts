@@ -1,0 +1,89 @@
+import type { Cluster, Redis } from "ioredis";
+
+export type RedisClient = Redis | Cluster;
+
+/** A record's hash as Redis keeps it, and its notes (JSON), oldest first. */
+export interface Stored {
+  readonly hash: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+}
+
+/** A script's answer to `read(kind, id)`: HGETALL as a flat list, then the notes. */
+export type StoredReply = readonly [hash: readonly string[], notes: readonly string[]];
+
+export interface Script {
+  /** Name of the client's command, unique in the process. */
+  readonly name: string;
+  readonly lua: string;
+}
+
+/** The only place that talks to Redis: scripts and bulk reads. */
+export interface Store {
+  readonly redis: RedisClient;
+  readonly retentionMs: number;
+  readonly now: () => number;
+  key(name: string): string;
+  /** Runs one atomic script; it sees `args` as table `A` (undefined members are left out). */
+  run<T>(script: Script, args: object): Promise<T>;
+  read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]>;
+}
+
+export type RecordKind = "job" | "launch" | "runner";
+
+type Pipeline = ReturnType<RedisClient["pipeline"]>;
+
+/** Records asked for in one round trip: large enough to hide the latency, small enough to let others in between. */
+const BATCH = 500;
+
+export function createStore(
+  redis: RedisClient,
+  options: { prefix: string; retentionMs: number; now: () => number },
+): Store {
+  const { prefix, retentionMs, now } = options;
+  const defined = new Set<string>();
+  const key = (name: string) => `${prefix}${name}`;
+
+  function run<T>(script: Script, args: object): Promise<T> {
+    if (!defined.has(script.name)) {
+      redis.defineCommand(script.name, { lua: script.lua, numberOfKeys: 1 });
+      defined.add(script.name);
+    }
+    const commands = redis as unknown as Record<string, (prefix: string, args: string) => Promise<T>>;
+    return (commands[script.name] as (typeof commands)[string])(
+      prefix,
+      JSON.stringify({ ...args, keepMs: retentionMs }),
+    );
+  }
+
+  async function read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]> {
+    const records: Stored[] = [];
+    for (let from = 0; from < ids.length; from += BATCH) {
+      const pipeline = redis.pipeline();
+      for (const id of ids.slice(from, from + BATCH)) {
+        pipeline.hgetall(key(`${kind}:${id}`)).lrange(key(`notes:${id}`), 0, -1);
+      }
+      const replies = await runPipeline(pipeline);
+      for (let at = 0; at < replies.length; at += 2) {
+        records.push({ hash: replies[at] as Stored["hash"], notes: replies[at + 1] as string[] });
+      }
+    }
+    return records;
+  }
+
+  return { redis, retentionMs, now, key, run, read };
+}
+
+/** All replies in order; the first error rejects. */
+export async function runPipeline(pipeline: Pipeline): Promise<readonly unknown[]> {
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
+}
+
+export function fromReply([hash, notes]: StoredReply): Stored {
+  const entries: [string, string][] = [];
+  for (let at = 0; at < hash.length; at += 2) entries.push([hash[at] ?? "", hash[at + 1] ?? ""]);
+  return { hash: Object.fromEntries(entries), notes };
+}

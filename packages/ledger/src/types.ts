@@ -1,0 +1,293 @@
+import type { Demand, IgnoreReason, Instance, ProviderName, Scope } from "@grp/core";
+
+/** GitHub's own states of a workflow job as far as we saw them; forward only. */
+export type WorkflowJobState = "queued" | "in_progress" | "completed";
+
+/** What became of the demand as such. `waiting` until one of the others; `failed` is a dead letter. */
+export type DemandState = "waiting" | "served" | "cancelled" | "failed" | "dismissed";
+
+/** Steps of one runner, in order; a later one is never undone by an earlier one that arrives late. */
+export const RUNNER_STEPS = [
+  "launching",
+  "launched",
+  "booted",
+  "claimed",
+  "online",
+  "busy",
+  "finished",
+  "gone",
+] as const;
+export type RunnerStep = (typeof RUNNER_STEPS)[number];
+
+/** Epoch ms of every step that happened. */
+export type StepTimes<S extends string> = { readonly [step in S]?: number };
+
+export interface Note {
+  readonly at: number;
+  /** `failed`, `interrupted`, `retry`, `cap`, `no-capacity`, `skipped`, …: a word to count by. */
+  readonly kind: string;
+  readonly text: string;
+}
+
+export interface WorkflowJobRecord {
+  readonly key: string;
+  readonly demand: Demand;
+  readonly workflowJobState: WorkflowJobState;
+  readonly demandState: DemandState;
+  readonly conclusion?: string;
+  readonly times: StepTimes<"queued" | "received" | "enqueued" | "inProgress" | "completed" | "failed">;
+  /** The runner that really took it, as GitHub said; ours or not. */
+  readonly servedBy?: string;
+  /** Launches made on its behalf, oldest first. */
+  readonly launchIds: readonly string[];
+  /** What it waits for now, if it waits: `cap class:ubuntu-arm64 (3 ahead)`, `capacity`, `throttle`, … */
+  readonly waitsFor?: string;
+  readonly failure?: {
+    readonly at: number;
+    readonly errorClass: string;
+    readonly code?: string;
+    readonly message: string;
+  };
+  readonly notes: readonly Note[];
+}
+
+export interface LaunchRecord {
+  readonly launchId: string;
+  readonly provider: ProviderName;
+  readonly runnerClass: string;
+  readonly scope: Scope;
+  readonly offeringIndex: number;
+  readonly generation: number;
+  readonly renewal: number;
+  readonly size: number;
+  readonly demandKeys: readonly string[];
+  readonly openedAt: number;
+  /** Epoch ms; part of the ticket, so fixed here once. */
+  readonly ticketExpiresAt: number;
+  /** Where the provider's walk over placements stands: written before each call. */
+  readonly placement?: string;
+  /** Known once the provider answered; absent while the answer is outstanding. */
+  readonly instances?: readonly Instance[];
+  readonly state: "open" | "launched" | "failed";
+  readonly runnerNames: readonly string[];
+  /** Machines that claimed with this launch's ticket and were told `taken`; absent while there was none. */
+  readonly refusedClaims?: number;
+}
+
+/** One machine's worth of supply, from the moment its launch is opened. */
+export interface RunnerRecord {
+  readonly runnerName: string;
+  readonly launchId: string;
+  readonly provider: ProviderName;
+  readonly runnerClass: string;
+  readonly scope: Scope;
+  readonly step: RunnerStep;
+  readonly times: StepTimes<RunnerStep>;
+  readonly instanceId?: string;
+  /** The machine as its provider told of it; absent until the launch was answered. */
+  readonly instance?: Instance;
+  /** GitHub's number, once registered. */
+  readonly runnerId?: number;
+  /** Key of the workflow job it really ran. */
+  readonly workflowJobKey?: string;
+  /** Holder of its place under the caps. */
+  readonly placeHolder: string;
+  readonly notes: readonly Note[];
+}
+
+export interface WorkflowJobUpdate {
+  readonly workflowJobId: number;
+  readonly at: number;
+  readonly runnerName?: string;
+  readonly runnerId?: number;
+  /** `completed` only. */
+  readonly conclusion?: string;
+  /** To keep a tombstone of a job that was never seen queued: class by labels, if any. */
+  readonly demand?: Demand;
+}
+
+/** What an update changed. `runner` is ours, if the job ran on one of ours. */
+export interface WorkflowJobChange {
+  readonly isNew: boolean;
+  readonly record?: WorkflowJobRecord;
+  readonly runner?: RunnerRecord;
+  /** True when a demand that still waited was withdrawn by this update (completed before in_progress). */
+  readonly withdrawn: boolean;
+}
+
+export interface Cap {
+  /** `class:<name>`, `codemagic:<team>`, … */
+  readonly name: string;
+  readonly limit: number;
+}
+
+/** Someone who waits for a place, and the queue job to wake when it is granted. */
+export interface Waiter {
+  readonly holder: string;
+  readonly provider: ProviderName;
+}
+
+export type PlaceVerdict =
+  | { readonly granted: true }
+  | { readonly granted: false; readonly cap: string; readonly ahead: number };
+
+export interface OpenLaunch {
+  readonly launchId: string;
+  readonly provider: ProviderName;
+  readonly runnerClass: string;
+  readonly scope: Scope;
+  readonly offeringIndex: number;
+  readonly generation: number;
+  readonly renewal: number;
+  readonly demandKeys: readonly string[];
+  /** One holder per machine wanted; its length is the size. */
+  readonly placeHolders: readonly string[];
+  readonly runnerNames: readonly string[];
+  readonly ticketExpiresAt: number;
+  readonly at: number;
+}
+
+/**
+ * `covered`: the supply for this class and scope already meets the demand (another launch, or an idle runner, will
+ * serve), so nothing is opened. Opening a launch that exists gives the record as it stands (`isNew` false), but for one
+ * that failed: it started nothing, so it is opened anew. A new launch may be smaller than asked, when less is missing:
+ * its `size` and `runnerNames` count, and the places of the holders left over are the caller's to release.
+ */
+export type OpenLaunchVerdict =
+  | { readonly opened: true; readonly isNew: boolean; readonly launch: LaunchRecord }
+  | { readonly opened: false; readonly reason: "covered" };
+
+export type ClaimVerdict =
+  | {
+      readonly outcome: "granted";
+      /** Of its instances, this machine's alone: a burst of claims must not read a thousand records each. */
+      readonly launch: LaunchRecord;
+      readonly runner: RunnerRecord;
+      /** The same machine claimed before: this registration must be deleted first. */
+      readonly previousRunnerId?: number;
+    }
+  | { readonly outcome: "unknown-launch" | "not-recorded" | "not-wanted" | "taken" | "in-progress" };
+
+export interface ClassCount {
+  readonly runnerClass: string;
+  readonly scope: string;
+  readonly demand: number;
+  readonly supply: number;
+}
+
+/** A valid workflow job that is none of ours, and why. */
+export interface IgnoredWorkflowJob {
+  readonly workflowJobId: number;
+  readonly owner: string;
+  readonly repository: string;
+  readonly labels: readonly string[];
+  readonly reason: IgnoreReason;
+  readonly at: number;
+}
+
+/**
+ * What happened to each workflow job, launch and runner; caps; claims. Every change is one atomic script, safe to
+ * repeat, and takes events in any order. Records are kept 7 days. Rejects with the Redis client's error when Redis is
+ * away (bounded by the client's commandTimeout); nothing retries inside. Holds no secret.
+ */
+export interface Ledger {
+  // --- workflow jobs -------------------------------------------------------------------------------------------
+  /** A `queued` delivery. Repeats change nothing. A job already started or completed is not demand any more. */
+  recordQueued(
+    demand: Demand,
+  ): Promise<{ isNew: boolean; isEnqueued: boolean; state: WorkflowJobState; demandState: DemandState }>;
+  /** The demand is safely in its queue. */
+  markEnqueued(key: string, at: number): Promise<void>;
+  recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
+  recordCompleted(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
+  setWaitsFor(key: string, waitsFor: string | null): Promise<void>;
+  addNote(key: string, note: Note): Promise<void>;
+  /** Ends a demand as a dead letter: listed until retried or dismissed. Idempotent; true only the first time. */
+  recordFailure(
+    key: string,
+    failure: { at: number; errorClass: string; code?: string; message: string; demand?: Demand },
+  ): Promise<boolean>;
+  /** Takes a dead letter back into demand (the caller enqueues) or off the list. False when there is none. */
+  reviveDead(key: string): Promise<Demand | null>;
+  dismissDead(key: string, at: number): Promise<boolean>;
+  listDead(limit: number): Promise<readonly WorkflowJobRecord[]>;
+  getWorkflowJob(key: string): Promise<WorkflowJobRecord | null>;
+  /** Newest first. */
+  listWorkflowJobs(limit: number): Promise<readonly WorkflowJobRecord[]>;
+  /** Demand not yet started: what the sweep counts. */
+  listOpenDemands(): Promise<readonly WorkflowJobRecord[]>;
+  countByClass(): Promise<readonly ClassCount[]>;
+
+  // --- launches and runners ------------------------------------------------------------------------------------
+  openLaunch(order: OpenLaunch): Promise<OpenLaunchVerdict>;
+  recordPlacement(launchId: string, placement: string): Promise<void>;
+  /** The provider answered. Fewer instances than asked: the runners left over are dropped from supply. */
+  recordLaunched(launchId: string, instances: readonly Instance[], at: number): Promise<void>;
+  /** Nothing was started, and the provider said so: its runners leave the supply. Places are not released here. */
+  recordLaunchFailed(launchId: string, note: Note): Promise<void>;
+  getLaunch(launchId: string): Promise<LaunchRecord | null>;
+  getRunner(runnerName: string): Promise<RunnerRecord | null>;
+  findRunner(launchId: string, instanceId: string): Promise<RunnerRecord | null>;
+  /**
+   * Forward only: true when the runner moved. A step that comes late leaves its time and its note and returns false.
+   * `busy`, `finished` and `gone` take the runner out of the supply.
+   */
+  recordStep(runnerName: string, step: RunnerStep, at: number, note?: Note): Promise<boolean>;
+  addRunnerNote(runnerName: string, note: Note): Promise<void>;
+  /** Runners not yet gone. */
+  listLiveRunners(): Promise<readonly RunnerRecord[]>;
+
+  // --- claims --------------------------------------------------------------------------------------------------
+  /**
+   * Reserves the runner of this machine for `lockMs` so that only one mint is under way. EC2 machines must already be
+   * recorded with the launch (`not-recorded` otherwise); a CodeMagic build takes the first runner nobody has.
+   * `not-wanted`: as many other runners of this class and scope are claimed and idle as there is demand not yet
+   * started; this runner is finished by it and leaves the supply. `taken`: nobody's runner is left for this machine, or
+   * its runner is online already.
+   */
+  beginClaim(claim: {
+    launchId: string;
+    instanceId: string;
+    at: number;
+    lockMs: number;
+  }): Promise<ClaimVerdict>;
+  finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<void>;
+  /** The mint failed: the same machine may claim again at once. */
+  abandonClaim(runnerName: string): Promise<void>;
+
+  // --- caps ----------------------------------------------------------------------------------------------------
+  /**
+   * Takes one place under every cap, or waits in line (ordered by `order`, then arrival), keeping the places it has
+   * while it waits for the next. Repeats are harmless and renew the place, which is freed `ttlMs` after the last one by
+   * itself. Who waits, or was granted a place by somebody's release, must ask again within ten minutes.
+   */
+  takePlace(request: {
+    caps: readonly Cap[];
+    holder: string;
+    provider: ProviderName;
+    order: number;
+    at: number;
+    ttlMs: number;
+  }): Promise<PlaceVerdict>;
+  /** Gives the holder's places back and leaves every line; returns who was granted a place by it, to be woken. */
+  releasePlace(holder: string, at: number): Promise<readonly Waiter[]>;
+  /** Everybody who holds a place or stands in a line, each once. */
+  listPlaceHolders(): Promise<readonly Waiter[]>;
+  listCaps(): Promise<readonly { name: string; limit: number; used: number; waiting: number }[]>;
+
+  // --- plans ---------------------------------------------------------------------------------------------------
+  recordPlan(key: string, plan: unknown): Promise<void>;
+  getPlan(key: string): Promise<unknown>;
+
+  // --- memory --------------------------------------------------------------------------------------------------
+  /** For `grp explain`: kept seven days, a few hundred bytes each. */
+  recordIgnored(ignored: IgnoredWorkflowJob): Promise<void>;
+  getIgnored(workflowJobId: number): Promise<IgnoredWorkflowJob | null>;
+  /** How far somebody has come; for one writer at a time. Null when never set, or older than its `ttlMs`. */
+  getMark(name: string): Promise<string | null>;
+  setMark(name: string, value: string, ttlMs: number): Promise<void>;
+
+  /** One holder at a time across all processes; null when another has it. Renew by calling again. */
+  tryLock(name: string, owner: string, ttlMs: number): Promise<boolean>;
+  unlock(name: string, owner: string): Promise<void>;
+}

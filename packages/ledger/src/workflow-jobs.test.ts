@@ -1,0 +1,193 @@
+import { expect } from "chai";
+import { demand, launchOne, order, permutations, startLedger, T0, type TestLedger } from "./fixtures.ts";
+import type { Ledger } from "./types.ts";
+
+type Event = (ledger: Ledger) => Promise<unknown>;
+
+const job = 77;
+const key = `wfj-${job}`;
+const queued: Event = (ledger) => ledger.recordQueued(demand(job));
+const late = { demand: demand(job, { receivedAt: T0 + 9_000, deliveryId: "another" }), workflowJobId: job };
+const inProgress: Event = (ledger) =>
+  ledger.recordInProgress({ ...late, at: T0 + 30_000, runnerName: "someone-1", runnerId: 5 });
+const completed: Event = (ledger) =>
+  ledger.recordCompleted({
+    ...late,
+    at: T0 + 60_000,
+    runnerName: "someone-1",
+    runnerId: 5,
+    conclusion: "success",
+  });
+const cancelled: Event = (ledger) =>
+  ledger.recordCompleted({ ...late, at: T0 + 60_000, runnerName: "", runnerId: 0, conclusion: "cancelled" });
+
+describe("workflow jobs in the ledger", () => {
+  let test: TestLedger;
+  let ledger: Ledger;
+  before(async () => {
+    test = await startLedger();
+    ledger = test.ledger;
+  });
+  beforeEach(() => test.redis.flushall());
+  after(() => test.stop());
+
+  const histories: Record<string, Event[]> = {
+    "queued, in progress, completed": [queued, inProgress, completed],
+    "queued, cancelled": [queued, cancelled],
+    "queued, in progress": [queued, inProgress],
+    "queued, in progress, cancelled without a runner named": [queued, inProgress, cancelled],
+  };
+  for (const [name, events] of Object.entries(histories)) {
+    it(`ends the same in any order and with any event repeated: ${name}`, async () => {
+      const ends = new Map<string, string>();
+      for (const sequence of withRepeats(events)) {
+        await test.redis.flushall();
+        for (const event of sequence) await event(ledger);
+        const record = await ledger.getWorkflowJob(key);
+        const [size, counts] = [await ledger.listOpenDemands(), await ledger.countByClass()];
+        ends.set(JSON.stringify(sort({ record, size, counts })), sequence.map((event) => event.name).join());
+      }
+      expect([...ends.values()]).to.have.length(1);
+      expect([...ends.keys()][0]).to.include(`"counts":[]`);
+    });
+  }
+
+  it("keeps the whole demand", async () => {
+    await ledger.recordQueued(demand(job));
+    const record = await ledger.getWorkflowJob(key);
+    expect(record?.demand).to.deep.equal(demand(job));
+    expect(record?.times).to.deep.equal({ queued: T0, received: T0 + 1_000 });
+  });
+
+  it("takes a repeated queued delivery as no news, and says whether its demand reached the queue", async () => {
+    expect(await ledger.recordQueued(demand(job))).to.include({ isNew: true, isEnqueued: false });
+    expect(await ledger.recordQueued(demand(job))).to.include({ isNew: false, isEnqueued: false });
+    await ledger.markEnqueued(key, T0 + 1_100);
+    await ledger.markEnqueued(key, T0 + 9_100);
+    const again = await ledger.recordQueued(demand(job));
+    expect(again).to.deep.equal({ isNew: false, isEnqueued: true, state: "queued", demandState: "waiting" });
+    expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0 + 1_100);
+  });
+
+  it("does not ask for a runner when the job was over before its queued delivery came", async () => {
+    await cancelled(ledger);
+    const verdict = await ledger.recordQueued(demand(job));
+    expect(verdict).to.include({ isNew: false, state: "completed", demandState: "cancelled" });
+    expect(await ledger.listOpenDemands()).to.deep.equal([]);
+  });
+
+  it("says once that a waiting demand was withdrawn", async () => {
+    await queued(ledger);
+    const end = { workflowJobId: job, at: T0 + 5_000, conclusion: "cancelled" };
+    expect(await ledger.recordCompleted(end)).to.include({ withdrawn: true, isNew: false });
+    expect(await ledger.recordCompleted(end)).to.include({ withdrawn: false });
+    expect(await ledger.countByClass()).to.deep.equal([]);
+  });
+
+  it("counts a completed job as served when a runner is named, though in_progress never came", async () => {
+    await queued(ledger);
+    const change = await ledger.recordCompleted({
+      workflowJobId: job,
+      at: T0 + 60_000,
+      runnerName: "elsewhere",
+      conclusion: "failure",
+    });
+    expect(change.withdrawn).to.equal(false);
+    expect(change.record).to.include({ demandState: "served", servedBy: "elsewhere", conclusion: "failure" });
+  });
+
+  it("keeps nothing of a job that is none of ours", async () => {
+    const change = await ledger.recordCompleted({ workflowJobId: 5, at: T0, runnerName: "GitHub Actions 7" });
+    expect(change).to.deep.equal({ isNew: false, withdrawn: false });
+    expect(await test.redis.dbsize()).to.equal(0);
+  });
+
+  it("learns which of our runners took which job, whoever it was started for", async () => {
+    const [first, second] = [await launchOne(ledger, 1, "i-1"), await launchOne(ledger, 2, "i-2")];
+    const name = second.runnerNames[0] ?? "";
+    const change = await ledger.recordInProgress({
+      workflowJobId: 1,
+      at: T0 + 9_000,
+      runnerName: name,
+      runnerId: 8,
+    });
+    expect(change.runner).to.include({
+      runnerName: name,
+      step: "busy",
+      workflowJobKey: "wfj-1",
+      runnerId: 8,
+    });
+    expect(change.record?.servedBy).to.equal(name);
+    expect(change.record?.launchIds).to.deep.equal([first.launchId]);
+    expect(await ledger.countByClass()).to.deep.include.members([
+      { runnerClass: "ubuntu-arm64", scope: "repo:acme/app", demand: 1, supply: 1 },
+    ]);
+    const end = await ledger.recordCompleted({ workflowJobId: 1, at: T0 + 99_000, runnerName: name });
+    expect(end.runner?.step).to.equal("finished");
+  });
+
+  it("tells what a waiting demand waits for, and forgets it when it starts", async () => {
+    await queued(ledger);
+    await ledger.setWaitsFor(key, "cap class:ubuntu-arm64 (3 ahead)");
+    expect((await ledger.getWorkflowJob(key))?.waitsFor).to.equal("cap class:ubuntu-arm64 (3 ahead)");
+    await ledger.setWaitsFor(key, null);
+    expect(await ledger.getWorkflowJob(key)).not.to.have.property("waitsFor");
+    await ledger.setWaitsFor(key, "capacity");
+    await inProgress(ledger);
+    await ledger.setWaitsFor(key, "capacity");
+    expect(await ledger.getWorkflowJob(key)).not.to.have.property("waitsFor");
+  });
+
+  it("keeps the last twenty notes", async () => {
+    await queued(ledger);
+    for (let at = 0; at < 30; at++) await ledger.addNote(key, { at, kind: "retry", text: "x".repeat(9_000) });
+    const notes = (await ledger.getWorkflowJob(key))?.notes ?? [];
+    expect(notes.map((note) => note.at)).to.deep.equal(Array.from({ length: 20 }, (_, index) => index + 10));
+    expect(notes[0]?.text).to.have.length(500);
+  });
+
+  it("raises the generation when the sweep asks for another machine, and never lowers it", async () => {
+    for (const generation of [1, 3, 2]) await ledger.recordQueued(demand(job, { generation }));
+    expect((await ledger.getWorkflowJob(key))?.demand.generation).to.equal(3);
+  });
+
+  it("counts no dry run as demand, and ends it with its plan", async () => {
+    const planned = demand(job, { key: "dry-abc", dryRun: true });
+    await ledger.recordQueued(planned);
+    expect(await ledger.countByClass()).to.deep.equal([]);
+    expect(await ledger.openLaunch(order([planned]))).to.deep.equal({ opened: false, reason: "covered" });
+    await ledger.recordPlan("dry-abc", { verdict: "would-launch", offerings: [] });
+    expect(await ledger.getPlan("dry-abc")).to.deep.equal({ verdict: "would-launch", offerings: [] });
+    expect(await ledger.getPlan("dry-none")).to.equal(null);
+    expect((await ledger.getWorkflowJob("dry-abc"))?.demandState).to.equal("served");
+  });
+
+  it("lists workflow jobs newest first and open demands alone", async () => {
+    for (let id = 1; id <= 3; id++) await ledger.recordQueued(demand(id, { receivedAt: T0 + id }));
+    await ledger.recordInProgress({ workflowJobId: 2, at: T0 + 10 });
+    expect((await ledger.listWorkflowJobs(2)).map((record) => record.key)).to.deep.equal(["wfj-3", "wfj-2"]);
+    expect((await ledger.listOpenDemands()).map((record) => record.key)).to.have.members(["wfj-1", "wfj-3"]);
+  });
+
+  it("reads records with fields it doesn't know", async () => {
+    await queued(ledger);
+    await test.redis.hset(`{grp}:job:${key}`, "d.colour", `"red"`, "d.shape", "no JSON", "zone", "b");
+    expect((await ledger.getWorkflowJob(key))?.demand).to.deep.equal(demand(job));
+  });
+});
+
+/** Every order of the events, and each of those with one event sent again at the end. */
+function withRepeats(events: readonly Event[]): Event[][] {
+  return permutations(events).flatMap((sequence) => [
+    sequence,
+    ...sequence.map((again) => [...sequence, again]),
+  ]);
+}
+
+/** Members in order of name, so that equal records give equal text. */
+function sort(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sort);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, member]) => [name, sort(member)]));
+}

@@ -1,0 +1,1 @@
+export { type CodemagicProviderOptions, createCodemagicProvider } from "./provider.ts";

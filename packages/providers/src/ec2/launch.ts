@@ -1,0 +1,141 @@
+import { RunInstancesCommand, type RunInstancesCommandInput } from "@aws-sdk/client-ec2";
+import {
+  type Ec2Offering,
+  type Instance,
+  InvalidSpecError,
+  type LaunchOrder,
+  LaunchSpentError,
+  NoCapacityError,
+  type ProvisionError,
+  TransientError,
+} from "@grp/core";
+import type { Clients } from "./clients.ts";
+import { UNSUPPORTED_CODES } from "./error-codes.ts";
+import { codeOf, refusalReach, sortError } from "./errors.ts";
+import type { ImageResolver } from "./image.ts";
+import { describeInstances, toInstance, unpack } from "./instances.ts";
+import { formatPlacement, type Placement, parsePlacement, placementsFrom } from "./placement.ts";
+import { encodeUserData, runRequest } from "./run-request.ts";
+
+export interface LaunchContext {
+  readonly clients: Clients;
+  readonly images: ImageResolver;
+  readonly installation: string;
+  readonly renderUserData: (order: LaunchOrder<Ec2Offering>) => string;
+}
+
+/**
+ * Walks the offering's placements until one has room. Each is written down before it is called, and left only after a
+ * refusal that is certain; so a retry, which begins where the last try stood, repeats the one call whose outcome may be
+ * unknown, with its own ClientToken, and EC2 answers with the machine that is already there.
+ */
+export async function launch(
+  context: LaunchContext,
+  order: LaunchOrder<Ec2Offering>,
+  signal: AbortSignal,
+): Promise<readonly Instance[]> {
+  const userData = encodeUserData(context.renderUserData(order));
+  const start = parsePlacement(order.placement);
+  const imageId = start?.imageId ?? (await context.images.resolve(order.offering, signal));
+  const walked = await walk(placementsFrom(order.offering, imageId, start), async (placement) => {
+    if (signal.aborted) throw sortError(signal.reason, "EC2 RunInstances", signal);
+    if (placement !== start) await order.recordPlacement?.(formatPlacement(placement));
+    const request = runRequest(order, placement, userData, context.installation);
+    const answer = await runInstances(context.clients, order, request, signal);
+    // EC2 answers a token it knows before it looks for room; should it ever not, a machine of the last try may be seen.
+    if (placement !== start || !(answer instanceof NoCapacityError)) return answer;
+    return (await findByToken(context.clients, order, request, signal)) ?? answer;
+  });
+  if (walked.instances) return walked.instances;
+  // All refused for certain, so nothing runs anywhere: the next try may begin with the best-liked placement again.
+  const [best] = placementsFrom(order.offering, imageId);
+  await order.recordPlacement?.(formatPlacement(best));
+  throw summarise(walked.refusals);
+}
+
+type Answer = readonly Instance[] | NoCapacityError;
+
+/** Goes on after a refusal, over what it says it reaches; ends at machines, or at an error thrown. */
+async function walk(
+  placements: readonly Placement[],
+  call: (placement: Placement) => Promise<Answer>,
+): Promise<{ readonly instances?: readonly Instance[]; readonly refusals: readonly NoCapacityError[] }> {
+  const refusals: NoCapacityError[] = [];
+  const fullTypes = new Set<string>();
+  for (const placement of placements) {
+    if (fullTypes.has(placement.instanceType)) continue;
+    const answer = await call(placement);
+    if (!(answer instanceof NoCapacityError)) return { instances: answer, refusals };
+    refusals.push(answer);
+    const reach = refusalReach(answer.code);
+    if (reach === "type") fullTypes.add(placement.instanceType);
+    if (reach === "offering") break;
+  }
+  return { refusals };
+}
+
+/** The machines, or the refusal; other errors are thrown, and end the walk where it stands. */
+async function runInstances(
+  clients: Clients,
+  order: LaunchOrder<Ec2Offering>,
+  request: RunInstancesCommandInput,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { region } = order.offering;
+  const doing = `EC2 RunInstances ${request.InstanceType} in ${request.SubnetId}, ${region}`;
+  try {
+    const answer = await clients.ec2(region).send(new RunInstancesCommand(request), { abortSignal: signal });
+    return unpack(region, answer).map((described) => toInstance(described, order));
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "IdempotentInstanceTerminated")
+      throw new LaunchSpentError(`${doing}: its machine has ended`, { code, cause: error });
+    if (code === "IdempotentParameterMismatch") return adopt(clients, order, request, error, signal);
+    const sorted = sortError(error, doing, signal);
+    if (sorted instanceof NoCapacityError) return sorted;
+    throw sorted;
+  }
+}
+
+/**
+ * The token is taken by a call with other parameters: the catalog, our address or the boot script changed between two
+ * tries. The machine of the earlier call is as good, if it can be found; Describe may be minutes behind.
+ */
+async function adopt(
+  clients: Clients,
+  order: LaunchOrder<Ec2Offering>,
+  request: RunInstancesCommandInput,
+  cause: unknown,
+  signal: AbortSignal,
+): Promise<readonly Instance[]> {
+  const found = await findByToken(clients, order, request, signal);
+  if (found) return found;
+  const message = `launch ${order.launchId}: started with other parameters, and not to be seen yet`;
+  throw new TransientError(message, { code: "IdempotentParameterMismatch", cause });
+}
+
+/** The machines that were started with the request's token; LaunchSpentError if all of them have ended. */
+async function findByToken(
+  clients: Clients,
+  order: LaunchOrder<Ec2Offering>,
+  request: RunInstancesCommandInput,
+  signal: AbortSignal,
+): Promise<readonly Instance[] | undefined> {
+  const byToken = { Name: "client-token", Values: [request.ClientToken ?? ""] };
+  const found = await describeInstances(clients, order.offering.region, [byToken], signal);
+  if (found.length === 0) return undefined;
+  const live = found.filter(({ instance }) => instance.State?.Name !== "terminated");
+  if (live.length > 0) return live.map((described) => toInstance(described, order));
+  throw new LaunchSpentError(`launch ${order.launchId}: its machine has ended`, {
+    code: "IdempotentInstanceTerminated",
+  });
+}
+
+/** One error for the walk. Only where no placement at all supports the type and image is the configuration at fault. */
+function summarise(refusals: readonly ProvisionError[]): ProvisionError {
+  const last = refusals.at(-1);
+  const details = { cause: last, ...(last?.code === undefined ? {} : { code: last.code }) };
+  const text = refusals.map((refusal) => refusal.message).join("; ");
+  const isUnsupported = refusals.every((refusal) => UNSUPPORTED_CODES.includes(refusal.code ?? ""));
+  return isUnsupported ? new InvalidSpecError(text, details) : new NoCapacityError(text, details);
+}

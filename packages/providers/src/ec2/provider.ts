@@ -1,0 +1,63 @@
+import type { Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
+import { type ClientOptions, createClients } from "./clients.ts";
+import { createImageResolver } from "./image.ts";
+import { describeInstances, LIVE_STATES, toInstance } from "./instances.ts";
+import { launch } from "./launch.ts";
+import { INSTALLATION_TAG } from "./run-request.ts";
+import { createTerminator } from "./terminate.ts";
+import { validate } from "./validate.ts";
+
+export interface Ec2ProviderOptions extends ClientOptions {
+  /** Value of the owner tag `grp:installation`: what bears it is ours to list and to end. */
+  readonly installation: string;
+  /** Every region of the catalog's EC2 offerings: `list` asks them all. */
+  readonly regions: readonly string[];
+  /** Same order, same bytes: EC2 takes a retry with other user data for another launch. */
+  readonly renderUserData: (order: LaunchOrder<Ec2Offering>) => string;
+  readonly now?: () => number;
+}
+
+export interface Ec2Provider extends RunnerProvider<Ec2Offering> {
+  /** Closes the connections that wait for the next call. */
+  close(): void;
+}
+
+/** EC2 behind the four verbs. Keeps no state that matters: any process, at any time, finds the same machines. */
+export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
+  const { installation, renderUserData } = options;
+  const now = options.now ?? Date.now;
+  const regions = [...new Set(options.regions)];
+  const clients = createClients(options);
+  const images = createImageResolver(clients, now);
+  const terminator = createTerminator({ clients, regions, now });
+  return {
+    name: "ec2",
+    validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
+    async launch(order, signal) {
+      const instances = await launch({ clients, images, installation, renderUserData }, order, signal);
+      for (const { instanceId } of instances) terminator.remember(instanceId, order.offering.region);
+      return instances;
+    },
+    terminate: terminator.terminate,
+    /** One region that can't be asked fails the whole: half a list would look like machines that are gone. */
+    async list(signal) {
+      const filters = [
+        { Name: `tag:${INSTALLATION_TAG}`, Values: [installation] },
+        { Name: "instance-state-name", Values: LIVE_STATES },
+      ];
+      const found = await Promise.all(
+        regions.map((region) => describeInstances(clients, region, filters, signal)),
+      );
+      const instances = found.flat().map((described) => toInstance(described));
+      for (const { instanceId, region } of instances) if (region) terminator.remember(instanceId, region);
+      return instances;
+    },
+    close: clients.destroy,
+  };
+}
+
+/** Every region of the catalog's EC2 offerings, once, in file order. */
+export function ec2Regions(catalog: Catalog): readonly string[] {
+  const offerings = catalog.classes.flatMap((runnerClass) => runnerClass.offerings);
+  return [...new Set(offerings.flatMap((one) => (one.provider === "ec2" ? [one.region] : [])))];
+}

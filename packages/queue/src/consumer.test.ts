@@ -1,0 +1,260 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { InvalidSpecError, RateLimitedError, TransientError } from "@grp/core";
+import { Queue } from "bullmq";
+import { expect } from "chai";
+import { Redis } from "ioredis";
+import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
+import { createQueueProducer } from "./producer.ts";
+import { aDemand, aTermination, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
+import type { QueueProducer, WorkContext } from "./types.ts";
+
+describe("createQueueConsumer", () => {
+  let redis: TestRedis;
+  let client: Redis;
+  let queue: Queue;
+  let producer: QueueProducer;
+  const open: Watched[] = [];
+  before(async () => {
+    redis = await startRedis({ aof: true });
+    client = new Redis(redis.url, { maxRetriesPerRequest: null });
+    client.on("error", () => undefined);
+    queue = new Queue("grp-ec2", { connection: client, prefix: "{grp}" });
+    queue.on("error", () => undefined);
+    producer = createQueueProducer({ redisUrl: redis.url, deadlineMs: 1_000, onError: () => undefined });
+  });
+  after(async () => {
+    await producer.close();
+    await queue.close();
+    client.disconnect();
+    await redis.stop();
+  });
+  beforeEach(async () => {
+    await client.flushall();
+  });
+  afterEach(async () => {
+    for (const watched of open.splice(0)) await watched.consumer.close(500);
+  });
+  const watch: typeof watchConsumer = (...options) => {
+    const watched = watchConsumer(...options);
+    open.push(watched);
+    return watched;
+  };
+
+  it("hands out the demand as it went in, and keeps the result", async () => {
+    const seen: unknown[] = [];
+    watch(redis.url, async (demand) => {
+      seen.push(demand);
+      return DONE;
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+    expect(seen).to.deep.equal([aDemand(1)]);
+    expect((await queue.getJob("wfj-1"))?.returnvalue).to.deep.equal({ ok: true });
+  });
+
+  it("buries at once what it can't read, and a stranger's kind of work", async () => {
+    const { dead } = watch(redis.url, async () => DONE);
+    await queue.add("provision", { version: 99 }, { jobId: "wfj-1", attempts: 5 });
+    await queue.add("mystery", {}, { jobId: "wfj-2" });
+    await until(() => dead.length === 2);
+    await until(async () => (await queue.getFailedCount()) === 2);
+    expect(dead.map((work) => work.jobId)).to.have.members(["wfj-1", "wfj-2"]);
+    expect(dead[0]?.error.message).to.contain("can't be read: version");
+    expect(dead[0]).not.to.have.property("demand");
+  });
+
+  it("never retries a bad configuration, and tells it once", async () => {
+    let runs = 0;
+    const { dead } = watch(redis.url, async () => {
+      runs++;
+      throw new InvalidSpecError("no such AMI", { code: "InvalidAMIID.NotFound" });
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "failed");
+    expect([runs, dead.length, dead[0]?.demand?.key]).to.deep.equal([1, 1, "wfj-1"]);
+    expect((await queue.getJob("wfj-1"))?.failedReason).to.equal(
+      "InvalidSpecError: no such AMI (InvalidAMIID.NotFound)",
+    );
+  });
+
+  it("gives up after the last attempt, and runs again from the first when retried", async () => {
+    const contexts: Pick<WorkContext, "attempt" | "isLastAttempt">[] = [];
+    const { dead } = watch(
+      redis.url,
+      async (_demand, { attempt, isLastAttempt }) => {
+        contexts.push({ attempt, isLastAttempt });
+        if (contexts.length <= 3) throw new TransientError("503");
+        return DONE;
+      },
+      { policy: { transientBaseMs: 5, provisionAttempts: 3 } },
+    );
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "failed");
+    expect([dead.length, dead[0]?.attempts]).to.deep.equal([1, 3]);
+    await producer.retry(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+    expect(contexts.map((context) => context.attempt)).to.deep.equal([1, 2, 3, 1]);
+    expect(contexts.map((context) => context.isLastAttempt)).to.deep.equal([false, false, true, false]);
+  });
+
+  it("does not lose a death that could not be told at first", async () => {
+    let tries = 0;
+    watch(
+      redis.url,
+      async () => {
+        throw new InvalidSpecError("x");
+      },
+      {
+        onDead: async () => {
+          if (++tries === 1) throw new Error("ledger away");
+        },
+      },
+    );
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "failed");
+    expect(tries).to.equal(2);
+  });
+
+  it("waits without using an attempt, and starts the moment it is woken", async () => {
+    const attempts: number[] = [];
+    watch(redis.url, async (_demand, context) => {
+      attempts.push(context.attempt);
+      return attempts.length < 3 ? { kind: "wait", delayMs: 60_000, why: "cap" } : DONE;
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    for (let woken = 1; woken < 3; woken++) {
+      await until(async () => attempts.length === woken && (await queue.getJobState("wfj-1")) === "delayed");
+      await producer.wake("ec2", "wfj-1");
+    }
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+    expect(attempts).to.deep.equal([1, 1, 1]);
+  });
+
+  it("does not lose a wake that comes before the job is laid aside", async () => {
+    let runs = 0;
+    watch(redis.url, async (_demand, context) => {
+      if (++runs > 1) return DONE;
+      await producer.wake("ec2", context.jobId);
+      return { kind: "wait", delayMs: 60_000, why: "cap" };
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+    await producer.wake("ec2", "wfj-404");
+  });
+
+  it("holds the whole queue on a rate limit, and uses no attempt", async () => {
+    const starts: { key: string; at: number; attempt: number }[] = [];
+    watch(
+      redis.url,
+      async (demand, { attempt }) => {
+        starts.push({ key: demand.key, at: Date.now(), attempt });
+        if (starts.length === 1) throw new RateLimitedError("slow down", { retryAfterMs: 1_200 });
+        return DONE;
+      },
+      { concurrency: 1 },
+    );
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(() => starts.length === 1);
+    await producer.enqueueDemand(aDemand(2), "ec2");
+    await until(async () => (await queue.getCompletedCount()) === 2);
+    expect(starts.map((start) => start.attempt)).to.deep.equal([1, 1, 1]);
+    const pause = (starts[1]?.at ?? 0) - (starts[0]?.at ?? 0);
+    expect(pause).to.be.within(1_100, 3_000);
+  });
+
+  it("serves terminations beside demands", async () => {
+    const ended: string[] = [];
+    const terminate = async (termination: { runnerName: string }) => {
+      ended.push(termination.runnerName);
+      return DONE;
+    };
+    watch(redis.url, async () => DONE, { processors: { provision: async () => DONE, terminate } });
+    await producer.enqueueTermination(aTermination("grp-a-0"));
+    await until(async () => (await queue.getJobState("end-grp-a-0")) === "completed");
+    expect(ended).to.deep.equal(["grp-a-0"]);
+  });
+
+  it("lets running work finish when it is closed, and takes nothing new", async () => {
+    const { consumer } = watch(
+      redis.url,
+      async () => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return DONE;
+      },
+      { concurrency: 1 },
+    );
+    await consumer.ready();
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await producer.enqueueDemand(aDemand(2), "ec2");
+    await until(async () => (await queue.getActiveCount()) === 1);
+    await consumer.close(5_000);
+    expect(consumer.isRunning()).to.equal(false);
+    expect(await queue.getJobState("wfj-1")).to.equal("completed");
+    expect(await queue.getJobState("wfj-2")).to.equal("waiting");
+  });
+
+  it("gives the attempt back when it is stopped", async () => {
+    const { consumer } = watch(redis.url, (_demand, { signal }) => {
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new TransientError("aborted", { code: "aborted" })));
+      });
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getActiveCount()) === 1);
+    await consumer.close(50);
+    const queueJob = await queue.getJob("wfj-1");
+    expect(await queueJob?.getState()).to.equal("waiting");
+    expect([queueJob?.attemptsMade, queueJob?.stalledCounter]).to.deep.equal([0, 0]);
+  });
+
+  it("closes within its deadline when the work won't stop and Redis is frozen", async () => {
+    const { consumer } = watch(redis.url, () => new Promise(() => undefined));
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getActiveCount()) === 1);
+    redis.pause();
+    const begin = Date.now();
+    await consumer.close(100);
+    redis.resume();
+    expect(Date.now() - begin).to.be.below(9_000);
+  }).timeout(15_000);
+
+  it("goes on by itself after Redis was killed and came back", async () => {
+    const { dead } = watch(redis.url, async () => DONE);
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+    await redis.kill();
+    await redis.restart();
+    await until(() => producer.isReady());
+    await producer.enqueueDemand(aDemand(2), "ec2");
+    await until(async () => (await queue.getJobState("wfj-2")) === "completed");
+    expect(dead).to.deep.equal([]);
+  });
+
+  it("takes up the work of a worker that was killed, within 20 s, as the same attempt", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    const file = new URL("./testing/doomed-worker.ts", import.meta.url).pathname;
+    const child = spawn(process.execPath, [file, redis.url], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const killedAt = Date.now();
+    let attempt = 0;
+    watch(redis.url, async (_demand, context) => {
+      attempt = context.attempt;
+      return DONE;
+    });
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed", 20_000);
+    expect(attempt).to.equal(1);
+    expect(Date.now() - killedAt).to.be.below(20_000);
+  }).timeout(30_000);
+
+  it("buries a job over which workers died too often", async () => {
+    const { dead } = watch(redis.url, async () => DONE, { policy: { stalls: 0 } });
+    await producer.enqueueDemand(aDemand(1), "ec2", { delayMs: 300 });
+    await client.hset("{grp}:grp-ec2:wfj-1", "stc", 1);
+    await until(() => dead.length === 1);
+    expect(dead[0]?.error.message).to.equal("workers died over it 1 times");
+    expect(dead[0]?.demand?.key).to.equal("wfj-1");
+  });
+});

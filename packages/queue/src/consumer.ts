@@ -1,0 +1,55 @@
+import { type Job, Queue, Worker } from "bullmq";
+import { connectRedis } from "./connection.ts";
+import { QUEUE_PREFIX, queueName } from "./names.ts";
+import { backoffStrategy, OPEN_LIMITER, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
+import { createRunner } from "./run-work.ts";
+import { createHands, stopWorker } from "./shutdown.ts";
+import type { QueueConsumer, QueueConsumerOptions } from "./types.ts";
+
+/** Takes work from one provider's queue; see `QueueConsumer`. Begins at once, and again by itself after an outage. */
+export function createQueueConsumer(options: QueueConsumerOptions): QueueConsumer {
+  const client = connectRedis(options.redisUrl, options.onError);
+  const name = queueName(options.provider);
+  const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX });
+  queue.on("error", () => undefined);
+  const hands = createHands();
+  const runner = createRunner({ ...options, policy: { ...RETRY_POLICY, ...options.policy }, client, queue });
+  const processor = (job: Job, token?: string) =>
+    hands.hold(job.id ?? "", (signal) => runner(job, token ?? "", signal));
+  const worker = new Worker(name, processor, {
+    connection: client,
+    prefix: QUEUE_PREFIX,
+    concurrency: options.concurrency,
+    limiter: OPEN_LIMITER,
+    settings: { backoffStrategy },
+    // After a lost connection, look again as soon as Redis is back.
+    runRetryDelay: 1_000,
+    // A longer pause than this would also keep delayed jobs back for longer than it lasts.
+    maximumRateLimitDelay: 5_000,
+    ...STALL_SETTINGS,
+  });
+  worker.on("error", (error) => {
+    if (!isConnectionError(error)) options.onError(error);
+  });
+  // Somebody else may be running it by now: stop here.
+  worker.on("lockRenewalFailed", (jobIds) => {
+    for (const jobId of jobIds) hands.abort(jobId, "lost the lock");
+  });
+  let isClosing = false;
+  return {
+    ready: () => worker.waitUntilReady(),
+    isRunning: () => !isClosing && worker.isRunning() && client.status === "ready",
+    async close(deadlineMs) {
+      if (isClosing) return;
+      isClosing = true;
+      await stopWorker({ worker, queue, hands, cut: () => client.disconnect() }, deadlineMs);
+      client.disconnect();
+    },
+  };
+}
+
+/** The client tells of these by itself, once per outage. */
+function isConnectionError(error: Error): boolean {
+  const code = "code" in error ? error.code : undefined;
+  return code === "ECONNREFUSED" || code === "ECONNRESET" || error.message === "Connection is closed.";
+}

@@ -1,0 +1,163 @@
+import { Queue } from "bullmq";
+import { expect } from "chai";
+import { Redis } from "ioredis";
+import { findFreePort, startRedis, type TestRedis } from "../../../test/support/redis.ts";
+import { createQueueProducer } from "./producer.ts";
+import { aDemand, aTermination, DONE, until, watchConsumer } from "./testing/fixtures.ts";
+import { type QueueProducer, QueueUnavailableError } from "./types.ts";
+
+const deadlineMs = 400;
+
+async function refusal(call: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> {
+  const begin = Date.now();
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return { error, tookMs: Date.now() - begin };
+}
+
+async function expectRefused(call: Promise<unknown>): Promise<void> {
+  const { error, tookMs } = await refusal(call);
+  expect(error).to.be.instanceOf(QueueUnavailableError);
+  expect(tookMs).to.be.below(deadlineMs + 300);
+}
+
+describe("createQueueProducer", () => {
+  let redis: TestRedis;
+  let producer: QueueProducer;
+  const told: Error[] = [];
+  before(async () => {
+    redis = await startRedis({ aof: true });
+  });
+  after(() => redis.stop());
+  beforeEach(async () => {
+    const client = new Redis(redis.url);
+    await client.flushall();
+    client.disconnect();
+    told.length = 0;
+    producer = createQueueProducer({ redisUrl: redis.url, deadlineMs, onError: (error) => told.push(error) });
+  });
+  afterEach(() => producer.close());
+
+  const count = async (state: string) =>
+    (await producer.counts()).find((row) => row.provider === "ec2" && row.state === state)?.count;
+
+  it("makes one of fifty same demands at once", async () => {
+    await Promise.all(Array.from({ length: 50 }, () => producer.enqueueDemand(aDemand(1), "ec2")));
+    expect(await count("waiting")).to.equal(1);
+    await producer.enqueueDemand(aDemand(1, { generation: 2 }), "ec2");
+    expect(await count("waiting")).to.equal(2);
+  });
+
+  it("changes nothing when the demand is finished and asked for again, unless it was handed on", async () => {
+    const seen: number[] = [];
+    const { consumer } = watchConsumer(redis.url, async (demand) => {
+      seen.push(demand.offeringIndex);
+      return DONE;
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await count("completed")) === 1);
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await producer.enqueueDemand(aDemand(1, { offeringIndex: 2 }), "ec2");
+    await until(() => seen.length === 2);
+    await until(async () => (await count("completed")) === 1);
+    await producer.enqueueDemand(aDemand(1, { offeringIndex: 2 }), "ec2");
+    await producer.enqueueDemand(aDemand(2), "ec2");
+    await until(async () => (await count("completed")) === 2);
+    expect(seen).to.deep.equal([0, 2, 0]);
+    await consumer.close(1_000);
+  });
+
+  it("runs a termination again that has finished before", async () => {
+    let ended = 0;
+    const terminate = async () => {
+      ended++;
+      return DONE;
+    };
+    const { consumer } = watchConsumer(redis.url, async () => DONE, {
+      processors: { provision: async () => DONE, terminate },
+    });
+    for (const times of [1, 2]) {
+      await producer.enqueueTermination(aTermination("grp-a-0"));
+      await until(async () => (await count("completed")) === 1 && ended === times);
+    }
+    await consumer.close(1_000);
+  });
+
+  it("withdraws what waits, and nothing else", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await producer.enqueueDemand(aDemand(2), "ec2", { delayMs: 60_000 });
+    expect(await producer.isUnderWay("ec2", "wfj-1")).to.equal(true);
+    expect(await producer.withdraw("ec2", "wfj-1")).to.equal(true);
+    expect(await producer.isUnderWay("ec2", "wfj-1")).to.equal(false);
+    expect(await producer.withdraw("ec2", "wfj-2")).to.equal(true);
+    expect(await producer.withdraw("ec2", "wfj-2")).to.equal(false);
+    expect(await count("waiting")).to.equal(0);
+  });
+
+  it("keeps finished and failed jobs for seven days", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    const client = new Redis(redis.url, { maxRetriesPerRequest: null });
+    const queue = new Queue("grp-ec2", { connection: client, prefix: "{grp}" });
+    const opts = (await queue.getJob("wfj-1"))?.opts;
+    expect(opts).to.deep.include({ removeOnComplete: { age: 604_800 }, removeOnFail: { age: 604_800 } });
+    await queue.close();
+    client.disconnect();
+  });
+
+  it("refuses within the deadline while Redis is frozen, and recovers by itself", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    redis.pause();
+    for (const id of [2, 3, 4, 5, 6]) await expectRefused(producer.enqueueDemand(aDemand(id), "ec2"));
+    expect(await producer.isReady()).to.equal(false);
+    redis.resume();
+    await until(() => producer.isReady());
+    await producer.enqueueDemand(aDemand(2), "ec2");
+  });
+
+  it("refuses while Redis is down, tells it once, and recovers by itself", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await redis.kill();
+    await expectRefused(producer.enqueueDemand(aDemand(2), "ec2"));
+    await expectRefused(producer.counts());
+    await redis.restart();
+    await until(() => producer.isReady());
+    await producer.enqueueDemand(aDemand(2), "ec2");
+    expect(await count("waiting")).to.equal(2);
+    expect(told.length).to.be.within(1, 2);
+  });
+
+  it("closes at once while Redis is frozen with calls outstanding", async () => {
+    await producer.isReady();
+    redis.pause();
+    const pending = refusal(producer.enqueueDemand(aDemand(1), "ec2"));
+    const { tookMs } = await refusal(producer.close());
+    expect(tookMs).to.be.below(1_000);
+    expect((await pending).error).to.be.instanceOf(QueueUnavailableError);
+    redis.resume();
+  });
+});
+
+describe("createQueueProducer without a Redis", () => {
+  it("refuses within the deadline and closes", async () => {
+    const port = await findFreePort();
+    const options = { redisUrl: `redis://127.0.0.1:${port}`, deadlineMs, onError: () => undefined };
+    const producer = createQueueProducer(options);
+    await expectRefused(producer.enqueueDemand(aDemand(1), "ec2"));
+    await producer.close();
+  });
+
+  it("refuses when Redis is full, and takes work when there is room again", async () => {
+    const redis = await startRedis();
+    const producer = createQueueProducer({ redisUrl: redis.url, deadlineMs, onError: () => undefined });
+    const client = new Redis(redis.url);
+    await client.config("SET", "maxmemory", "1");
+    await expectRefused(producer.enqueueDemand(aDemand(1), "ec2"));
+    await client.config("SET", "maxmemory", "0");
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    client.disconnect();
+    await producer.close();
+    await redis.stop();
+  });
+});

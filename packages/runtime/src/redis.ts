@@ -1,0 +1,65 @@
+import { Redis } from "ioredis";
+import { within } from "./within.ts";
+
+export type { Redis } from "ioredis";
+
+export interface RedisClientOptions {
+  /** Shown by `CLIENT LIST`. */
+  readonly name: string;
+  /** After this long a command is given up; it may still happen. 2 s: what a caller of the ingress may wait. */
+  readonly commandTimeoutMs?: number;
+  /** Told of the first connection fault after each good spell, then every 30 s while it lasts. */
+  readonly onError: (error: Error) => void;
+}
+
+const repeatErrorMs = 30_000;
+
+/**
+ * A client that never makes its caller wait: with Redis away a command fails at once, with Redis frozen after the
+ * command time-out. It reconnects for ever by itself, within a second or so of Redis coming back.
+ */
+export function createRedis(
+  url: string,
+  { name, commandTimeoutMs = 2_000, onError }: RedisClientOptions,
+): Redis {
+  const redis = new Redis(url, {
+    connectionName: name,
+    enableOfflineQueue: false,
+    commandTimeout: commandTimeoutMs,
+    connectTimeout: commandTimeoutMs,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
+  });
+  let toldAt = Number.NEGATIVE_INFINITY;
+  redis.on("ready", () => {
+    toldAt = Number.NEGATIVE_INFINITY;
+  });
+  redis.on("error", (error: Error) => {
+    if (performance.now() - toldAt < repeatErrorMs) return;
+    toldAt = performance.now();
+    onError(error);
+  });
+  return redis;
+}
+
+/** Rejects unless Redis answers in time. */
+export async function pingWithin(redis: Redis, ms: number): Promise<void> {
+  await within(ms, redis.ping());
+}
+
+/** For `isReady`: `true`, or why Redis can't be used. */
+export async function isRedisReady(redis: Redis, ms = 800): Promise<true | string> {
+  try {
+    await pingWithin(redis, ms);
+    return true;
+  } catch (error) {
+    return `redis: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** Ends the client; waits for answers still due, but not for a Redis that gives none. */
+export async function closeRedis(redis: Redis, ms = 500): Promise<void> {
+  await within(ms, redis.quit()).catch(() => undefined);
+  redis.disconnect();
+}

@@ -1,0 +1,59 @@
+import { z } from "zod";
+
+/** `true/1/yes` or `false/0/no`; anything else is a fault, so that `DRY_RUN=ture` never launches. */
+export function flag() {
+  return z.string().transform((text, context): boolean => {
+    const word = text.trim().toLowerCase();
+    if (["true", "1", "yes"].includes(word)) return true;
+    if (["false", "0", "no"].includes(word)) return false;
+    return refuse(context, "must be true or false (or 1/0, yes/no)");
+  });
+}
+
+/** A whole number within bounds, both included. */
+export function wholeNumber(least: number, most: number) {
+  return z.string().transform((text, context): number => {
+    const number = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+    if (number >= least && number <= most) return number;
+    return refuse(context, `must be a whole number from ${least} to ${most}`);
+  });
+}
+
+/** A TCP port; 0 takes any free one. */
+export function port() {
+  return wholeNumber(0, 65_535);
+}
+
+/** An absolute URL of one of these schemes (http and https unless told otherwise), without a slash at its end. */
+export function url(schemes: readonly string[] = ["http", "https"]) {
+  return z.string().transform((text, context): string => {
+    const scheme = URL.canParse(text) ? new URL(text).protocol.slice(0, -1) : undefined;
+    if (scheme !== undefined && schemes.includes(scheme)) return text.replace(/\/+$/, "");
+    return refuse(
+      context,
+      `must be a URL that begins with ${schemes.map((name) => `${name}://`).join(" or ")}`,
+    );
+  });
+}
+
+export function redisUrl() {
+  return url(["redis", "rediss"]);
+}
+
+/** A PEM block; `\n` written as two characters, as some secret stores give it, becomes a line end. */
+export function pem() {
+  return z.string().transform((text, context): string => {
+    const lines = text.replaceAll("\\n", "\n").trim();
+    if (/^-----BEGIN [A-Z ]+-----\n[\s\S]+\n-----END [A-Z ]+-----$/.test(lines)) return `${lines}\n`;
+    return refuse(context, "must be a PEM block (-----BEGIN … -----END …)");
+  });
+}
+
+export function oneOf<const T extends string>(...words: readonly [T, ...T[]]) {
+  return z.enum(words, { error: `must be one of ${words.join(", ")}` });
+}
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}

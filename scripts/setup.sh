@@ -1,0 +1,72 @@
+#!/bin/sh
+# Makes a fresh checkout ready: dependencies at their locked versions (Node 24 is one of them) and a Redis server.
+# Harmless when run again; costs next to nothing when there is nothing to do.
+set -eu
+cd "$(dirname "$0")/.."
+
+pnpm_version=12.21.0
+state=node_modules/.grp-setup
+
+fail() {
+  printf 'setup: %s\n' "$1" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+check_tools() {
+  has npm || fail "npm is missing. Install Node.js 20 or newer (https://nodejs.org), which brings npm."
+  has node || fail "node is missing. Install Node.js 20 or newer: https://nodejs.org"
+  major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge 20 ] || fail "Node.js 20 or newer is needed to set up; this is $(node --version)."
+  has git || fail "git is missing. Install it with your system's package manager."
+}
+
+# What the installed dependencies depend on.
+fingerprint() {
+  cat pnpm-lock.yaml pnpm-workspace.yaml package.json apps/*/package.json packages/*/package.json | cksum
+}
+
+install_dependencies() {
+  wanted=$(fingerprint)
+  if [ -x node_modules/.bin/node ] && [ "$(cat "$state" 2>/dev/null)" = "$wanted" ]; then return; fi
+  check_tools
+  echo "setup: installing dependencies at their locked versions"
+  # CI=true: never ask. Standard input is closed for the same reason.
+  CI=true npx --yes "pnpm@$pnpm_version" install --frozen-lockfile --reporter=append-only </dev/null ||
+    fail "pnpm could not install the dependencies; see above."
+  case "$(node_modules/.bin/node --version)" in
+    v24.* | v2[5-9].*) ;;
+    *) fail "node_modules/.bin/node is no Node.js 24. Remove node_modules and run \`make setup\` again." ;;
+  esac
+  echo "$wanted" >"$state"
+}
+
+# RUNLEVEL=1 keeps the package from starting a service of its own: every part of grp starts the server it needs.
+install_redis() {
+  if has redis-server || has valkey-server; then return; fi
+  if has apt-get && [ "$(id -u)" = 0 ]; then
+    echo "setup: installing redis-server with apt-get"
+    install_redis_with_apt env
+  elif has apt-get && has sudo && sudo -n true 2>/dev/null; then
+    echo "setup: installing redis-server with sudo apt-get"
+    install_redis_with_apt "sudo -n env"
+  elif has brew; then
+    echo "setup: installing redis with brew"
+    brew install redis || true
+  fi
+  has redis-server || has valkey-server ||
+    fail "no redis-server or valkey-server on PATH. Install one (apt install redis-server, brew install redis, dnf install valkey) and run this again."
+}
+
+install_redis_with_apt() {
+  # Word splitting is meant: "sudo -n env" is three words.
+  # shellcheck disable=SC2086
+  {
+    $1 DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+      $1 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends redis-server
+  } >/dev/null || $1 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends valkey-server || true
+}
+
+install_dependencies
+install_redis
