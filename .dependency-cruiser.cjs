@@ -104,7 +104,7 @@ module.exports = {
       { pathNot: `^packages/github/|${notTest}` },
       {
         path: npm("@octokit", "octokit"),
-        pathNot: "/@octokit/webhooks(-methods|-types)?/|^@octokit/webhooks",
+        pathNot: "/@octokit/webhooks(-methods|-types|-examples)?/|^@octokit/webhooks",
       },
     ),
     forbid(

@@ -29,3 +29,9 @@ export interface Answer {
   readonly body?: Readonly<Record<string, unknown>> | string;
   readonly retryAfterSeconds?: number;
 }
+
+/** A delivery's answer, and what its log line says besides. */
+export interface DeliveryAnswer extends Answer {
+  readonly body: Readonly<Record<string, unknown>> & { readonly outcome: string };
+  readonly fields?: Readonly<Record<string, unknown>>;
+}

@@ -5,8 +5,8 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { authenticate, refuse } from "./claims/authenticate.ts";
 import { type ClaimAnswer, claim, claimBody, type GrantedClaim } from "./claims/claim.ts";
 import { report, reportBody } from "./claims/report.ts";
-import type { Answer, IngressContext } from "./context.ts";
-import { type DeliveryAnswer, receiveDelivery } from "./webhook/receive.ts";
+import type { Answer, DeliveryAnswer, IngressContext } from "./context.ts";
+import { receiveDelivery } from "./webhook/receive.ts";
 
 /** GitHub sends nothing larger. */
 const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
@@ -212,7 +212,10 @@ function answerBadRequest(context: IngressContext) {
     response: Response,
     next: NextFunction,
   ): void => {
-    if (response.headersSent) return next(error);
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
     const status = error.status ?? 500;
     // The rest of the body is not read, so the connection can't be used again.
     response.set("Connection", "close");

@@ -36,7 +36,7 @@ ${describeServerSettings()}
 `;
 
 /** Everything of this process, and how it ends. */
-export async function startOps(config: OpsConfig, logger: Logger): Promise<readonly CloseStep[]> {
+async function startOps(config: OpsConfig, logger: Logger): Promise<readonly CloseStep[]> {
   const onError = (error: Error) => logger.error("redis.error", { error });
   const redis = createRedis(config.redisUrl, { name: "grp-ops", onError });
   const producer = createQueueProducer({

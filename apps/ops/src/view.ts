@@ -2,7 +2,7 @@ import type { LaunchRecord, Ledger, Note, RunnerRecord, WorkflowJobRecord } from
 import { describeNow } from "./explain.ts";
 
 /** The way of one workflow job, in order. `queued` is GitHub's time; the others are ours. */
-export const STEPS = [
+const STEPS = [
   "queued",
   "received",
   "enqueued",

@@ -6,8 +6,9 @@ import {
   ProvisionError,
   type RunnerClass,
   scopeKey,
+  summariseOffering,
 } from "@grp/core";
-import { dryRun, summariseOffering } from "@grp/providers";
+import { dryRun } from "@grp/providers";
 import type { WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
 

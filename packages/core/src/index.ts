@@ -6,4 +6,5 @@ export * from "./match.ts";
 export * from "./plan.ts";
 export * from "./provider.ts";
 export * from "./scope.ts";
+export * from "./summarise-offering.ts";
 export * from "./ticket.ts";

@@ -47,7 +47,7 @@ function isAllowed(catalog: Catalog, runnerClass: RunnerClass, query: MatchQuery
 }
 
 /** Where a runner of this class registers for a job of this repository. */
-export function scopeFor(runnerClass: RunnerClass, repository: { owner: string; repository: string }): Scope {
+function scopeFor(runnerClass: RunnerClass, repository: { owner: string; repository: string }): Scope {
   return runnerClass.register.at === "organization"
     ? { kind: "organization", owner: repository.owner, runnerGroup: runnerClass.register.group }
     : { kind: "repository", owner: repository.owner, repository: repository.repository };

@@ -17,7 +17,7 @@ export function flatten(prefix: string, value: object): string[] {
   });
 }
 
-export function unflatten(prefix: string, hash: Hash): Record<string, unknown> {
+function unflatten(prefix: string, hash: Hash): Record<string, unknown> {
   const root: Record<string, unknown> = {};
   for (const [field, text] of Object.entries(hash)) {
     const [first, ...path] = field.split(".");

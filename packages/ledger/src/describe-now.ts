@@ -20,7 +20,7 @@ export function describeNow(story: WorkflowJobStory): WhereNow {
 }
 
 /** The runner most likely to take it: alive, and not busy with another; the latest of them. */
-export function findExpected({ record, runners }: WorkflowJobStory): RunnerRecord | undefined {
+function findExpected({ record, runners }: WorkflowJobStory): RunnerRecord | undefined {
   const isFree = (one: RunnerRecord) => one.workflowJobKey === undefined || one.workflowJobKey === record.key;
   const isWaiting = (one: RunnerRecord) => WAITING.some((step) => step === one.step);
   return runners.findLast((one) => isFree(one) && isWaiting(one));

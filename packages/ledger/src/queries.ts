@@ -40,7 +40,7 @@ export function createQueries(store: Store): Queries {
 }
 
 /** In the order asked; those that expired or can't be read are left out. */
-export async function readWorkflowJobs(
+async function readWorkflowJobs(
   store: Store,
   keys: readonly string[],
 ): Promise<readonly WorkflowJobRecord[]> {

@@ -1,4 +1,4 @@
-import { renderUserData } from "./boot/index.ts";
+import { renderUserData } from "./boot/render-user-data.ts";
 import {
   createEc2Provider as createBareEc2Provider,
   type Ec2Provider,

@@ -1,6 +1,6 @@
 export { createQueueConsumer } from "./consumer.ts";
-export { PROVIDERS, QUEUE_PREFIX, queueName, scheduleQueueName, terminationJobId } from "./names.ts";
+export { PROVIDERS, QUEUE_PREFIX, queueName, scheduleQueueName } from "./names.ts";
 export { createQueueProducer } from "./producer.ts";
-export { RETRY_POLICY, type RetryPolicy } from "./retry-policy.ts";
+export type { RetryPolicy } from "./retry-policy.ts";
 export { createScheduler } from "./scheduler.ts";
 export * from "./types.ts";

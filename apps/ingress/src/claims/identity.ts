@@ -1,5 +1,6 @@
+import type { Instance } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
-import { verifyIdentityDocument } from "./identity-document.ts";
+import { type IdentityDocument, verifyIdentityDocument } from "./identity-document.ts";
 
 /** AWS's clock and ours may differ, and `pendingTime` is when EC2 began, not when we asked. */
 const CLOCK_SKEW_MS = 5 * 60_000;
@@ -35,12 +36,14 @@ export function createIdentityCheck(certificates = ""): IdentityCheck {
     const known = launch.instances?.find((instance) => instance.instanceId === said.instanceId);
     // Still being launched, or its answer was lost: the worker will know soon, the machine asks again.
     if (!known && launch.state === "open") return { ok: false, error: "launch_not_recorded" };
-    const isSame =
-      known !== undefined &&
-      said.instanceId === machine.instanceId &&
-      said.region === known.region &&
-      said.accountId === known.accountId &&
-      Date.parse(said.pendingTime) >= launch.openedAt - CLOCK_SKEW_MS;
+    const isOurs = known !== undefined && said.instanceId === machine.instanceId;
+    const isSame = isOurs && fits(said, known, launch);
     return isSame ? { ok: true } : { ok: false, error: "identity_mismatch" };
   };
+}
+
+/** The same account and region, and started for this launch, not long before it. */
+function fits(said: IdentityDocument, known: Instance, launch: LaunchRecord): boolean {
+  const isSamePlace = said.region === known.region && said.accountId === known.accountId;
+  return isSamePlace && Date.parse(said.pendingTime) >= launch.openedAt - CLOCK_SKEW_MS;
 }

@@ -1,6 +1,5 @@
 import type { Demand, RunnerClass } from "@grp/core";
-import type { IngressContext } from "../context.ts";
-import type { DeliveryAnswer } from "./receive.ts";
+import type { DeliveryAnswer, IngressContext } from "../context.ts";
 
 /**
  * Ledger first, then the queue, then the mark that it is there: a crash in between leaves a demand that the next delivery

@@ -1,4 +1,4 @@
-import type { Answer, IngressContext } from "../context.ts";
+import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { parseBody, parseWorkflowJob } from "./delivery.ts";
 import { recordWorkflowJob } from "./record-workflow-job.ts";
 
@@ -7,12 +7,6 @@ export interface ReceivedDelivery {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
   readonly isDryRun: boolean;
-}
-
-/** An answer, and what its log line says besides. */
-export interface DeliveryAnswer extends Answer {
-  readonly body: Readonly<Record<string, unknown>> & { readonly outcome: string };
-  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
 const rejected = (status: number, reason: string, detail: string): DeliveryAnswer => ({

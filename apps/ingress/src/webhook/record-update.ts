@@ -1,10 +1,9 @@
 import { type Demand, demandJobId } from "@grp/core";
 import type { RunnerRecord, WorkflowJobRecord, WorkflowJobUpdate } from "@grp/ledger";
 import { PROVIDERS } from "@grp/queue";
-import type { IngressContext } from "../context.ts";
+import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
 import type { WorkflowJobDelivery } from "./delivery.ts";
-import type { DeliveryAnswer } from "./receive.ts";
 
 /** `in_progress` or `completed`: which runner took the job is learned here and nowhere else. */
 export async function recordUpdate(

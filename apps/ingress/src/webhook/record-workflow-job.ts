@@ -1,8 +1,7 @@
 import { type Demand, demandKey, dryRunKey, type MatchVerdict, matchRunnerClass } from "@grp/core";
-import type { IngressContext } from "../context.ts";
+import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import type { WorkflowJobDelivery } from "./delivery.ts";
 import { enqueue, planOnly } from "./enqueue.ts";
-import type { DeliveryAnswer } from "./receive.ts";
 import { recordUpdate } from "./record-update.ts";
 
 export interface DeliveryOrigin {
@@ -44,26 +43,34 @@ interface Dispatch {
   readonly demand: Demand | undefined;
 }
 
-async function dispatch(
-  context: IngressContext,
-  { action, delivery, match, demand }: Dispatch,
-): Promise<DeliveryAnswer> {
-  // The action, not the job's status: GitHub's own examples have a `queued` delivery whose job says `waiting`.
-  if (action === "queued") {
-    if (!match.matched || !demand) return ignored(match, delivery);
-    return demand.dryRun
-      ? planOnly(context, demand, match.runnerClass)
-      : enqueue(context, demand, match.runnerClass);
+/** By the action, not the job's status: GitHub's own examples have a `queued` delivery whose job says `waiting`. */
+function dispatch(context: IngressContext, order: Dispatch): Promise<DeliveryAnswer> | DeliveryAnswer {
+  switch (order.action) {
+    case "queued":
+      return takeIn(context, order);
+    case "in_progress":
+    case "completed":
+      return follow(context, order);
+    case "waiting":
+      return ignoredAction("waiting", order.action);
+    default:
+      return ignoredAction("action", order.action);
   }
-  if (action === "in_progress" || action === "completed") {
-    if (!demand && !mayBeOurs(context, delivery)) return ignored(match, delivery);
-    if (demand?.dryRun) return { status: 200, body: { outcome: "ignored", reason: "dry-run", action } };
-    return recordUpdate(context, delivery, demand);
-  }
-  return {
-    status: 200,
-    body: { outcome: "ignored", reason: action === "waiting" ? "waiting" : "action", action },
-  };
+}
+
+function takeIn(context: IngressContext, { delivery, match, demand }: Dispatch) {
+  if (!match.matched || !demand) return ignored(match, delivery);
+  return (demand.dryRun ? planOnly : enqueue)(context, demand, match.runnerClass);
+}
+
+function follow(context: IngressContext, { action, delivery, match, demand }: Dispatch) {
+  if (demand?.dryRun) return ignoredAction("dry-run", action);
+  if (!demand && !mayBeOurs(context, delivery)) return ignored(match, delivery);
+  return recordUpdate(context, delivery, demand);
+}
+
+function ignoredAction(reason: string, action: string): DeliveryAnswer {
+  return { status: 200, body: { outcome: "ignored", reason, action } };
 }
 
 /** A job that ran on a runner of ours, or one whose labels GitHub left out (as it does for skipped jobs). */

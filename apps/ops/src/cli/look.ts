@@ -99,7 +99,7 @@ export async function runExplain(context: CliContext, what: string, flags: LookF
 }
 
 /** `123`, `wfj-123`, or the address of a job's page: `https://github.com/acme/app/actions/runs/1/job/123`. */
-export function idOf(what: string): string {
+function idOf(what: string): string {
   if (!what.includes("/")) return what;
   const id = /\/jobs?\/(\d+)/.exec(what)?.[1];
   if (!id) throw new CliError(`no workflow job id in ${what}: open the job on GitHub and copy its address`);

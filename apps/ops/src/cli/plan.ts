@@ -1,5 +1,12 @@
-import { type Catalog, demandKey, formatPlan, matchRunnerClass, type Plan, scopeKey } from "@grp/core";
-import { summariseOffering } from "@grp/providers/summarise";
+import {
+  type Catalog,
+  demandKey,
+  formatPlan,
+  matchRunnerClass,
+  type Plan,
+  scopeKey,
+  summariseOffering,
+} from "@grp/core";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { type PayloadFacts, readFacts, readPayload } from "./delivery.ts";
@@ -17,7 +24,7 @@ export async function runPlan(
   if (plan.runnerClass === null) context.setExitCode(1);
 }
 
-export function planOffline(catalog: Catalog, facts: PayloadFacts): Plan {
+function planOffline(catalog: Catalog, facts: PayloadFacts): Plan {
   const verdict = matchRunnerClass(catalog, facts);
   const base = {
     key: demandKey(facts.workflowJobId),

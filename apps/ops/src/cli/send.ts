@@ -122,8 +122,8 @@ async function followRunner(context: CliContext, key: string, untilMs: number): 
   const shown = new Set<string>();
   for (;;) {
     const view = await api.workflowJob(key);
-    for (const entry of view?.timeline ?? []) {
-      if (!shown.has(entry.step)) context.print(formatStep(entry));
+    for (const entry of view?.timeline.filter(({ step }) => !shown.has(step)) ?? []) {
+      context.print(formatStep(entry));
       shown.add(entry.step);
     }
     if (view && isOver(view)) return context.print(view.now);

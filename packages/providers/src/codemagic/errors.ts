@@ -8,7 +8,7 @@ import {
 } from "@grp/core";
 
 /** CodeMagic says how long with `ratelimit-reset` (seconds left); without any word, a minute. */
-export const DEFAULT_RETRY_AFTER_MS = 60_000;
+const DEFAULT_RETRY_AFTER_MS = 60_000;
 
 /** What CodeMagic answered to a call that it did not carry out. */
 export interface Refusal {

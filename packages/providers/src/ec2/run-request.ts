@@ -21,7 +21,7 @@ export function encodeUserData(text: string): string {
   return bytes.toString("base64");
 }
 
-export function tagsOf(order: LaunchOrder<Ec2Offering>, installation: string): Record<string, string> {
+function tagsOf(order: LaunchOrder<Ec2Offering>, installation: string): Record<string, string> {
   return {
     [INSTALLATION_TAG]: installation,
     [LAUNCH_TAG]: order.launchId,

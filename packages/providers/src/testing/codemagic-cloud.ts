@@ -24,7 +24,7 @@ classes:
 
 const verdict = parseCatalog(CATALOG, { env: {}, useCodemagic: true });
 if (!verdict.ok) throw new Error(JSON.stringify(verdict.faults));
-export const catalog = verdict.catalog;
+const catalog = verdict.catalog;
 
 /** The real provider against the stand-in. */
 export async function createTestCodemagic(

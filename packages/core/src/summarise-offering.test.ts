@@ -1,9 +1,19 @@
 import { expect } from "chai";
+import type { Ec2Offering } from "./catalog.ts";
 import { summariseOffering } from "./summarise-offering.ts";
-import { testOrder } from "./testing/order.ts";
 
 describe("summariseOffering", () => {
-  const summarise = (changes = {}) => summariseOffering(testOrder("l-1", 1, changes).offering);
+  const offering: Ec2Offering = {
+    provider: "ec2",
+    region: "us-east-1",
+    image: { ssm: "/aws/service/canonical/ubuntu/ami-id" },
+    instanceTypes: ["t4g.large", "m7g.large"],
+    subnets: ["subnet-a", "subnet-b"],
+    securityGroups: ["sg-1"],
+    market: "spot",
+    volume: { sizeGiB: 30, device: "/dev/sda1" },
+  };
+  const summarise = (changes: Partial<Ec2Offering>) => summariseOffering({ ...offering, ...changes });
 
   it("puts an EC2 offering on one line", () => {
     expect(summarise({ image: { id: "ami-1" }, market: "spot" })).to.equal(
@@ -19,7 +29,7 @@ describe("summariseOffering", () => {
   });
 
   it("puts a CodeMagic offering on one line", () => {
-    const offering = {
+    const codemagic = {
       provider: "codemagic",
       team: "default",
       app: "6543",
@@ -27,7 +37,7 @@ describe("summariseOffering", () => {
       branch: "main",
       instanceType: "mac_mini_m2",
     } as const;
-    expect(summariseOffering(offering)).to.equal(
+    expect(summariseOffering(codemagic)).to.equal(
       "mac_mini_m2, app 6543, workflow github-runner on main, team default",
     );
   });

@@ -1,4 +1,4 @@
-import type { CodemagicOffering, Ec2Offering, Offering } from "@grp/core";
+import type { CodemagicOffering, Ec2Offering, Offering } from "./catalog.ts";
 
 /** One line for plans and status pages: what would be launched, where. */
 export function summariseOffering(offering: Offering): string {
