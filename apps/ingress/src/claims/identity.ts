@@ -32,14 +32,16 @@ export function createIdentityCheck(certificates = ""): IdentityCheck {
     if (!document || !signature) return { ok: false, error: "identity_missing" };
     const verdict = verifyIdentityDocument(signature, certificates);
     if (!verdict.ok) return { ok: false, error: "identity_invalid" };
-    const said = verdict.document;
-    const known = launch.instances?.find((instance) => instance.instanceId === said.instanceId);
-    // Still being launched, or its answer was lost: the worker will know soon, the machine asks again.
-    if (!known && launch.state === "open") return { ok: false, error: "launch_not_recorded" };
-    const isOurs = known !== undefined && said.instanceId === machine.instanceId;
-    const isSame = isOurs && fits(said, known, launch);
-    return isSame ? { ok: true } : { ok: false, error: "identity_mismatch" };
+    return compare(verdict.document, machine, launch);
   };
+}
+
+function compare(said: IdentityDocument, machine: MachineIdentity, launch: LaunchRecord): IdentityVerdict {
+  const known = launch.instances?.find((instance) => instance.instanceId === said.instanceId);
+  // Still being launched, or its answer was lost: the worker will know soon, the machine asks again.
+  if (!known && launch.state === "open") return { ok: false, error: "launch_not_recorded" };
+  const isOurs = known !== undefined && said.instanceId === machine.instanceId;
+  return isOurs && fits(said, known, launch) ? { ok: true } : { ok: false, error: "identity_mismatch" };
 }
 
 /** The same account and region, and started for this launch, not long before it. */
