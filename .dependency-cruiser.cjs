@@ -51,6 +51,12 @@ module.exports = {
       { path: "^packages/", pathNot: "^packages/(core|$1)/" },
     ),
     forbid(
+      "config-below-apps",
+      "config composes what apps read; it does no work of theirs.",
+      { path: "^packages/config/", pathNot: notTest },
+      { path: "^packages/", pathNot: "^packages/(config|core|github|runtime)/" },
+    ),
+    forbid(
       "nothing-of-ours",
       "core and runtime import nothing of ours.",
       { path: "^packages/(core|runtime)/", pathNot: notTest },

@@ -9,6 +9,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY apps/ingress/package.json apps/ingress/
 COPY apps/worker/package.json apps/worker/
 COPY apps/ops/package.json apps/ops/
+COPY packages/config/package.json packages/config/
 COPY packages/core/package.json packages/core/
 COPY packages/github/package.json packages/github/
 COPY packages/ledger/package.json packages/ledger/

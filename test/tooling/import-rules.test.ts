@@ -20,6 +20,7 @@ const breaches: Record<string, readonly [file: string, imported: string]> = {
   "packages-below-apps": ["packages/core/src/f.ts", "../../../apps/ops/src/main.ts"],
   "ingress-no-providers": ["apps/ingress/src/a.ts", "@grp/providers"],
   "only-core": ["packages/github/src/a.ts", "@grp/queue"],
+  "config-below-apps": ["packages/config/src/a.ts", "@grp/ledger"],
   "nothing-of-ours": ["packages/runtime/src/a.ts", "@grp/core"],
   "sandbox-only-core": ["packages/sandbox/src/a.ts", "@grp/queue"],
   "sandbox-stays-outside": ["packages/ledger/src/a.ts", "@grp/sandbox"],
@@ -84,7 +85,7 @@ function buildHouse(): string {
     write(join(house, "node_modules", name, "index.js"), "");
   }
   const dependencies = Object.fromEntries([...npm.slice(0, 3), ...scoped].map((name) => [name, "1"]));
-  const names = ["core", "queue", "ledger", "github", "providers", "runtime", "sandbox"];
+  const names = ["core", "config", "queue", "ledger", "github", "providers", "runtime", "sandbox"];
   mkdirSync(join(house, "node_modules/@grp"), { recursive: true });
   for (const name of names) {
     symlinkSync(join(house, "packages", name), join(house, "node_modules/@grp", name));

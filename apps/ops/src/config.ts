@@ -1,19 +1,18 @@
+import { catalogSettings, processSettings } from "@grp/config";
 import {
   describeEnvironment,
   type Environment,
   flag,
-  LOG_LEVELS,
-  oneOf,
+  type LOG_LEVELS,
   port,
   readEnvironment,
-  redisUrl,
   type SettingRule,
   url,
 } from "@grp/runtime";
 import { z } from "zod";
 
 const serverSettings = z.object({
-  REDIS_URL: redisUrl().meta({ description: "Redis or Valkey, e.g. redis://127.0.0.1:6379." }),
+  ...processSettings,
   OPS_PORT: port()
     .prefault("3010")
     .meta({ description: "Port of the status pages, the API and the dashboard." }),
@@ -31,9 +30,6 @@ const serverSettings = z.object({
     description: "false: dead letters can be retried and dismissed, and the dashboard can change queues.",
   }),
   INTERNAL_PORT: port().prefault("3003").meta({ description: "Port of /healthz, /readyz and /metrics." }),
-  LOG_LEVEL: oneOf(...LOG_LEVELS)
-    .default("info")
-    .meta({ description: "How much is logged." }),
 });
 
 export interface OpsConfig {
@@ -96,8 +92,7 @@ const cliSettings = z.object({
   WEBHOOK_URL: url()
     .prefault("http://127.0.0.1:3000/webhook")
     .meta({ description: "Where deliveries are sent." }),
-  RUNNERS_FILE: z.string().default("runners.yaml").meta({ description: "The catalog of runner classes." }),
-  USE_CODEMAGIC: flag().prefault("true").meta({ description: "false takes the CodeMagic offerings out." }),
+  ...catalogSettings,
 });
 
 /** What `grp` reads from the environment or `.env`; `environment` also fills in the catalog's `${NAME}`. */

@@ -41,7 +41,7 @@ export function makeEnvironment(redisUrl: string, ec2Url: string) {
     REDIS_URL: redisUrl,
     PUBLIC_URL: "https://grp.test",
     RUNNERS_FILE: file,
-    TICKET_SECRET: "a ticket secret for tests",
+    TICKET_SECRET: "a ticket secret for tests, long enough",
     GITHUB_TOKEN: "a token for tests",
     // Nobody listens there: the worker needs GitHub only for what has claimed.
     GITHUB_API_URL: "http://127.0.0.1:9",

@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError } from "@grp/runtime";
+import { expect } from "chai";
+import { z } from "zod";
+import { readSettings } from "./read-settings.ts";
+import { catalogSettings, githubSettings, ticketSecret } from "./shared-settings.ts";
+
+const CATALOG = `
+version: 1
+allow: { owners: [acme] }
+classes:
+  - name: linux
+    labels: [linux]
+    platform: { os: linux, arch: arm64 }
+    maxRunners: 1
+    offerings:
+      - provider: ec2
+        region: us-east-1
+        image: { id: ami-0abc }
+        instanceTypes: [t4g.large]
+        subnets: [subnet-a]
+        securityGroups: \${GROUP}
+`;
+const KEY = "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\n";
+const schema = z.object({ ...catalogSettings, ...githubSettings, TICKET_SECRET: ticketSecret() });
+const SECRET = "0123456789abcdef0123456789abcdef";
+
+describe("readSettings", () => {
+  let folder: string;
+  let good: Record<string, string>;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "grp-config-"));
+    writeFileSync(join(folder, "runners.yaml"), CATALOG);
+    writeFileSync(join(folder, "key.pem"), KEY);
+    good = {
+      RUNNERS_FILE: join(folder, "runners.yaml"),
+      GROUP: "sg-1",
+      GITHUB_TOKEN: "ghp_x",
+      TICKET_SECRET: SECRET,
+    };
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const faultsOf = (environment: Record<string, string | undefined>) => {
+    try {
+      readSettings(schema, environment);
+    } catch (error) {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    }
+    throw new Error("it was accepted");
+  };
+
+  it("fills in the catalog, and takes a token", () => {
+    const { catalog, githubAuth } = readSettings(schema, good);
+    expect(catalog.classes[0]?.offerings[0]).to.include({ provider: "ec2" });
+    expect(githubAuth).to.deep.equal({ kind: "pat", token: "ghp_x" });
+  });
+
+  it("takes an App before a token, with its key from a file", () => {
+    const { githubAuth } = readSettings(schema, {
+      ...good,
+      GITHUB_APP_ID: "7",
+      GITHUB_APP_PRIVATE_KEY_FILE: join(folder, "key.pem"),
+    });
+    expect(githubAuth).to.deep.equal({ kind: "app", appId: "7", privateKey: KEY });
+  });
+
+  it("names every fault at once: a missing variable of the catalog, a file, a secret, GitHub", () => {
+    const error = faultsOf({
+      ...good,
+      GROUP: undefined,
+      GITHUB_TOKEN: undefined,
+      GITHUB_APP_PRIVATE_KEY_FILE: "/nowhere.pem",
+      TICKET_SECRET: "short",
+    });
+    expect(error.message)
+      .to.match(/runners\.yaml:\d+:\d+ .*\$\{GROUP\} is not set/)
+      .and.to.match(/GITHUB_APP_PRIVATE_KEY_FILE\s+can't be read: \/nowhere\.pem \(ENOENT\)/)
+      .and.to.match(/GITHUB_TOKEN\s+is not set, and no GitHub App either/)
+      .and.to.match(/TICKET_SECRET\s+must have 32 characters or more/);
+    expect(error.message).not.to.include("short");
+  });
+
+  it("names a catalog that is not there, and checks the rest all the same", () => {
+    const error = faultsOf({ ...good, RUNNERS_FILE: "/nowhere.yaml", TICKET_SECRET: undefined });
+    expect(error.faults.map(({ name }) => name)).to.have.members(["RUNNERS_FILE", "TICKET_SECRET"]);
+  });
+
+  it("lets an app's own rule see the catalog", () => {
+    const rules = [
+      (_given: unknown, catalog: { classes: readonly unknown[] } | undefined) =>
+        catalog?.classes.length === 1
+          ? { name: "OWN", problem: "one class is too few", remedy: "" }
+          : undefined,
+    ];
+    expect(() => readSettings(schema, good, { rules })).to.throw(/OWN\s+one class is too few/);
+  });
+});

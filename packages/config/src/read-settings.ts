@@ -1,0 +1,111 @@
+import { readFileSync } from "node:fs";
+import { type Catalog, formatFault, parseCatalog } from "@grp/core";
+import type { GitHubAuth } from "@grp/github";
+import {
+  ConfigError,
+  type Environment,
+  readEnvironment,
+  type SettingFault,
+  type SettingRule,
+} from "@grp/runtime";
+import type { z } from "zod";
+import type { githubSettings } from "./shared-settings.ts";
+
+/** What a process reads that serves runner classes by GitHub's leave. */
+export interface ReadSettings<S> {
+  readonly settings: S;
+  readonly catalog: Catalog;
+  readonly githubAuth: GitHubAuth;
+  /** Content of the files that `files` names, by setting; a setting that is not set has none. */
+  readonly contents: ReadonlyMap<string, string>;
+}
+
+type GitHubFields = z.infer<z.ZodObject<typeof githubSettings>>;
+
+/**
+ * Reads the settings, the catalog and every file they name before anything starts; throws one `ConfigError` that names
+ * every fault. `files`: settings whose value is the path of a text file. `rules` see the catalog, if it could be read.
+ */
+export function readSettings<S extends z.ZodRawShape>(
+  schema: z.ZodObject<S & typeof githubSettings>,
+  environment: Environment,
+  more: {
+    readonly files?: readonly string[];
+    readonly rules?: readonly ((
+      given: Environment,
+      catalog: Catalog | undefined,
+    ) => SettingFault | undefined)[];
+  } = {},
+): ReadSettings<z.infer<z.ZodObject<S & typeof githubSettings>>> {
+  const found: SettingFault[] = [];
+  const catalog = readCatalog(environment, found);
+  const contents = readFiles(["GITHUB_APP_PRIVATE_KEY_FILE", ...(more.files ?? [])], environment, found);
+  const settings = readEnvironment(schema, environment, [
+    needsGitHub,
+    ...(more.rules ?? []).map(
+      (rule): SettingRule =>
+        (given) =>
+          rule(given, catalog),
+    ),
+    ...found.map((fault) => () => fault),
+  ]);
+  if (!catalog) throw new ConfigError(found);
+  return {
+    settings,
+    catalog,
+    contents,
+    githubAuth: chooseAuth(settings as unknown as GitHubFields, contents),
+  };
+}
+
+const needsGitHub: SettingRule = (given) => {
+  const hasKey = given.GITHUB_APP_PRIVATE_KEY ?? given.GITHUB_APP_PRIVATE_KEY_FILE;
+  if (given.GITHUB_TOKEN || (given.GITHUB_APP_ID && hasKey)) return undefined;
+  const remedy =
+    "Set GITHUB_TOKEN, or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE";
+  return { name: "GITHUB_TOKEN", problem: "is not set, and no GitHub App either", remedy };
+};
+
+/** An App goes before a token: it has the larger budget, and is asked for on purpose. */
+function chooseAuth(settings: GitHubFields, contents: ReadonlyMap<string, string>): GitHubAuth {
+  const { GITHUB_APP_ID: appId, GITHUB_TOKEN: token = "" } = settings;
+  if (!appId) return { kind: "pat", token };
+  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? contents.get("GITHUB_APP_PRIVATE_KEY_FILE") ?? "";
+  return { kind: "app", appId, privateKey };
+}
+
+function readCatalog(environment: Environment, found: SettingFault[]): Catalog | undefined {
+  const file = environment.RUNNERS_FILE || "runners.yaml";
+  const isOff = ["false", "0", "no"].includes(environment.USE_CODEMAGIC?.trim().toLowerCase() ?? "");
+  const content = readFile("RUNNERS_FILE", file, found);
+  if (content === undefined) return undefined;
+  const verdict = parseCatalog(content, { env: environment, useCodemagic: !isOff });
+  if (verdict.ok) return verdict.catalog;
+  for (const fault of verdict.faults)
+    found.push({ name: "RUNNERS_FILE", problem: formatFault(file, fault), remedy: "" });
+  return undefined;
+}
+
+function readFiles(
+  names: readonly string[],
+  environment: Environment,
+  found: SettingFault[],
+): ReadonlyMap<string, string> {
+  const contents = new Map<string, string>();
+  for (const name of names) {
+    const file = environment[name]?.trim();
+    const content = file ? readFile(name, file, found) : undefined;
+    if (content !== undefined) contents.set(name, content);
+  }
+  return contents;
+}
+
+function readFile(name: string, file: string, found: SettingFault[]): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "error";
+    found.push({ name, problem: `can't be read: ${file} (${code})`, remedy: "" });
+    return undefined;
+  }
+}

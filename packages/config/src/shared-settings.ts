@@ -1,0 +1,44 @@
+import { flag, LOG_LEVELS, oneOf, pem, redisUrl, url } from "@grp/runtime";
+import { z } from "zod";
+
+/** A setting and its line in `--help`. */
+export const about = <T extends z.ZodType>(field: T, description: string): T => field.meta({ description });
+
+export const text = () => z.string().min(1);
+
+/** HMAC keys shorter than the hash they feed add nothing but guessability (RFC 2104, section 3). */
+const TICKET_SECRET_LENGTH = 32;
+
+export const ticketSecret = () =>
+  z.string().min(TICKET_SECRET_LENGTH, `must have ${TICKET_SECRET_LENGTH} characters or more`);
+
+/** What every process reads. */
+export const processSettings = {
+  REDIS_URL: about(redisUrl(), "Redis or Valkey, the same for every process: redis://host:6379."),
+  LOG_LEVEL: about(oneOf(...LOG_LEVELS).default("info"), "debug, info, warn or error."),
+};
+
+/** What finds the catalog, besides the variables that the file itself names. */
+export const catalogSettings = {
+  RUNNERS_FILE: about(text().default("runners.yaml"), "The catalog of runner classes."),
+  USE_CODEMAGIC: about(flag().prefault("true"), "false takes every CodeMagic offering out."),
+};
+
+/** For those who talk to GitHub, and whose runners bear the installation's name. */
+export const githubSettings = {
+  GITHUB_TOKEN: about(text().optional(), "Personal access token; or GITHUB_APP_ID with its key."),
+  GITHUB_APP_ID: about(text().optional(), "GitHub App that registers runners."),
+  GITHUB_APP_PRIVATE_KEY: about(pem().optional(), "The App's private key (PEM)."),
+  GITHUB_APP_PRIVATE_KEY_FILE: about(text().optional(), "… or a file that holds it."),
+  GITHUB_API_URL: about(
+    url().default("https://api.github.com"),
+    "GitHub's API; https://<host>/api/v3 on GHES.",
+  ),
+  GRP_INSTALLATION: about(
+    z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,19}$/, "must be lower-case letters, digits and dashes, at most 20")
+      .default("grp"),
+    "Prefix of runner names and value of owner tags: one for each installation, the same for all its processes.",
+  ),
+};
