@@ -1,11 +1,8 @@
 import { once } from "node:events";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type DemoStack, startStack } from "./apps.ts";
+import { type Stack, startStack } from "../stack/index.ts";
 import { showRound } from "./round.ts";
 import { createScreen } from "./screen.ts";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "..");
 const screen = createScreen(process.stdout, Boolean(process.env.NO_COLOR));
 const isOnce = !["", "0", "false"].includes(process.env.ONCE ?? "");
 const stopping = new AbortController();
@@ -19,8 +16,9 @@ async function main(): Promise<number> {
   screen.banner();
   const stack = await orFault(() =>
     startStack({
-      root: ROOT,
-      path: process.env.PATH ?? "",
+      ops: {},
+      env: { GRP_INSTALLATION: "demo", OPS_USER: "demo" },
+      sandbox: { bootMs: 500 },
       signal: stopping.signal,
       onReady: (name, what) => screen.ready(name, what),
     }),
@@ -50,9 +48,10 @@ function endCode(isGood: boolean): number {
   return isOnce ? 130 : 0;
 }
 
-async function show(stack: DemoStack, begunAt: number): Promise<boolean> {
-  const address = screen.paint("bold", stack.opsUrl);
-  screen.line(`\ndashboard  ${address}  user ${stack.opsUser}  password ${stack.opsPassword}`);
+async function show(stack: Stack, begunAt: number): Promise<boolean> {
+  const address = screen.paint("bold", stack.ops?.url ?? "");
+  const { OPS_USER: user, OPS_PASSWORD: password } = stack.settings;
+  screen.line(`\ndashboard  ${address}  user ${user}  password ${password}`);
   screen.note(`logs       ${stack.folder}\n`);
   const isWhole = await showRound({ stack, screen, begunAt, signal: stopping.signal });
   if (isOnce) return isWhole;

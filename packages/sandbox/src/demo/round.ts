@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DemoStack } from "./apps.ts";
+import type { Stack } from "../stack/index.ts";
 import { type Progress, readProgress, STEPS, type Step } from "./progress.ts";
 import type { Screen, Style } from "./screen.ts";
 import { findFaults, type Outcome } from "./verdict.ts";
@@ -20,7 +20,7 @@ const POLL_MS = 100;
 const ROUND_MS = 45_000;
 
 interface RoundOptions {
-  readonly stack: DemoStack;
+  readonly stack: Stack;
   readonly screen: Screen;
   readonly begunAt: number;
   readonly signal: AbortSignal;
@@ -29,7 +29,7 @@ interface RoundOptions {
 /** Sends the deliveries, tells each runner's way, and judges it; true when every runner went all the way. */
 export async function showRound(options: RoundOptions): Promise<boolean> {
   const { stack, screen, begunAt, signal } = options;
-  await stack.sandbox.github.addHook({ url: stack.webhookUrl, secret: stack.webhookToken });
+  await stack.connect();
   const outcomes = await Promise.all(JOBS.map((job) => follow(job, options)));
   await settle(stack, signal);
   const faults = findFaults(outcomes, stack.sandbox);
@@ -59,11 +59,12 @@ async function follow(job: DemoJob, { stack, screen, signal }: RoundOptions): Pr
     durationMs: job.durationMs,
     name: `test-${job.label}`,
   });
-  const authorization = `Basic ${Buffer.from(`${stack.opsUser}:${stack.opsPassword}`).toString("base64")}`;
+  const { OPS_USER, OPS_PASSWORD } = stack.settings;
+  const authorization = `Basic ${Buffer.from(`${OPS_USER}:${OPS_PASSWORD}`).toString("base64")}`;
   const told = new Set<Step>();
   const deadline = Date.now() + ROUND_MS;
   for (;;) {
-    const progress = await readProgress({ opsUrl: stack.opsUrl, authorization, workflowJobId });
+    const progress = await readProgress({ opsUrl: stack.ops?.url ?? "", authorization, workflowJobId });
     for (const step of STEPS) tell(step, { job, progress, screen, told });
     if (isOver(progress) || Date.now() > deadline) return { label: job.label, workflowJobId, progress };
     await sleep(POLL_MS, undefined, { signal });
@@ -102,7 +103,7 @@ function describe(step: Step, { runner }: Progress): string {
 }
 
 /** The last deliveries and the ends of machines may come a moment after "gone". */
-async function settle({ sandbox }: DemoStack, signal: AbortSignal): Promise<void> {
+async function settle({ sandbox }: Stack, signal: AbortSignal): Promise<void> {
   const isSettled = () => sandbox.machines.records.every(({ endedAt }) => endedAt !== undefined);
   for (const deadline = Date.now() + 3_000; !isSettled() && Date.now() < deadline; )
     await sleep(POLL_MS, undefined, { signal });

@@ -19,12 +19,20 @@ export async function findFreePorts(count: number): Promise<number[]> {
 /** Whether Redis answers a PING on that port. */
 export async function redisAnswers(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
+  const signal = AbortSignal.timeout(1_000);
   try {
-    await once(socket, "connect");
+    await once(socket, "connect", { signal });
     socket.write("PING\r\n");
-    const [data] = await once(socket, "data");
+    const [data] = await once(socket, "data", { signal });
     return String(data).startsWith("+PONG");
   } finally {
     socket.destroy();
   }
+}
+
+/** Whether an address answers with 200. */
+export async function answers(url: string): Promise<boolean> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+  await response.body?.cancel();
+  return response.status === 200;
 }
