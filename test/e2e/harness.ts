@@ -17,15 +17,15 @@ export function queueJob(stack: Stack, labels: readonly string[], durationMs = 3
 }
 
 /** Queues one whose delivery never arrives, and gives it to be sent by hand. */
-export function queueUnheard(stack: Stack, labels: readonly string[]): StandInDelivery {
+export function queueUnheard(stack: Stack, labels: readonly string[]) {
   stack.sandbox.github.dropNext();
-  queueJob(stack, labels);
+  const job = queueJob(stack, labels);
   const delivery = stack.sandbox.github.deliveries.at(-1);
   if (!delivery) throw new Error("the stack is not connected: no delivery was made");
-  return delivery;
+  return { job, delivery };
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -34,13 +34,13 @@ export interface Answer {
 export async function send(
   stack: Stack,
   delivery: Pick<StandInDelivery, "event" | "guid" | "payload">,
-  query = "",
+  { to = stack.ingress[0]?.url, query = "" }: { to?: string; query?: string } = {},
 ): Promise<Answer> {
   const body = JSON.stringify(delivery.payload);
   const signature = createHmac("sha256", stack.settings.WEBHOOK_TOKEN ?? "")
     .update(body)
     .digest("hex");
-  const response = await fetch(`${stack.webhookUrl}${query}`, {
+  const response = await fetch(`${to}/webhook${query}`, {
     method: "POST",
     body,
     headers: {
@@ -53,10 +53,10 @@ export async function send(
   return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
 
-export const keyOf = (workflowJobId: number) => `wfj-${workflowJobId}`;
+const keyOf = (workflowJobId: number) => `wfj-${workflowJobId}`;
 
 /** The first line of any worker that fits, waited for. */
-export function workerLine(stack: Stack, fits: (line: LogLine) => boolean): Promise<LogLine> {
+function workerLine(stack: Stack, fits: (line: LogLine) => boolean): Promise<LogLine> {
   return Promise.any(stack.workers.map((worker) => worker.line(fits)));
 }
 
@@ -73,7 +73,7 @@ export function progressOf(stack: Stack, workflowJobId: number): Promise<Progres
 }
 
 /** For what gives no sign of its own. */
-export async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
+async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!isTrue()) {
     if (Date.now() > deadline) throw new Error(`${what}: did not happen in ${timeoutMs} ms`);

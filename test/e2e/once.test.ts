@@ -1,0 +1,30 @@
+import { expect } from "chai";
+import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.ts";
+import { expectNothingLeft, LINUX, QUICK, queueUnheard, reaped, send } from "./harness.ts";
+
+describe("the same delivery again, to two ingress and two worker processes", function () {
+  this.timeout(40_000);
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack({ ingress: [{}, {}], workers: [{}, {}], env: QUICK });
+    await stack.connect();
+  });
+  after(() => stack?.stop());
+
+  it("50 times at once, and again after its workflow job's end: one machine, one registration", async () => {
+    const { delivery, job } = queueUnheard(stack, LINUX);
+    const to = (index: number) => stack.ingress[index % 2]?.url ?? "";
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => send(stack, delivery, { to: to(index) })),
+    );
+    const outcomes = answers.map(({ status, body }) => `${status} ${body.outcome}`);
+    expect(new Set(outcomes)).to.deep.equal(new Set(["202 enqueued", "200 duplicate"]));
+    await reaped(stack, job.id);
+    expect(job.conclusion).to.equal("success");
+    const { status, body } = await send(stack, delivery);
+    expect({ status, outcome: body.outcome }).to.deep.equal({ status: 200, outcome: "duplicate" });
+    expect(stack.sandbox.ec2.instances()).to.have.length(1);
+    expect(stack.sandbox.github.registrations()).to.have.length(1);
+    await expectNothingLeft(stack);
+  });
+});
