@@ -6,7 +6,12 @@ import {
 } from "./codemagic/index.ts";
 import { createEc2StandIn, type Ec2StandIn, type Ec2StandInOptions } from "./ec2/index.ts";
 import { createGitHubStandIn, type GitHubStandIn, type GitHubStandInOptions } from "./github/index.ts";
-import { createMachines, type Machines } from "./machines/index.ts";
+import {
+  createLightMachines,
+  createMachines,
+  type LightMachinesOptions,
+  type Machines,
+} from "./machines/index.ts";
 import { readWorkflow } from "./machines/workflow.ts";
 
 export interface SandboxOptions {
@@ -17,6 +22,8 @@ export interface SandboxOptions {
   readonly workflowFile?: string;
   /** How long each machine takes until its script runs. */
   readonly bootMs?: number;
+  /** Machines that only speak the boot script's protocol, thousands in this one process, and that fail on purpose. */
+  readonly light?: Omit<LightMachinesOptions, "onShutdown" | "onBuildEnd">;
 }
 
 /** The outside world in one process: GitHub, EC2 and CodeMagic over HTTP, and machines that run the true boot scripts. */
@@ -34,11 +41,14 @@ const SHIPPED_WORKFLOW = new URL("../../../deploy/codemagic/codemagic.yaml", imp
 
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const workflowFile = options.workflowFile ?? SHIPPED_WORKFLOW;
-  const machines = createMachines({
-    ...(options.bootMs !== undefined && { bootMs: options.bootMs }),
+  const ends: Pick<LightMachinesOptions, "onShutdown" | "onBuildEnd"> = {
     onShutdown: (instanceId) => ec2.shutDown(instanceId),
     onBuildEnd: (buildId, outcome) => codemagic.endBuild(buildId, outcome),
-  });
+  };
+  const { bootMs } = options;
+  const machines = options.light
+    ? createLightMachines({ ...options.light, ...ends })
+    : createMachines({ ...(bootMs !== undefined && { bootMs }), ...ends });
   const startBuild = ({ buildId, workflowId, variables }: CodemagicBuild) =>
     machines.startBuild({ buildId, variables, scripts: readWorkflow(workflowFile, workflowId) });
   const github = await createGitHubStandIn(options.github);

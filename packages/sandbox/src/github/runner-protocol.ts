@@ -51,15 +51,19 @@ export function createRunnerProtocol(options: {
 
   /** Holds the request until `isTrue` or the poll's time is over; false when the runner went away. */
   async function hold(request: IncomingMessage, isTrue: () => boolean, ms = POLL_MS): Promise<boolean> {
-    const until = now() + ms;
+    const over = Promise.withResolvers<void>();
     let isOpen = true;
-    request.socket.once("close", () => {
+    const close = () => {
       isOpen = false;
-      world.touch();
-    });
-    const wake = timers.start(ms, world.touch);
-    await world.until(() => isTrue() || !isOpen || now() >= until, "a poll", ms + 1_000).catch(() => {});
-    timers.cancel(wake);
+      over.resolve();
+    };
+    const unwatch = world.watch(() => isTrue() && over.resolve());
+    const timer = timers.start(ms, over.resolve);
+    request.socket.once("close", close);
+    if (!isTrue()) await over.promise;
+    request.socket.off("close", close);
+    timers.cancel(timer);
+    unwatch();
     return isOpen;
   }
 
@@ -142,19 +146,22 @@ function encodeConfig(runner: StandInRunner, options: { token: string; serverUrl
 }
 
 interface Timers {
-  start(ms: number, work: () => void): NodeJS.Timeout;
+  /** Undefined once closed: a connection that ends with its server starts nothing any more. */
+  start(ms: number, work: () => void): NodeJS.Timeout | undefined;
   cancel(timer: NodeJS.Timeout | undefined): void;
   close(): void;
 }
 
 function createTimers(): Timers {
   const running = new Set<NodeJS.Timeout>();
+  let isClosed = false;
   const cancel = (timer: NodeJS.Timeout | undefined) => {
     clearTimeout(timer);
     if (timer) running.delete(timer);
   };
   return {
     start(ms, work) {
+      if (isClosed) return undefined;
       const timer = setTimeout(() => {
         running.delete(timer);
         work();
@@ -163,6 +170,9 @@ function createTimers(): Timers {
       return timer;
     },
     cancel,
-    close: () => running.forEach(cancel),
+    close() {
+      isClosed = true;
+      running.forEach(cancel);
+    },
   };
 }

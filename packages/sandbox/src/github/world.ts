@@ -36,6 +36,8 @@ export interface World {
   nextId(): number;
   /** Resolves when `isTrue` holds, looked at after every change; rejects after `timeoutMs`. */
   until(isTrue: () => boolean, what: string, timeoutMs?: number): Promise<void>;
+  /** Looked at after every change, until what it gives is called. Cheaper than `until` for the many who wait long. */
+  watch(look: () => void): () => void;
   touch(): void;
 }
 
@@ -52,16 +54,14 @@ export function createWorld(options: {
   const runners = new Map<number, StandInRunner>();
   const changes = createChanges();
   const { touch } = changes;
+  const line = createLine();
   // As long as GitHub's, and new in every world: what a persistent Redis remembers of another one stays apart.
   let lastId = 30_000_000_000 + (now() % 10_000_000_000);
   const alive = () => [...runners.values()].filter((runner) => runner.gone === undefined);
 
   /** Gives queued jobs, oldest first, to idle online runners. */
   function assign(): void {
-    for (const job of jobs.values()) {
-      if (job.status !== "queued") continue;
-      const runner = alive().find((candidate) => isIdle(candidate) && canRun(candidate, job));
-      if (!runner) continue;
+    for (const [job, runner] of line.takePairs()) {
       runner.busy = true;
       runner.workflowJobId = job.id;
       Object.assign(job, {
@@ -97,6 +97,7 @@ export function createWorld(options: {
         conclusion: null,
       };
       jobs.set(job.id, job);
+      line.jobs.add(job);
       options.onTransition(job, "queued");
       assign();
       return job;
@@ -120,15 +121,19 @@ export function createWorld(options: {
     listRunners: (scope) => alive().filter((runner) => place(runner.scope) === place(scope)),
     remove(runner) {
       Object.assign(runner, { gone: "deleted", goneAt: now(), status: "offline" });
+      line.runners.delete(runner);
       touch();
     },
     setOnline(runner, isOnline) {
       runner.status = isOnline ? "online" : "offline";
       if (isOnline) runner.onlineAt ??= now();
+      if (isIdle(runner)) line.runners.add(runner);
+      else line.runners.delete(runner);
       assign();
     },
     finish(job, conclusion) {
       if (job.status === "completed") return;
+      line.jobs.delete(job);
       Object.assign(job, { status: "completed", conclusion, completedAt: now() });
       const runner = runners.get(job.runnerId ?? 0);
       // Single use: the service takes it off the list by itself.
@@ -136,8 +141,29 @@ export function createWorld(options: {
       options.onTransition(job, "completed");
       touch();
     },
-    until: changes.until,
-    touch,
+    ...changes,
+  };
+}
+
+/** Queued jobs and idle runners, kept apart so that a burst of thousands is not searched again at every change. */
+function createLine() {
+  const jobs = new Set<StandInWorkflowJob>();
+  const runners = new Set<StandInRunner>();
+  return {
+    jobs,
+    runners,
+    takePairs(): [StandInWorkflowJob, StandInRunner][] {
+      const pairs: [StandInWorkflowJob, StandInRunner][] = [];
+      for (const job of jobs) {
+        if (runners.size === 0) break;
+        const runner = [...runners].find((candidate) => canRun(candidate, job));
+        if (!runner) continue;
+        jobs.delete(job);
+        runners.delete(runner);
+        pairs.push([job, runner]);
+      }
+      return pairs;
+    },
   };
 }
 
@@ -154,11 +180,19 @@ function canRun(runner: StandInRunner, job: StandInWorkflowJob): boolean {
 }
 
 /** Who waits for something looks again after every change. */
-function createChanges(): Pick<World, "touch" | "until"> {
+function createChanges(): Pick<World, "touch" | "until" | "watch"> {
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
+  const watchers = new Set<() => void>();
   return {
-    touch: () => void emitter.emit("change"),
+    touch() {
+      for (const look of watchers) look();
+      emitter.emit("change");
+    },
+    watch(look) {
+      watchers.add(look);
+      return () => void watchers.delete(look);
+    },
     async until(isTrue, what, timeoutMs = 10_000) {
       const signal = AbortSignal.timeout(timeoutMs);
       while (!isTrue()) {

@@ -1,3 +1,5 @@
+export type { MachineFault } from "./light/fate.ts";
+export { createLightMachines, type LightMachinesOptions } from "./light/light-machines.ts";
 export {
   type BuildOrder,
   createMachines,

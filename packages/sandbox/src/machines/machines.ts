@@ -9,6 +9,7 @@ import { createSelfSigned, type SelfSigned } from "./certificate.ts";
 import { refuseEscapes, writeCommands } from "./commands.ts";
 import { createProcessGroup, type ProcessGroup } from "./group.ts";
 import { signIdentity } from "./identity.ts";
+import type { MachineFault } from "./light/fate.ts";
 import { type Metadata, startMetadata } from "./metadata.ts";
 import { type BootPlan, readUserData, relocate } from "./user-data.ts";
 
@@ -28,6 +29,8 @@ export interface MachineRecord {
   exitCode?: number | null;
   /** Why it could not run at all. */
   failure?: string;
+  /** What its fate was, if it had one; light machines only. */
+  readonly fault?: MachineFault;
   console(): string;
 }
 
@@ -41,7 +44,7 @@ export interface MachinesOptions {
   readonly onBuildEnd?: (buildId: string, outcome: "finished" | "failed") => void;
 }
 
-/** Machines of the sandbox: each runs the true boot script as processes in a folder of its own. */
+/** What runs where EC2 and CodeMagic start something. */
 export interface Machines {
   /** PEM of the certificate that signs identity documents here. */
   readonly certificate: string;
@@ -64,6 +67,7 @@ interface Running {
   metadata?: Metadata;
 }
 
+/** Machines that run the true boot script, each as processes in a folder of its own. */
 export function createMachines(options: MachinesOptions): Machines {
   const now = options.now ?? Date.now;
   const signer = createSelfSigned("grp sandbox", now());
