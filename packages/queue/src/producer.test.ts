@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { Queue } from "bullmq";
 import { expect } from "chai";
 import { Redis } from "ioredis";
@@ -138,6 +140,63 @@ describe("createQueueProducer", () => {
     redis.resume();
   });
 });
+
+describe("createQueueProducer whose connection breaks at BullMQ's first command", () => {
+  it("recovers by itself", async () => {
+    const redis = await startRedis();
+    const proxy = await startProxy(redis.port);
+    const producer = createQueueProducer({ redisUrl: proxy.url, deadlineMs, onError: () => undefined });
+    await until(() => proxy.broken > 0);
+    proxy.repair();
+    for (const provider of ["ec2", "codemagic"] as const) {
+      const take = () => producer.enqueueDemand(aDemand(1), provider);
+      await until(() =>
+        take().then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+    await producer.close();
+    await proxy.close();
+    await redis.stop();
+  });
+});
+
+/** Lets the client's own look at Redis (the first INFO) pass, and breaks the connection at BullMQ's. */
+async function startProxy(port: number) {
+  let [broken, isRepaired] = [0, false];
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    const end = () => void [client, upstream].map((socket) => socket.destroy());
+    let looks = 0;
+    for (const socket of [client, upstream]) sockets.add(socket.on("error", end).on("close", end));
+    upstream.pipe(client);
+    client.on("data", (data) => {
+      looks += data.toString().toLowerCase().split("$4\r\ninfo\r\n").length - 1;
+      if (looks < 2 || isRepaired) return void upstream.write(data);
+      broken += 1;
+      end();
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get broken() {
+      return broken;
+    },
+    repair() {
+      isRepaired = true;
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
 
 describe("createQueueProducer without a Redis", () => {
   it("refuses within the deadline and closes", async () => {

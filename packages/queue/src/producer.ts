@@ -67,13 +67,28 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
 }
 
 function openQueues(connection: Redis): Queues {
-  const open = (provider: ProviderName) => {
+  const open: Partial<Record<ProviderName, Queue>> = {};
+  const openQueue = (provider: ProviderName) => {
     const queue = new Queue(queueName(provider), { connection, prefix: QUEUE_PREFIX });
     // The same errors reach `onError` from the client itself, once per outage.
     queue.on("error", () => undefined);
+    // BullMQ asks Redis for its version once, and refuses every call for good if that one answer was lost.
+    queue.waitUntilReady().catch(() => {
+      if (open[provider] === queue) delete open[provider];
+      queue.close().catch(() => undefined);
+    });
     return queue;
   };
-  return { ec2: open("ec2"), codemagic: open("codemagic") };
+  const get = (provider: ProviderName) => (open[provider] ??= openQueue(provider));
+  for (const provider of PROVIDERS) get(provider);
+  return {
+    get ec2() {
+      return get("ec2");
+    },
+    get codemagic() {
+      return get("codemagic");
+    },
+  };
 }
 
 /**
