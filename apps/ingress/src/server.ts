@@ -21,9 +21,13 @@ export interface PublicServer {
 /** The public port. Rejects when it is taken. */
 export function startPublicServer(
   app: Express,
-  { port, host }: { port: number; host?: string | undefined },
+  {
+    port,
+    host,
+    limits,
+  }: { port: number; host?: string | undefined; limits?: Partial<typeof LIMITS> | undefined },
 ): Promise<PublicServer> {
-  const server: Server = createServer(LIMITS, app);
+  const server: Server = createServer({ ...LIMITS, ...limits }, app);
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
     server.once("error", reject);
