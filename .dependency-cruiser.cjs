@@ -1,6 +1,7 @@
 // The import rules of the house. Tests may reach further than what they test: into the sandbox, test/support and
 // each other's stand-ins; every rule about product code leaves them out by `notTest`.
-const notTest = "(\\.test\\.ts$|/testing/|/conformance/|/fixtures\\.ts$|^test/|^scripts/|^packages/sandbox/)";
+const notTest =
+  "(\\.test\\.ts$|/testing/|/conformance/|/fixtures\\.ts$|^test/|^scripts/|^bench/|^packages/sandbox/)";
 
 /** A module by its package name, wherever pnpm put it and whether or not it could be found. */
 const npm = (...names) => `(^|/)node_modules/(${names.join("|")})(/|$)|^(${names.join("|")})(/|$)`;
@@ -74,6 +75,13 @@ module.exports = {
       { path: "^(apps|packages)/", pathNot: notTest },
       { path: "^packages/sandbox/" },
     ),
+    forbid(
+      "bench-apart",
+      "Benches drive the product from outside, as processes.",
+      { path: "^bench/" },
+      { path: "^(apps|packages)/", pathNot: "^packages/sandbox/" },
+    ),
+    forbid("bench-stays-outside", "Nothing imports a bench.", { pathNot: "^bench/" }, { path: "^bench/" }),
     forbid(
       "tests-stay-outside",
       "Product code never imports a test or its support.",

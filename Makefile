@@ -38,6 +38,13 @@ unit-tests: setup ## Run the tests that stand beside the code
 coverage: setup ## Run every test and say which lines they reach; the report is in coverage/
 	@c8 scripts/test.sh
 
+.PHONY: bench
+bench: setup ## Measure everything in ten minutes at most, and compare it with its baselines (docs/benchmarks.md)
+	@GRP_ENV_FILE=none node bench/src/main.ts
+
+bench-%: setup FORCE ## Measure the row % of that table, with its baseline
+	@GRP_ENV_FILE=none node bench/src/main.ts $*
+
 .PHONY: check
 check: static test ## Everything that CI wants: static and test
 
@@ -58,7 +65,7 @@ format: setup ## Format, and mend what can be mended safely
 
 .PHONY: imports
 imports: setup ## Check the import rules of the house
-	@depcruise --config .dependency-cruiser.cjs apps packages test scripts
+	@depcruise --config .dependency-cruiser.cjs apps packages bench test scripts
 
 .PHONY: unused
 unused: setup ## Find unused files, exports and dependencies

@@ -24,7 +24,7 @@ check_tools() {
 
 # What the installed dependencies depend on.
 fingerprint() {
-  cat pnpm-lock.yaml pnpm-workspace.yaml package.json apps/*/package.json packages/*/package.json | cksum
+  cat pnpm-lock.yaml pnpm-workspace.yaml package.json apps/*/package.json packages/*/package.json bench/package.json | cksum
 }
 
 install_dependencies() {

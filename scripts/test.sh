@@ -7,7 +7,7 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 # A developer's own .env, with real credentials, is none of the tests' business.
 export GRP_ENV_FILE=none
 
-[ $# -gt 0 ] || set -- 'packages/*/src/**/*.test.ts' 'apps/*/src/**/*.test.ts' 'test/**/*.test.ts'
+[ $# -gt 0 ] || set -- 'packages/*/src/**/*.test.ts' 'apps/*/src/**/*.test.ts' 'bench/src/**/*.test.ts' 'test/**/*.test.ts'
 if [ -t 1 ]; then colour=--color; else colour=--no-color; fi
 
 output=$(mktemp)

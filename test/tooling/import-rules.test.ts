@@ -24,6 +24,8 @@ const breaches: Record<string, readonly [file: string, imported: string]> = {
   "nothing-of-ours": ["packages/runtime/src/a.ts", "@grp/core"],
   "sandbox-only-core": ["packages/sandbox/src/a.ts", "@grp/queue"],
   "sandbox-stays-outside": ["packages/ledger/src/a.ts", "@grp/sandbox"],
+  "bench-apart": ["bench/src/a.ts", "@grp/queue"],
+  "bench-stays-outside": ["packages/sandbox/src/b.ts", "../../../bench/src/a.ts"],
   "tests-stay-outside": ["packages/ledger/src/b.ts", "../../../test/support/redis.ts"],
   "front-door": ["packages/ledger/src/c.ts", "../../core/src/a.ts"],
   "bullmq-hidden": ["apps/worker/src/b.ts", "bullmq"],
@@ -105,6 +107,7 @@ function buildHouse(): string {
     write(join(house, "apps", name, "package.json"), JSON.stringify({ name: `@grp/${name}`, dependencies }));
     write(join(house, "apps", name, "src/main.ts"), "");
   }
+  write(join(house, "bench/package.json"), JSON.stringify({ name: "@grp/bench" }));
   write(join(house, "packages/core/src/b.ts"), 'import "./a.ts";\n');
   write(join(house, "test/support/redis.ts"), "");
   return house;
@@ -112,7 +115,16 @@ function buildHouse(): string {
 
 function cruise(house: string): Promise<{ rule: string; from: string }[]> {
   const program = join(root, "node_modules/.bin/depcruise");
-  const args = ["--config", ".dependency-cruiser.cjs", "--output-type", "json", "apps", "packages", "test"];
+  const args = [
+    "--config",
+    ".dependency-cruiser.cjs",
+    "--output-type",
+    "json",
+    "apps",
+    "packages",
+    "bench",
+    "test",
+  ];
   return new Promise((done, fail) => {
     execFile(program, args, { cwd: house, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
       if (!stdout.startsWith("{")) return fail(new Error(stderr));

@@ -1,0 +1,60 @@
+// `make bench`: measures every row, or those that the arguments name, round by round, and tells the medians.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { describeMachine } from "./report/machine.ts";
+import { summarise } from "./report/results.ts";
+import { formatNumber, formatTable } from "./report/table.ts";
+import type { Measure, Row } from "./row.ts";
+import { rows } from "./rows/index.ts";
+import { createStand, type Stand } from "./stand/stand.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "5" },
+    minutes: { type: "string", default: "10" },
+    json: { type: "string", default: ".grp/bench.json" },
+  },
+});
+
+/** Those asked for and their baselines; all without a name. */
+function chooseRows(names: readonly string[]): readonly Row[] {
+  const unknown = names.filter((name) => !rows.some((row) => row.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no row ${unknown.join(", ")}; there are ${rows.map((row) => row.name).join(", ")}`);
+  const wanted = new Set(names);
+  for (const row of rows.toReversed()) if (wanted.has(row.name) && row.baseline) wanted.add(row.baseline);
+  return names.length === 0 ? rows : rows.filter((row) => wanted.has(row.name));
+}
+
+/** Every row once, then again and again: what disturbs the machine for a while disturbs all rows alike. */
+async function measureAll(chosen: readonly Row[], stand: Stand): Promise<Map<string, Measure[]>> {
+  const measures = new Map<string, Measure[]>(chosen.map((row) => [row.name, []]));
+  const endsAt = performance.now() + Number(values.minutes) * 60_000;
+  let longestMs = 0;
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    const begun = performance.now();
+    for (const row of chosen) {
+      if (row.isOnce && round > 1) continue;
+      const measure = await row.measure(stand);
+      measures.get(row.name)?.push(measure);
+      console.error(`round ${round}: ${row.name} ${formatNumber(measure.value)} ${row.unit}`);
+    }
+    longestMs = Math.max(longestMs, performance.now() - begun);
+    if (performance.now() + longestMs > endsAt) break;
+  }
+  return measures;
+}
+
+const chosen = chooseRows(positionals);
+const stand = await createStand();
+try {
+  const machine = await describeMachine(stand.redis.client);
+  const results = summarise(chosen, await measureAll(chosen, stand));
+  mkdirSync(dirname(values.json), { recursive: true });
+  writeFileSync(values.json, `${JSON.stringify({ machine, rows: results }, null, 2)}\n`);
+  console.log(`${formatTable(results)}\n\n${JSON.stringify(machine)}\nwritten to ${values.json}`);
+} finally {
+  await stand.close();
+}

@@ -1,0 +1,67 @@
+import { type LoadOptions, runLoad, type WatchedLoad } from "../load/load.ts";
+import { queuedPayload } from "../load/payload.ts";
+import type { Measure } from "../row.ts";
+import { OWNER, SECRET, type ServerName, type Stand } from "../stand/stand.ts";
+
+const CONNECTIONS = 64;
+/** A server that was just started compiles its hot paths first. */
+const FIRST_WARM_SECONDS = 4;
+const WARM_SECONDS = 1;
+const SECONDS = 4;
+/** More than any server here takes; the generator fails when it runs out. */
+const MOST_PER_SECOND = 14_000;
+const PAYLOAD = queuedPayload(OWNER, ["self-hosted", "linux", "ubuntu-arm64"]);
+
+export interface DeliverOptions {
+  readonly servers: readonly [ServerName, ...ServerName[]];
+  readonly expect: number;
+  readonly load?: Partial<LoadOptions>;
+}
+
+/** Sends distinct deliveries for some seconds, unless told otherwise, to servers on an empty Redis. */
+export async function deliver(stand: Stand, options: DeliverOptions): Promise<WatchedLoad> {
+  await stand.redis.client.flushall();
+  return deliverMore(stand, { ...options, load: { seconds: SECONDS, ...options.load } });
+}
+
+/** Sends them to servers on what is in Redis already; without `load.seconds`, `load.count` of them. */
+export async function deliverMore(
+  stand: Stand,
+  { servers: names, expect, load = {} }: DeliverOptions,
+): Promise<WatchedLoad> {
+  const servers = await Promise.all(names.map((name) => stand.server(name)));
+  const warmSeconds = servers.some((server) => server.isFresh) ? FIRST_WARM_SECONDS : WARM_SECONDS;
+  for (const server of servers) server.isFresh = false;
+  const perSecond = load.ratePerSecond ?? MOST_PER_SECOND;
+  const count = load.count ?? Math.ceil((warmSeconds + (load.seconds ?? 0) + 1) * perSecond);
+  return runLoad(
+    {
+      ...{ path: "/webhook", event: "workflow_job", payload: PAYLOAD, secret: SECRET },
+      ...{ count, first: load.first ?? stand.reserve(count), isRepeating: false, isForged: false },
+      ...{ ports: servers.map(({ port }) => port), connections: CONNECTIONS, warmSeconds },
+      ...load,
+    },
+    { pids: [stand.redis.pid, ...servers.map(({ pid }) => pid)], expect },
+  );
+}
+
+/** Deliveries a second, and where the CPU time went: a server that was not busy all the time was held up by something else. */
+export function asThroughput(load: WatchedLoad): Measure {
+  const [redisMs = 0, ...serverMs] = load.cpuMs;
+  const usPerDelivery = (ms: number) => (ms * 1_000) / load.answers;
+  return {
+    value: load.answers / load.seconds,
+    figures: {
+      p50Ms: load.p50Ms,
+      p99Ms: load.p99Ms,
+      serverBusy: sum(serverMs) / (load.seconds * 1_000),
+      serverUs: usPerDelivery(sum(serverMs)),
+      redisUs: usPerDelivery(redisMs),
+      generatorUs: usPerDelivery(load.generatorCpuMs),
+    },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,31 @@
+import type { Measure, Row } from "../row.ts";
+import type { ServerName, Stand } from "../stand/stand.ts";
+import { asThroughput, deliver } from "./deliver.ts";
+
+/** Twice what the largest burst of one repository brings in a second. */
+const RATE = 1_000;
+
+const measureAt =
+  (server: ServerName) =>
+  async (stand: Stand): Promise<Measure> => {
+    const load = await deliver(stand, {
+      ...{ servers: [server] as const, expect: 202 },
+      load: { ratePerSecond: RATE, seconds: 6 },
+    });
+    return { ...asThroughput(load), value: load.p99Ms };
+  };
+
+const unit = "ms (p99)";
+
+/** How long an answer takes at 1,000 deliveries a second that come by the clock, not when the server is ready for them. */
+export const latencyRows: readonly Row[] = [
+  {
+    ...{ name: "p99-bare", unit, about: `node:http alone at ${RATE} deliveries/s` },
+    measure: measureAt("bare"),
+  },
+  {
+    ...{ name: "p99-ingress", unit, baseline: "p99-bare", target: { atMost: 2 } },
+    about: `the ingress at ${RATE} deliveries/s`,
+    measure: measureAt("ingress"),
+  },
+];

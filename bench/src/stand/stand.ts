@@ -1,0 +1,105 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { findFreePort, startRedis } from "../../../test/support/redis.ts";
+import { moveToCore } from "./cores.ts";
+import { type Program, startProgram } from "./program.ts";
+
+export const SECRET = "a webhook secret for benches";
+export const OWNER = "acme";
+
+/** Which program; `second-ingress` is another replica of the same. */
+export type ServerName = "bare" | "ingress" | "second-ingress" | "fastify" | "express";
+
+export interface Server {
+  readonly port: number;
+  readonly pid: number;
+  /** It has taken no load yet. */
+  isFresh: boolean;
+}
+
+/** What rows are measured on: Redis and the servers, started when first asked for, and kept for all rounds. */
+export interface Stand {
+  /** AOF on, fsync every second, nothing evicted: as `docker-compose.yml` has it. */
+  readonly redis: { readonly url: string; readonly pid: number; readonly client: Redis };
+  readonly folder: string;
+  server(name: ServerName): Promise<Server>;
+  /** Numbers of `count` deliveries that were never sent. */
+  reserve(count: number): number;
+  close(): Promise<void>;
+}
+
+const ROOT = new URL("../../../", import.meta.url).pathname;
+const CATALOG = new URL("runners.yaml", import.meta.url).pathname;
+
+const PROGRAMS: Readonly<Record<ServerName, string>> = {
+  bare: "bench/src/servers/bare.ts",
+  ingress: "apps/ingress/src/main.ts",
+  "second-ingress": "apps/ingress/src/main.ts",
+  fastify: "bench/src/servers/fastify.ts",
+  express: "bench/src/servers/express.ts",
+};
+
+export async function createStand(): Promise<Stand> {
+  const folder = await mkdtemp(join(tmpdir(), "grp-bench-"));
+  const redis = await startRedis({ aof: true, args: ["--appendfsync", "everysec"] });
+  moveToCore("redis", redis.pid);
+  const client = new Redis(redis.url);
+  const servers = new Map<ServerName, Promise<Server>>();
+  const programs: Program[] = [];
+  let reserved = 0;
+
+  async function start(name: ServerName): Promise<Server> {
+    const [port, internalPort] = [await findFreePort(), await findFreePort()];
+    const program = await startProgram({
+      name,
+      args: [join(ROOT, PROGRAMS[name])],
+      env: settingsOf({ port, internalPort, redisUrl: redis.url }),
+      core: name === "second-ingress" ? "second-server" : "server",
+      url: `http://127.0.0.1:${port}/`,
+      logFile: join(folder, `${name}.log`),
+    });
+    programs.push(program);
+    return { port, pid: program.pid, isFresh: true };
+  }
+
+  return {
+    redis: { url: redis.url, pid: redis.pid, client },
+    folder,
+    server(name) {
+      const known = servers.get(name) ?? start(name);
+      servers.set(name, known);
+      return known;
+    },
+    reserve(count) {
+      const first = reserved;
+      reserved += count;
+      return first;
+    },
+    async close() {
+      await Promise.all(programs.map((program) => program.stop()));
+      client.disconnect();
+      await redis.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The ingress's real settings; the other servers read those they need. */
+function settingsOf(place: { port: number; internalPort: number; redisUrl: string }): Record<string, string> {
+  return {
+    GRP_ENV_FILE: "none",
+    REDIS_URL: place.redisUrl,
+    WEBHOOK_TOKEN: SECRET,
+    TICKET_SECRET: "a ticket secret for benches, long enough",
+    GITHUB_TOKEN: "a token for benches",
+    // Nobody listens there: a delivery needs no call to GitHub.
+    GITHUB_API_URL: "http://127.0.0.1:9",
+    RUNNERS_FILE: CATALOG,
+    HOST: "127.0.0.1",
+    PORT: String(place.port),
+    INTERNAL_PORT: String(place.internalPort),
+    LOG_LEVEL: "info",
+  };
+}
