@@ -1,8 +1,10 @@
-import type { LaunchRecord, Ledger, Note, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
-import { describeNow } from "./explain.ts";
+import { demandKey, type Plan } from "@grp/core";
+import type { IgnoredWorkflowJob, LaunchRecord, Ledger, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import { type Explanation, explainIgnored, explainWorkflowJob } from "./explain/explain.ts";
+import { findServer, listFree, type ReadOptions, readStory, type WorkflowJobStory } from "./explain/story.ts";
 
 /** The way of one workflow job, in order. `queued` is GitHub's time; the others are ours. */
-const STEPS = [
+export const STEPS = [
   "queued",
   "received",
   "enqueued",
@@ -23,8 +25,10 @@ export interface TimelineEntry {
   readonly elapsedMs: number;
 }
 
-/** A workflow job's record joined with its launches and runners: all that is known of it. */
+/** A workflow job's record joined with its launches and runners, and what they mean. */
 export interface WorkflowJobView extends WorkflowJobRecord {
+  readonly kind: "demand";
+  readonly explanation: Explanation;
   /** The furthest step that happened. */
   readonly step: Step;
   readonly timeline: readonly TimelineEntry[];
@@ -32,50 +36,66 @@ export interface WorkflowJobView extends WorkflowJobRecord {
   readonly runners: readonly RunnerRecord[];
   /** The runner whose steps are in the timeline: the one that took it, else the one most likely to. */
   readonly runner?: RunnerRecord;
-  /** Where it is now, and what comes next, as sentences. */
-  readonly now: string;
-  readonly next: string;
   /** The result of a dry run. */
-  readonly plan?: unknown;
+  readonly plan?: Plan;
+}
+
+/** One that no class serves, and why. */
+export interface IgnoredView {
+  readonly kind: "ignored";
+  readonly key: string;
+  readonly ignored: IgnoredWorkflowJob;
+  readonly explanation: Explanation;
 }
 
 /** Null when the ledger knows nothing of it (any more). */
-export async function readWorkflowJobView(ledger: Ledger, key: string): Promise<WorkflowJobView | null> {
+export async function readWorkflowJob(
+  ledger: Ledger,
+  key: string,
+  options: ReadOptions,
+): Promise<WorkflowJobView | IgnoredView | null> {
   const record = await ledger.getWorkflowJob(key);
-  if (!record) return null;
-  const view = await joinWorkflowJob(ledger, record);
-  if (!record.demand.dryRun) return view;
+  if (!record) return readIgnored(ledger, key, options);
+  const view = await joinWorkflowJob(ledger, record, options);
+  // Only a dry run ends a demand that GitHub still has queued.
+  if (record.demandState !== "served" || record.workflowJobState !== "queued") return view;
   const plan = await ledger.getPlan(key);
-  return plan === null ? view : { ...view, plan };
+  return plan === null ? view : { ...view, plan: plan as Plan };
 }
 
-export async function joinWorkflowJob(ledger: Ledger, record: WorkflowJobRecord): Promise<WorkflowJobView> {
-  const launches = await readAll(record.launchIds, (id) => ledger.getLaunch(id));
-  const names = new Set(launches.flatMap((launch) => launch.runnerNames));
-  if (record.servedBy !== undefined) names.add(record.servedBy);
-  const runners = await readAll([...names], (name) => ledger.getRunner(name));
-  const runner = chooseRunner(record, runners);
+async function readIgnored(
+  ledger: Ledger,
+  key: string,
+  { now }: ReadOptions,
+): Promise<IgnoredView | null> {
+  const id = Number(/^wfj-(\d{1,16})$/.exec(key)?.[1]);
+  const ignored = Number.isSafeInteger(id) ? await ledger.getIgnored(id) : null;
+  return ignored && { kind: "ignored", key, ignored, explanation: explainIgnored(ignored, now) };
+}
+
+export async function joinWorkflowJob(
+  ledger: Ledger,
+  record: WorkflowJobRecord,
+  options: ReadOptions,
+): Promise<WorkflowJobView> {
+  const story = await readStory(ledger, record, options);
+  const runner = chooseRunner(story);
   const timeline = joinTimeline(record, runner);
   return {
     ...record,
+    kind: "demand",
+    explanation: explainWorkflowJob(story),
     step: timeline.at(-1)?.step ?? "queued",
     timeline,
-    launches,
-    runners,
+    launches: story.launches,
+    runners: story.runners,
     ...(runner ? { runner } : {}),
-    ...describeNow(record, runner, launches),
   };
 }
 
-async function readAll<T>(ids: readonly string[], read: (id: string) => Promise<T | null>): Promise<T[]> {
-  const found = await Promise.all(ids.map(read));
-  return found.filter((item): item is Awaited<T> & T => item !== null);
-}
-
-function chooseRunner(record: WorkflowJobRecord, runners: readonly RunnerRecord[]): RunnerRecord | undefined {
-  if (record.servedBy !== undefined) return runners.find((one) => one.runnerName === record.servedBy);
-  // One that serves somebody else is no longer on its way to this one.
-  const free = runners.filter((one) => !one.workflowJobKey || one.workflowJobKey === record.key);
+function chooseRunner(story: WorkflowJobStory): RunnerRecord | undefined {
+  if (story.record.servedBy !== undefined) return findServer(story);
+  const free = listFree(story);
   return free.findLast((one) => one.step !== "gone") ?? free.at(-1);
 }
 
@@ -101,11 +121,9 @@ function joinTimeline(record: WorkflowJobRecord, runner: RunnerRecord | undefine
   });
 }
 
-/** Everything that was noted about it and its runners, oldest first. */
-export function collectNotes(view: WorkflowJobView): readonly (Note & { readonly about?: string })[] {
-  const own = view.notes.map((note) => ({ ...note }));
-  const others = view.runners.flatMap((runner) =>
-    runner.notes.map((note) => ({ ...note, about: runner.runnerName })),
-  );
-  return [...own, ...others].sort((a, b) => a.at - b.at);
+/** `123`, `wfj-123`, `dry-…`, or the address of a job's page on GitHub; undefined for an address without one. */
+export function readKey(what: string): string | undefined {
+  const text = what.trim();
+  const id = text.includes("/") ? /\/jobs?\/(\d{1,16})\b/.exec(text)?.[1] : text;
+  return id !== undefined && /^\d{1,16}$/.test(id) ? demandKey(Number(id)) : id;
 }

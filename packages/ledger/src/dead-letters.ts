@@ -53,7 +53,7 @@ end
 return 1`,
 };
 
-type DeadLetters = Pick<Ledger, "recordFailure" | "reviveDead" | "dismissDead" | "listDead">;
+type DeadLetters = Pick<Ledger, "recordFailure" | "reviveDead" | "dismissDead" | "listDead" | "countDead">;
 
 /** Demands that failed for good and wait for a person. */
 export function createDeadLetters(store: Store): DeadLetters {
@@ -76,5 +76,6 @@ export function createDeadLetters(store: Store): DeadLetters {
     async listDead(limit) {
       return readNewest(store, "dead", limit);
     },
+    countDead: () => store.redis.zcount(store.key("dead"), store.now() - store.retentionMs, "+inf"),
   };
 }

@@ -9,6 +9,7 @@ import { createQueries } from "./queries.ts";
 import { createRunners } from "./runners.ts";
 import { createStore, type RedisClient } from "./store.ts";
 import type { Ledger } from "./types.ts";
+import { createWarnings } from "./warnings.ts";
 import { createWorkflowJobEvents } from "./workflow-jobs.ts";
 
 /** Longer than GitHub redelivers (3 days; 7 on a server of one's own), so that no redelivery finds its job forgotten. */
@@ -36,7 +37,8 @@ export interface LedgerOptions {
  * | `jobs` `dead` `live`                            | indexes: workflow jobs, dead letters, runners not gone |
  * | `caps` `arrivals` `cap:<name>:…` `place:<holder>` | limits, and who holds or waits: see caps.ts |
  * | `plan:<key>` `lock:<name>`                      | results of dry runs; locks |
- * | `ignored:<id>` `mark:<name>`                    | why a workflow job is not ours; how far somebody has read |
+ * | `ignored:<id>` `ignored`                        | why a workflow job is not ours; their index, by time |
+ * | `mark:<name>` `warnings`                        | how far somebody has read; what people should see |
  */
 export function createLedger(options: LedgerOptions): Ledger {
   const store = createStore(options.redis, {
@@ -55,5 +57,6 @@ export function createLedger(options: LedgerOptions): Ledger {
     ...createPlans(store),
     ...createLocks(store),
     ...createMemory(store),
+    ...createWarnings(store),
   };
 }

@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import { startLedger, T0, type TestLedger } from "./fixtures.ts";
+import { createMemory } from "./memory.ts";
+import { createStore } from "./store.ts";
 
 describe("what all processes remember", () => {
   let test: TestLedger;
@@ -42,5 +44,29 @@ describe("what all processes remember", () => {
     const where = { owner: "acme", repository: "app", reason: "labels" as const, at: T0 };
     await test.ledger.recordIgnored({ ...where, workflowJobId: 1, labels });
     expect(await test.redis.strlen("{grp}:ignored:1")).to.be.below(12_000);
+  });
+
+  it("remembers only the last ten thousand ignored, by time, however often one comes", async () => {
+    const store = createStore(test.redis, { prefix: "{grp}:", retentionMs: 86_400_000, now: () => T0 });
+    const { recordIgnored, getIgnored } = createMemory(store, 3);
+    const where = { owner: "acme", repository: "app", reason: "labels" as const, labels: ["windows"] };
+    for (const [at, workflowJobId] of [90, 4, 5, 90, 6].entries())
+      await recordIgnored({ ...where, workflowJobId, at: T0 + at });
+    expect(await getIgnored(4)).to.equal(null);
+    expect(await getIgnored(90)).to.deep.include({ at: T0 + 3 });
+    expect((await test.redis.keys("{grp}:ignored:*")).sort()).to.deep.equal([
+      ...["{grp}:ignored:5", "{grp}:ignored:6", "{grp}:ignored:90"],
+    ]);
+  });
+
+  it("shows a warning from its first sight until some time after its last", async () => {
+    const warning = { kind: "runner-version", text: "2.1 | old", ttlMs: 1_000 };
+    expect(await test.ledger.raiseWarning({ ...warning, at: T0 })).to.equal(true);
+    expect(await test.another().raiseWarning({ ...warning, at: T0 + 900 })).to.equal(false);
+    const { ttlMs: _ttlMs, ...shown } = warning;
+    expect(await test.ledger.listWarnings(T0 + 1_800)).to.deep.equal([{ ...shown, since: T0, at: T0 + 900 }]);
+    expect(await test.ledger.listWarnings(T0 + 1_900)).to.deep.equal([]);
+    expect(await test.ledger.raiseWarning({ ...warning, text: "other", at: T0 + 2_000 })).to.equal(true);
+    expect(await test.redis.hlen("{grp}:warnings")).to.equal(1);
   });
 });

@@ -185,6 +185,16 @@ export interface IgnoredWorkflowJob {
   readonly at: number;
 }
 
+/** Not of one workflow job, but of the whole: what will fail if nobody looks. */
+export interface Warning {
+  /** A word to count by: `runner-version`. */
+  readonly kind: string;
+  readonly text: string;
+  /** When it was first and last seen. */
+  readonly since: number;
+  readonly at: number;
+}
+
 /**
  * What happened to each workflow job, launch and runner; caps; claims. Every change is one atomic script, safe to
  * repeat, and takes events in any order. Records are kept 7 days. Rejects with the Redis client's error when Redis is
@@ -210,12 +220,14 @@ export interface Ledger {
   /** Takes a dead letter back into demand (the caller enqueues) or off the list. False when there is none. */
   reviveDead(key: string): Promise<Demand | null>;
   dismissDead(key: string, at: number): Promise<boolean>;
+  /** Newest first. */
   listDead(limit: number): Promise<readonly WorkflowJobRecord[]>;
+  countDead(): Promise<number>;
   getWorkflowJob(key: string): Promise<WorkflowJobRecord | null>;
   /** Newest first. */
   listWorkflowJobs(limit: number): Promise<readonly WorkflowJobRecord[]>;
-  /** Demand not yet started: what the sweep counts. */
-  listOpenDemands(): Promise<readonly WorkflowJobRecord[]>;
+  /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool. */
+  listOpenDemands(most?: number): Promise<readonly WorkflowJobRecord[]>;
   countByClass(): Promise<readonly ClassCount[]>;
 
   // --- launches and runners ------------------------------------------------------------------------------------
@@ -280,12 +292,15 @@ export interface Ledger {
   getPlan(key: string): Promise<unknown>;
 
   // --- memory --------------------------------------------------------------------------------------------------
-  /** For `grp explain`: kept seven days, a few hundred bytes each. */
+  /** For `grp explain`: the last ten thousand, of the last seven days; a few hundred bytes each. */
   recordIgnored(ignored: IgnoredWorkflowJob): Promise<void>;
   getIgnored(workflowJobId: number): Promise<IgnoredWorkflowJob | null>;
   /** How far somebody has come; for one writer at a time. Null when never set, or older than its `ttlMs`. */
   getMark(name: string): Promise<string | null>;
   setMark(name: string, value: string, ttlMs: number): Promise<void>;
+  /** Something that people should see until it is over. True when it is new; it ends `ttlMs` after the last time. */
+  raiseWarning(warning: { kind: string; text: string; at: number; ttlMs: number }): Promise<boolean>;
+  listWarnings(at: number): Promise<readonly Warning[]>;
 
   /** One holder at a time across all processes; null when another has it. Renew by calling again. */
   tryLock(name: string, owner: string, ttlMs: number): Promise<boolean>;

@@ -1,5 +1,6 @@
-import type { WorkflowJobStory } from "./story.ts";
-import type { RunnerRecord, RunnerStep, WorkflowJobRecord } from "./types.ts";
+import type { RunnerRecord, RunnerStep } from "@grp/ledger";
+import { formatDuration } from "../format.ts";
+import { findServer, listFree, type WorkflowJobStory } from "./story.ts";
 
 export interface WhereNow {
   readonly whereNow: string;
@@ -20,15 +21,14 @@ export function describeNow(story: WorkflowJobStory): WhereNow {
 }
 
 /** The runner most likely to take it: alive, and not busy with another; the latest of them. */
-function findExpected({ record, runners }: WorkflowJobStory): RunnerRecord | undefined {
-  const isFree = (one: RunnerRecord) => one.workflowJobKey === undefined || one.workflowJobKey === record.key;
-  const isWaiting = (one: RunnerRecord) => WAITING.some((step) => step === one.step);
-  return runners.findLast((one) => isFree(one) && isWaiting(one));
+function findExpected(story: WorkflowJobStory): RunnerRecord | undefined {
+  return listFree(story).findLast((one) => WAITING.some((step) => step === one.step));
 }
 
 const WAITING: readonly RunnerStep[] = ["launching", "launched", "booted", "claimed", "online"];
 
-function describeEnded({ record, runners }: WorkflowJobStory): WhereNow | undefined {
+function describeEnded(story: WorkflowJobStory): WhereNow | undefined {
+  const { record } = story;
   switch (record.demandState) {
     case "failed":
       return {
@@ -44,10 +44,10 @@ function describeEnded({ record, runners }: WorkflowJobStory): WhereNow | undefi
         next: "nothing; a machine that was on its way serves a sibling, or ends",
       };
   }
-  if (record.demand.dryRun && record.demandState === "served")
-    return { whereNow: "planned; nothing was launched", next: "nothing" };
+  if (record.demandState === "served" && record.workflowJobState === "queued")
+    return { whereNow: "planned by a worker that only plans; nothing was launched", next: "nothing" };
   if (record.workflowJobState !== "completed") return undefined;
-  const left = findServer(record, runners);
+  const left = findServer(story);
   const isLeft = left !== undefined && left.step !== "gone";
   return {
     whereNow: `finished: ${record.conclusion ?? "no conclusion given"}`,
@@ -55,27 +55,28 @@ function describeEnded({ record, runners }: WorkflowJobStory): WhereNow | undefi
   };
 }
 
-function describeStarted({ record, runners, runnerClass, now }: WorkflowJobStory): WhereNow | undefined {
+function describeStarted(story: WorkflowJobStory): WhereNow | undefined {
+  const { record, runnerClass, now } = story;
   if (record.workflowJobState !== "in_progress") return undefined;
-  const ours = findServer(record, runners);
+  const ours = findServer(story);
   const forHow =
-    record.times.inProgress === undefined ? "" : `, for ${formatSpan(now - record.times.inProgress)}`;
-  const limit = runnerClass ? `, or after ${formatSpan(runnerClass.maxRuntime)} at the latest` : "";
+    record.times.inProgress === undefined ? "" : `, for ${formatDuration(now - record.times.inProgress)}`;
+  const limit = runnerClass ? `, or after ${formatDuration(runnerClass.maxRuntime)} at the latest` : "";
   const by = record.servedBy ?? "a runner";
-  return ours
-    ? { whereNow: `runs on ${by}${forHow}`, next: `its machine ends with it${limit}` }
-    : { whereNow: `runs on ${by}, which is not ours${forHow}`, next: "nothing from us" };
-}
-
-function findServer(record: WorkflowJobRecord, runners: readonly RunnerRecord[]): RunnerRecord | undefined {
-  return runners.find(({ runnerName }) => runnerName === record.servedBy);
+  if (!ours) return { whereNow: `runs on ${by}, which is not ours${forHow}`, next: "nothing from us" };
+  if (ours.notes.some(({ kind }) => kind === "interrupted"))
+    return {
+      whereNow: `runs on ${by}${forHow}, whose machine its provider takes back`,
+      next: "it fails with its machine, unless it ends first; GitHub does not run it again by itself",
+    };
+  return { whereNow: `runs on ${by}${forHow}`, next: `its machine ends with it${limit}` };
 }
 
 /** By a cap, a lack of capacity or a throttle, as the worker wrote it down. */
 function describeHeld({ record, now }: WorkflowJobStory): WhereNow | undefined {
   if (!record.waitsFor) return undefined;
   const since = record.times.enqueued ?? record.times.received;
-  const forHow = since === undefined ? "" : `, ${formatSpan(now - since)} after it was enqueued`;
+  const forHow = since === undefined ? "" : `, ${formatDuration(now - since)} after it was enqueued`;
   return {
     whereNow: `no machine yet${forHow}`,
     waitsFor: record.waitsFor,
@@ -125,8 +126,8 @@ function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
   const since = runner.times[runner.step];
   const limit = limitOf(story, runner.step);
   const times = [
-    since === undefined ? "" : `for ${formatSpan(story.now - since)}`,
-    limit === undefined ? "" : `limit ${formatSpan(limit)}`,
+    since === undefined ? "" : `for ${formatDuration(story.now - since)}`,
+    limit === undefined ? "" : `limit ${formatDuration(limit)}`,
   ].filter(Boolean);
   const machine = runner.instanceId ?? runner.runnerName;
   return {
@@ -141,25 +142,35 @@ function limitOf({ runnerClass }: WorkflowJobStory, step: RunnerStep): number | 
   return step === "online" || step === "claimed" ? runnerClass?.idleTimeout : undefined;
 }
 
+const MISSING = "the sweep launches another, if fewer machines are on their way than jobs wait";
+
 /** No machine is on its way that was launched for it. */
-function describeNobody({ record, launches, runners }: WorkflowJobStory): WhereNow {
+function describeNobody(story: WorkflowJobStory): WhereNow {
+  const { record, launches, runners } = story;
+  const busy = listFree(story).find(({ step }) => step === "busy");
+  if (busy)
+    return {
+      whereNow: `its runner, ${busy.runnerName}, is busy at GitHub; with which job was not heard yet`,
+      waitsFor: "GitHub's delivery about it",
+      next: "if it runs a sibling, the sweep launches another machine",
+    };
   const taken = runners.find((one) => one.workflowJobKey !== undefined && one.workflowJobKey !== record.key);
-  const sweep = "the sweep launches another, if fewer machines are on their way than jobs wait";
   if (taken)
     return {
       whereNow: `the runner launched for it, ${taken.runnerName}, took ${taken.workflowJobKey}`,
       waitsFor: "a sibling's runner, or another machine",
-      next: sweep,
+      next: MISSING,
     };
-  if (runners.length > 0)
+  const last = runners.at(-1);
+  if (last && launches.at(-1)?.state !== "failed")
     return {
-      whereNow: `its machine ${runners.at(-1)?.runnerName} has ended without taking it`,
+      whereNow: `its machine ${last.instanceId ?? last.runnerName} ${describeLoss(last)}`,
       waitsFor: "another machine",
-      next: sweep,
+      next: MISSING,
     };
   if (launches.length > 0)
     return {
-      whereNow: "its launch failed",
+      whereNow: `its launch failed${last ? `: ${last.notes.at(-1)?.text ?? ""}` : ""}`,
       waitsFor: "the next try",
       next: "the next offering, or a try after a pause",
     };
@@ -172,11 +183,16 @@ function describeNobody({ record, launches, runners }: WorkflowJobStory): WhereN
   };
 }
 
-/** `45s`, `3m 20s`, `2h 5m`. */
-export function formatSpan(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60)];
-  if (hours > 0) return minutes > 0 ? `${hours}h ${minutes}m` : `${hours}h`;
-  if (minutes === 0) return `${seconds}s`;
-  return seconds % 60 > 0 ? `${minutes}m ${seconds % 60}s` : `${minutes}m`;
+const LOSSES: Readonly<Record<string, string>> = {
+  interrupted: "was taken back by its provider",
+  lost: "is gone: its provider no longer lists it",
+  "boot-timeout": "did not claim in time, and was ended",
+  "never-online": "claimed and never came online, and was ended",
+  failed: "failed",
+};
+
+function describeLoss({ notes }: RunnerRecord): string {
+  const loss = notes.findLast(({ kind }) => kind in LOSSES);
+  const words = loss === undefined ? "has ended without taking it" : (LOSSES[loss.kind] ?? "");
+  return loss?.kind === "failed" ? `${words}: ${loss.text}` : words;
 }

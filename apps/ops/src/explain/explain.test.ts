@@ -1,11 +1,19 @@
 import { expect } from "chai";
-import { explain } from "./explain-by-id.ts";
-import { demand, instance, launchOne, order, startLedger, T0, type TestLedger } from "./fixtures.ts";
+import {
+  demand,
+  instance,
+  launchOne,
+  order,
+  startLedger,
+  T0,
+  type TestLedger,
+} from "../../../../packages/ledger/src/fixtures.ts";
+import { readWorkflowJob } from "../view.ts";
 import { formatExplanation } from "./format-explanation.ts";
 
 const SECOND = 1_000;
 
-describe("explain", () => {
+describe("the explanation of a workflow job", () => {
   let test: TestLedger;
   before(async () => {
     test = await startLedger();
@@ -14,13 +22,14 @@ describe("explain", () => {
   after(() => test.stop());
 
   const tell = async (id: number, afterS = 60) => {
-    const explanation = await explain(test.ledger, id, { now: T0 + afterS * SECOND });
-    if (!explanation) throw new Error(`${id} is not known`);
-    return explanation;
+    const known = await readWorkflowJob(test.ledger, `wfj-${id}`, { now: T0 + afterS * SECOND, catalog });
+    if (!known) throw new Error(`${id} is not known`);
+    return known.explanation;
   };
 
   it("knows nothing of what it never heard of", async () => {
-    expect(await explain(test.ledger, 1, { now: T0 })).to.equal(null);
+    for (const key of ["wfj-1", "dry-1", "hello", "wfj-9999999999999999"])
+      expect(await readWorkflowJob(test.ledger, key, { now: T0 }), key).to.equal(null);
   });
 
   it("says why no class served it, and what to do", async () => {
@@ -30,7 +39,7 @@ describe("explain", () => {
     expect(told).to.include({ runnerClass: null, match: "no class has all of these labels" });
     expect(told.next).to.contain("runners.yaml");
     expect(formatExplanation(told)).to.match(
-      /^workflow job 1 of Acme\/app, 1m ago\nasked {3}labels \[windows\]/,
+      /^workflow job 1 of Acme\/app, 1 m ago\nasked {3}labels \[windows\]/,
     );
   });
 
@@ -43,7 +52,7 @@ describe("explain", () => {
     await test.ledger.setWaitsFor(wanted.key, "cap class:ubuntu-arm64 (3 ahead)");
     const held = await tell(1, 62);
     expect(held).to.include({
-      whereNow: "no machine yet, 1m after it was enqueued",
+      whereNow: "no machine yet, 1 m after it was enqueued",
       waitsFor: "cap class:ubuntu-arm64 (3 ahead)",
     });
     expect(held.next).to.contain("as soon as a place is free");
@@ -54,7 +63,7 @@ describe("explain", () => {
   it("follows its machine from the provider's answer to online", async () => {
     const { launchId, runnerNames } = await launchOne(test.ledger, 1, "i-1");
     const [name = ""] = runnerNames;
-    expect(await tell(1, 34)).to.include({ whereNow: "a machine boots: i-1 (for 30s)", waitsFor: "boot" });
+    expect(await tell(1, 34)).to.include({ whereNow: "a machine boots: i-1 (for 30 s, limit 10 m)", waitsFor: "boot" });
     await test.ledger.recordStep(name, "booted", T0 + 40 * SECOND);
     expect((await tell(1)).waitsFor).to.equal("its claim");
     await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
@@ -77,7 +86,7 @@ describe("explain", () => {
     expect(told.whereNow).to.equal(`the runner launched for it, ${runnerNames[0]}, took wfj-2`);
     expect(told.next).to.contain("the sweep launches another");
     expect(told.steps.at(-1)?.what).to.equal("i-1: runner took a sibling, wfj-2");
-    expect((await tell(2, 80)).whereNow).to.equal(`runs on ${runnerNames[0]}, for 10s`);
+    expect((await tell(2, 80)).whereNow).to.equal(`runs on ${runnerNames[0]}, for 10 s`);
   });
 
   it("tells a lost machine, a dead letter and a cancelled job apart", async () => {
@@ -121,7 +130,7 @@ describe("explain", () => {
     const lines = formatExplanation(await tell(1)).split("\n");
     expect(lines.length).to.be.at.most(24);
     expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(110);
-    expect(lines[4]).to.equal("  11-24 12:00:00  +0s       queued at GitHub");
+    expect(lines[4]).to.equal("  11-24 12:00:00  +0 s      queued at GitHub");
     expect(lines).to.include.members(["steps"]);
     expect(lines.filter((line) => line.includes("more …"))).to.have.length(1);
   });

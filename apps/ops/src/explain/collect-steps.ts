@@ -1,5 +1,10 @@
-import type { ExplainedStep, WorkflowJobStory } from "./story.ts";
-import type { LaunchRecord, Note, RunnerRecord, RunnerStep, WorkflowJobRecord } from "./types.ts";
+import type { LaunchRecord, Note, RunnerRecord, RunnerStep, WorkflowJobRecord } from "@grp/ledger";
+import type { WorkflowJobStory } from "./story.ts";
+
+export interface ExplainedStep {
+  readonly at: number;
+  readonly what: string;
+}
 
 /** Everything that happened, in order of time; what happened at the same moment stays in its natural order. */
 export function collectSteps(story: WorkflowJobStory): readonly ExplainedStep[] {

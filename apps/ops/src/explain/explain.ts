@@ -1,8 +1,9 @@
 import { type IgnoreReason, scopeKey } from "@grp/core";
+import type { IgnoredWorkflowJob } from "@grp/ledger";
+import { formatRepository } from "../format.ts";
+import { collectSteps, type ExplainedStep } from "./collect-steps.ts";
 import { describeNow, type WhereNow } from "./describe-now.ts";
-import { collectSteps } from "./explain-steps.ts";
-import type { ExplainedStep, WorkflowJobStory } from "./story.ts";
-import type { IgnoredWorkflowJob } from "./types.ts";
+import type { WorkflowJobStory } from "./story.ts";
 
 /** The answer to "why does it wait?", in sentences. Also JSON as it stands. */
 export interface Explanation extends WhereNow {
@@ -14,7 +15,7 @@ export interface Explanation extends WhereNow {
   readonly match: string;
   /** In order of time. */
   readonly steps: readonly ExplainedStep[];
-  readonly now: number;
+  readonly at: number;
 }
 
 /** Pure: what was asked, which class matched, every step, where it is, what it waits for and what comes next. */
@@ -23,12 +24,12 @@ export function explainWorkflowJob(story: WorkflowJobStory): Explanation {
   const { demand } = record;
   return {
     workflowJobId: demand.workflowJobId,
-    repository: `${demand.owner}/${demand.repository}`,
+    repository: formatRepository(demand),
     asked: `labels [${demand.labels.join(", ")}], run ${demand.runId}, attempt ${demand.runAttempt}`,
     runnerClass: demand.runnerClass,
     match: `class ${demand.runnerClass}, registers at ${scopeKey(demand.scope)}${demand.dryRun ? ", planned only" : ""}`,
     steps: collectSteps(story),
-    now,
+    at: now,
     ...describeNow(story),
   };
 }
@@ -53,19 +54,19 @@ const REASONS: Readonly<Record<IgnoreReason, { why: string; next: string }>> = {
 };
 
 /** The same for one that no class served. */
-export function explainIgnored(ignored: IgnoredWorkflowJob, now: number): Explanation {
+export function explainIgnored(ignored: IgnoredWorkflowJob, at: number): Explanation {
   const { why, next } = REASONS[ignored.reason] ?? {
     why: `no class: ${ignored.reason}`,
     next: "nothing from us",
   };
   return {
     workflowJobId: ignored.workflowJobId,
-    repository: `${ignored.owner}/${ignored.repository}`,
+    repository: formatRepository(ignored),
     asked: `labels [${ignored.labels.join(", ")}]`,
     runnerClass: null,
     match: why,
     steps: [{ at: ignored.at, what: "heard of and ignored" }],
-    now,
+    at,
     whereNow: "not ours: GitHub gives it to another runner that fits, or ends it after 24 hours",
     next,
   };

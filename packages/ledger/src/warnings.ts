@@ -1,0 +1,40 @@
+import { shorten } from "./codec.ts";
+import { PRELUDE } from "./prelude.ts";
+import type { Script, Store } from "./store.ts";
+import type { Ledger, Warning } from "./types.ts";
+
+/** A hash of `<kind>|<text>`; whoever raises one takes out those that are over. */
+const raise: Script = {
+  name: "grpRaiseWarning",
+  lua: `${PRELUDE}
+local key, name = P .. 'warnings', A.kind .. '|' .. A.text
+local stored = redis.call('HGETALL', key)
+for i = 1, #stored, 2 do
+  if cjson.decode(stored[i + 1]).ends <= A.at then redis.call('HDEL', key, stored[i]) end
+end
+local known = redis.call('HGET', key, name)
+local since = known and cjson.decode(known).since or A.at
+redis.call('HSET', key, name, cjson.encode({ since = since, at = A.at, ends = A.at + A.ttlMs }))
+redis.call('PEXPIRE', key, A.keepMs)
+return known and 0 or 1`,
+};
+
+/** What people should see of the whole until it is over; every process may raise one. */
+export function createWarnings(store: Store): Pick<Ledger, "raiseWarning" | "listWarnings"> {
+  return {
+    async raiseWarning({ text, ...warning }) {
+      return (await store.run<number>(raise, { ...warning, text: shorten(text) })) === 1;
+    },
+    async listWarnings(now) {
+      const stored = await store.redis.hgetall(store.key("warnings"));
+      return Object.entries(stored)
+        .map(([name, value]) => ({ name, ...(JSON.parse(value) as { since: number; at: number; ends: number }) }))
+        .filter(({ ends }) => ends > now)
+        .map(({ name, since, at }): Warning => {
+          const bar = name.indexOf("|");
+          return { kind: name.slice(0, bar), text: name.slice(bar + 1), since, at };
+        })
+        .sort((one, other) => one.since - other.since);
+    },
+  };
+}
