@@ -26,6 +26,7 @@ describe("readOpsConfig", () => {
     expect(readOpsConfig(given)).to.deep.equal({
       ...{ redisUrl: REDIS_URL, port: 3010, host: "0.0.0.0", isReadOnly: true, internalPort: 3003 },
       ...{ logLevel: "info", credentials: { user: "grp", password: "long enough" } },
+      catalog: { runnersFile: "runners.yaml", useCodemagic: true, environment: given },
     });
     expect(readOpsConfig({ ...given, OPS_READ_ONLY: "false" }).isReadOnly).to.equal(false);
   });

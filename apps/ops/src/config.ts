@@ -10,9 +10,11 @@ import {
   url,
 } from "@grp/runtime";
 import { z } from "zod";
+import type { CatalogSource } from "./catalog.ts";
 
 const serverSettings = z.object({
   ...processSettings,
+  ...catalogSettings,
   OPS_PORT: port()
     .prefault("3010")
     .meta({ description: "Port of the status pages, the API and the dashboard." }),
@@ -41,6 +43,8 @@ export interface OpsConfig {
   readonly isReadOnly: boolean;
   readonly internalPort: number;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** For the limits of a wait; the pages do without when it can't be read. */
+  readonly catalog: CatalogSource;
 }
 
 export interface Credentials {
@@ -79,6 +83,7 @@ export function readOpsConfig(environment: Environment): OpsConfig {
     isReadOnly: given.OPS_READ_ONLY,
     internalPort: given.INTERNAL_PORT,
     logLevel: given.LOG_LEVEL,
+    catalog: { runnersFile: given.RUNNERS_FILE, useCodemagic: given.USE_CODEMAGIC, environment },
   };
 }
 
@@ -95,15 +100,12 @@ const cliSettings = z.object({
   ...catalogSettings,
 });
 
-/** What `grp` reads from the environment or `.env`; `environment` also fills in the catalog's `${NAME}`. */
-export interface CliConfig {
+/** What `grp` reads from the environment or `.env`. */
+export interface CliConfig extends CatalogSource {
   readonly opsUrl: string;
   readonly credentials?: Credentials;
   readonly webhookToken?: string;
   readonly webhookUrl: string;
-  readonly runnersFile: string;
-  readonly useCodemagic: boolean;
-  readonly environment: Environment;
 }
 
 export function readCliConfig(environment: Environment): CliConfig {

@@ -13,21 +13,25 @@ import {
   loadEnvironment,
   reportConfigError,
   runApp,
+  showState,
   startInternalServer,
 } from "@grp/runtime";
+import { loadCatalog } from "./catalog.ts";
 import { describeServerSettings, type OpsConfig, readOpsConfig } from "./config.ts";
 import type { OpsContext } from "./server/actions.ts";
 import { BOARD_PATH, createOpsApp } from "./server/app.ts";
 import { createBoard } from "./server/board.ts";
-import { collectState } from "./server/metrics.ts";
+import { readCounts } from "./server/status.ts";
 
 const HELP = `grp ops: status pages, API and queue dashboard.
 
 Usage: node apps/ops/src/main.ts [--help | --check]
   --check   only check the environment: exit 0, or 2 with every fault named
 
-  /                         overview: workflow jobs, caps, queues, dead letters
+  /                         overview: what waits and why, workflow jobs, caps, queues
   /workflow-jobs/<id>       one workflow job: every step, what it waits for, what comes next
+  /dead                     dead letters with their history, to retry or dismiss
+  /find                     a workflow job by its id or its address on GitHub
   ${BOARD_PATH}                   BullMQ dashboard
   /api/status  /api/workflow-jobs[/<id>]  /api/plans/<key>  /api/dead
   POST /api/dead/<key>/retry | dismiss    (unless read-only)
@@ -44,6 +48,8 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
     deadlineMs: 2_000,
     onError: () => undefined,
   });
+  const catalog = await loadCatalog(config.catalog);
+  if (!catalog.ok) logger.warn("ops.catalog-unread", { why: catalog.why });
   const board = createBoard(redis, { basePath: BOARD_PATH, isReadOnly: config.isReadOnly });
   const context: OpsContext = {
     ledger: createLedger({ redis }),
@@ -51,6 +57,7 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
     findFailed: (demand) => board.findFailed(demand),
     logger,
     isReadOnly: config.isReadOnly,
+    catalog: catalog.ok ? catalog.value : undefined,
     now: Date.now,
   };
   const metrics = createMetrics({ app: "ops" });
@@ -58,7 +65,7 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
     port: config.internalPort,
     isReady: () => isRedisReady(redis),
     metrics,
-    collect: () => collectState(context, metrics),
+    collect: async () => showState(metrics, await readCounts(context)),
   });
   const { credentials } = config;
   const app = createOpsApp({ context, board: board.router, ...(credentials ? { credentials } : {}) });

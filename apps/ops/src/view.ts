@@ -63,11 +63,7 @@ export async function readWorkflowJob(
   return plan === null ? view : { ...view, plan: plan as Plan };
 }
 
-async function readIgnored(
-  ledger: Ledger,
-  key: string,
-  { now }: ReadOptions,
-): Promise<IgnoredView | null> {
+async function readIgnored(ledger: Ledger, key: string, { now }: ReadOptions): Promise<IgnoredView | null> {
   const id = Number(/^wfj-(\d{1,16})$/.exec(key)?.[1]);
   const ignored = Number.isSafeInteger(id) ? await ledger.getIgnored(id) : null;
   return ignored && { kind: "ignored", key, ignored, explanation: explainIgnored(ignored, now) };

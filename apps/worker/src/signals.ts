@@ -1,5 +1,5 @@
 import type { ProviderCall } from "@grp/providers";
-import type { Metrics } from "@grp/runtime";
+import { type Metrics, showState } from "@grp/runtime";
 import type { WorkerContext, WorkerMetrics } from "./context.ts";
 
 /** The worker's events as Prometheus counts them. */
@@ -26,35 +26,17 @@ export function observeCalls(metrics: Metrics): (call: ProviderCall) => void {
   };
 }
 
-/** Reads the state gauges anew: queue depth and age, caps, demand and supply, dead letters. */
+/** Reads the state gauges anew: queue depth and age, caps, demand and supply, dead letters, warnings. */
 export async function collectState(
-  { ledger, producer }: Pick<WorkerContext, "ledger" | "producer">,
+  { ledger, producer, now }: Pick<WorkerContext, "ledger" | "producer" | "now">,
   metrics: Metrics,
 ): Promise<void> {
-  const [queues, caps, counts, dead] = await Promise.all([
+  const [queues, caps, classes, dead, warnings] = await Promise.all([
     producer.counts(),
     ledger.listCaps(),
     ledger.countByClass(),
-    ledger.listDead(MOST_DEAD),
+    ledger.countDead(),
+    ledger.listWarnings(now()),
   ]);
-  for (const { provider, state, count, oldestAgeMs = 0 } of queues) {
-    metrics.queueJobs.set({ provider, state }, count);
-    if (state === "waiting") metrics.queueOldestSeconds.set({ provider, state }, oldestAgeMs / 1_000);
-  }
-  for (const { name: cap, limit, used, waiting } of caps) {
-    metrics.capLimit.set({ cap }, limit);
-    metrics.capUsed.set({ cap }, used);
-    metrics.capWaiting.set({ cap }, waiting);
-  }
-  // A pool that is empty is not listed any more: it must not keep its last value.
-  metrics.demand.reset();
-  metrics.supply.reset();
-  for (const { runnerClass, scope, demand, supply } of counts) {
-    metrics.demand.set({ runner_class: runnerClass, scope }, demand);
-    metrics.supply.set({ runner_class: runnerClass, scope }, supply);
-  }
-  metrics.deadLetters.set(dead.length);
+  showState(metrics, { queues, caps, classes, dead, warnings });
 }
-
-/** Beyond that many the number itself tells nothing more. */
-const MOST_DEAD = 1_000;

@@ -15,7 +15,7 @@ export function createQueries(store: Store): Queries {
     async listOpenDemands(most = 0) {
       const pools = await redis.smembers(key("pools"));
       const pipeline = redis.pipeline();
-      for (const pool of pools) pipeline.zrange(key(`demand:${pool}`), 0, most - 1);
+      for (const pool of pools) pipeline.zrange(key(`demand:${pool}`), 0, String(most - 1));
       const keys = (await runPipeline(pipeline)) as string[][];
       const records = await readWorkflowJobs(store, keys.flat());
       // Some may have started between the two reads.

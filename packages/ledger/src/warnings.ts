@@ -28,7 +28,10 @@ export function createWarnings(store: Store): Pick<Ledger, "raiseWarning" | "lis
     async listWarnings(now) {
       const stored = await store.redis.hgetall(store.key("warnings"));
       return Object.entries(stored)
-        .map(([name, value]) => ({ name, ...(JSON.parse(value) as { since: number; at: number; ends: number }) }))
+        .map(([name, value]) => ({
+          name,
+          ...(JSON.parse(value) as { since: number; at: number; ends: number }),
+        }))
         .filter(({ ends }) => ends > now)
         .map(({ name, since, at }): Warning => {
           const bar = name.indexOf("|");

@@ -6,4 +6,5 @@ export * from "./redact.ts";
 export * from "./redis.ts";
 export * from "./run-app.ts";
 export * from "./settings.ts";
+export * from "./show-state.ts";
 export * from "./within.ts";

@@ -93,6 +93,7 @@ function declareState({ counter, gauge }: Declare) {
       "scope",
     ]),
     deadLetters: gauge("grp_dead_letters", "Dead letters that wait for a person", []),
+    warnings: gauge("grp_warnings", "What a person should look at before it fails", ["kind"]),
     collectErrors: counter("grp_collect_errors_total", "Times the state gauges could not be read", []),
   };
 }

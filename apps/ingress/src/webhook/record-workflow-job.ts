@@ -1,4 +1,11 @@
-import { type Demand, demandKey, dryRunKey, type MatchVerdict, matchRunnerClass } from "@grp/core";
+import {
+  type Demand,
+  demandKey,
+  dryRunKey,
+  type IgnoreReason,
+  type MatchVerdict,
+  matchRunnerClass,
+} from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import type { WorkflowJobDelivery } from "./delivery.ts";
 import { enqueue, planOnly } from "./enqueue.ts";
@@ -23,7 +30,7 @@ export async function recordWorkflowJob(
     labels: workflowJob.labels,
   });
   const demand = match.matched ? composeDemand(context, delivery, match, origin) : undefined;
-  const answer = await dispatch(context, { action, delivery, match, demand });
+  const answer = await dispatch(context, { action, delivery, match, demand, isDryRun: origin.isDryRun });
   const fields = {
     action,
     workflowJobId: workflowJob.id,
@@ -41,6 +48,7 @@ interface Dispatch {
   readonly delivery: WorkflowJobDelivery;
   readonly match: MatchVerdict;
   readonly demand: Demand | undefined;
+  readonly isDryRun: boolean;
 }
 
 /** By the action, not the job's status: GitHub's own examples have a `queued` delivery whose job says `waiting`. */
@@ -58,9 +66,22 @@ function dispatch(context: IngressContext, order: Dispatch): Promise<DeliveryAns
   }
 }
 
-function takeIn(context: IngressContext, { delivery, match, demand }: Dispatch) {
-  if (!match.matched || !demand) return ignored(match, delivery);
+function takeIn(context: IngressContext, { delivery, match, demand, isDryRun }: Dispatch) {
+  if (!match.matched || !demand) {
+    if (!match.matched && !isDryRun) rememberIgnored(context, delivery, match.reason);
+    return ignored(match, delivery);
+  }
   return (demand.dryRun ? planOnly : enqueue)(context, demand, match.runnerClass);
+}
+
+/** For `grp explain`. Nobody waits for it, and nothing is lost that GitHub would not say again. */
+function rememberIgnored(
+  { ledger, now }: IngressContext,
+  { workflow_job: { id: workflowJobId, labels }, repository }: WorkflowJobDelivery,
+  reason: IgnoreReason,
+): void {
+  const where = { owner: repository.owner.login, repository: repository.name };
+  ledger.recordIgnored({ workflowJobId, ...where, labels, reason, at: now() }).catch(() => undefined);
 }
 
 function follow(context: IngressContext, { action, delivery, match, demand }: Dispatch) {

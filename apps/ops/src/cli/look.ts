@@ -1,127 +1,137 @@
-import { formatDuration, formatTime } from "../pages/format.ts";
-import { collectNotes, type WorkflowJobView } from "../view.ts";
+import { formatExplanation } from "../explain/format-explanation.ts";
+import { formatDuration, formatRepository, formatTime } from "../format.ts";
+import type { Status } from "../server/status.ts";
+import { readKey, type WorkflowJobView } from "../view.ts";
 import type { CliContext } from "./context.ts";
 import { CliError } from "./failure.ts";
 import { createOpsApi } from "./ops-api.ts";
-import { formatStep } from "./send.ts";
 import { drawTable } from "./table.ts";
 
 interface LookFlags {
   readonly json?: boolean;
-  readonly limit?: number;
+  readonly limit: number;
 }
 
-/** Caps, queues and the newest workflow jobs. */
+/** Warnings, what waits and why, caps, queues and the newest workflow jobs. */
 export async function runStatus(context: CliContext, flags: LookFlags): Promise<void> {
   const api = createOpsApi(context.config);
-  const [status, workflowJobs] = await Promise.all([api.status(), api.workflowJobs(flags.limit ?? 10)]);
+  const [status, workflowJobs] = await Promise.all([api.status(), api.workflowJobs(flags.limit)]);
   if (flags.json) return context.print(JSON.stringify({ ...status, workflowJobs }, null, 2));
-  const { caps, queues, runners, dead } = status;
-  const alive = Object.entries(runners).map(([step, count]) => `${count} ${step}`);
-  context.print(`runners alive: ${alive.join(", ") || "none"}; dead letters: ${dead}`);
-  if (caps.length > 0)
-    context.print(
-      drawTable(
-        ["cap", "used", "limit", "waiting"],
-        caps.map((cap) => [cap.name, cap.used, cap.limit, cap.waiting].map(String)),
-      ),
-    );
-  const busy = queues.filter((row) => row.count > 0);
-  if (busy.length > 0)
-    context.print(
-      drawTable(
-        ["queue", "state", "jobs", "oldest"],
-        busy.map((row) => [
-          row.provider,
-          row.state,
-          String(row.count),
-          row.oldestAgeMs === undefined ? "" : formatDuration(row.oldestAgeMs),
-        ]),
-      ),
-    );
-  if (workflowJobs.length === 0) return context.print("no workflow jobs in the last 7 days");
-  context.print(
-    drawTable(
-      ["workflow job", "repository", "class", "step", "now"],
-      workflowJobs.map((view) => [
-        view.key,
-        `${view.demand.owner}/${view.demand.repository}`,
-        view.demand.runnerClass,
-        view.step,
-        view.now,
-      ]),
-    ),
-  );
+  const parts = [
+    ...status.warnings.map(({ text, since }) => `WARNING for ${formatDuration(status.at - since)}: ${text}`),
+    summarise(status),
+    ...drawWaiting(status),
+    ...drawCaps(status),
+    ...drawQueues(status),
+    drawWorkflowJobs(workflowJobs),
+  ];
+  for (const part of parts) context.print(part);
 }
 
-/** Dead letters with their reasons. */
-export async function runDead(context: CliContext, flags: LookFlags): Promise<void> {
-  const dead = await createOpsApi(context.config).dead();
+function summarise({ runners, dead, classes }: Status): string {
+  const waiting = classes.reduce((sum, { demand }) => sum + demand, 0);
+  const alive = runners.map(({ runnerClass, step, count }) => `${count} ${runnerClass} ${step}`);
+  const letters = dead === 0 ? "none" : `${dead} (grp dead lists them)`;
+  return [
+    `waiting for a runner  ${waiting}`,
+    `machines              ${alive.join(", ") || "none"}`,
+    `dead letters          ${letters}`,
+  ].join("\n");
+}
+
+function drawWaiting({ waiting, at }: Status): readonly string[] {
+  if (waiting.length === 0) return [];
+  const rows = waiting.map(({ runnerClass, waitsFor, count, since, key, next }) => [
+    ...[String(count), runnerClass, waitsFor, `${formatDuration(at - since)} (${key})`, next],
+  ]);
+  return [drawTable(["jobs", "class", "wait for", "longest", "then"], rows)];
+}
+
+function drawCaps({ caps }: Status): readonly string[] {
+  if (caps.length === 0) return [];
+  const rows = caps.map(({ name, used, limit, waiting }) => [name, ...[used, limit, waiting].map(String)]);
+  return [drawTable(["cap", "used", "limit", "in line"], rows)];
+}
+
+function drawQueues({ queues }: Status): readonly string[] {
+  const busy = queues.filter(({ count, state }) => count > 0 && state !== "completed");
+  if (busy.length === 0) return [];
+  const age = (ms: number | undefined) => (ms === undefined ? "" : formatDuration(ms));
+  const rows = busy.map(({ provider, state, count, oldestAgeMs }) => [
+    ...[provider, state, String(count), age(oldestAgeMs)],
+  ]);
+  return [drawTable(["queue", "state", "jobs", "oldest"], rows)];
+}
+
+function drawWorkflowJobs(workflowJobs: readonly WorkflowJobView[]): string {
+  if (workflowJobs.length === 0) return "no workflow job of ours in the last 7 days";
+  const rows = workflowJobs.map(({ key, demand, step, explanation: { whereNow, waitsFor } }) => [
+    ...[key, formatRepository(demand), demand.runnerClass, step],
+    waitsFor === undefined ? whereNow : `${whereNow}; waits for ${waitsFor}`,
+  ]);
+  return drawTable(["workflow job", "repository", "class", "step", "now"], rows);
+}
+
+/** Dead letters with their reasons; with `history`, also what led to each. */
+export async function runDead(context: CliContext, flags: LookFlags & { history?: boolean }): Promise<void> {
+  const { dead, count } = await createOpsApi(context.config).dead(flags.limit);
   if (flags.json) return context.print(JSON.stringify(dead, null, 2));
   if (dead.length === 0) return context.print("no dead letters");
-  context.print(
-    drawTable(
-      ["workflow job", "repository", "class", "at", "error", "reason"],
-      dead.map(({ key, demand, failure }) => [
-        key,
-        `${demand.owner}/${demand.repository}`,
-        demand.runnerClass,
-        failure ? formatTime(failure.at) : "",
-        `${failure?.errorClass ?? ""} ${failure?.code ?? ""}`.trim(),
-        failure?.message ?? "",
-      ]),
-    ),
-  );
+  if (flags.history) for (const { explanation } of dead) context.print(`${formatExplanation(explanation)}\n`);
+  else context.print(drawDead(dead));
+  if (count > dead.length) context.print(`${count - dead.length} older ones: --limit shows more`);
 }
 
-/** Retries or dismisses dead letters; the first that fails is the last. */
+function drawDead(dead: readonly WorkflowJobView[]): string {
+  const rows = dead.map(({ key, demand, failure }) => [
+    ...[key, formatRepository(demand), demand.runnerClass, failure ? formatTime(failure.at) : ""],
+    [failure?.errorClass, failure?.code].filter(Boolean).join(" "),
+    failure?.message ?? "",
+  ]);
+  return drawTable(["workflow job", "repository", "class", "at", "error", "reason"], rows);
+}
+
+/** Retries or dismisses each; the others go on when one can't be, and the exit code tells. */
 export async function runAct(
   context: CliContext,
   keys: readonly string[],
   verb: "retry" | "dismiss",
 ): Promise<void> {
   const api = createOpsApi(context.config);
-  for (const key of keys) {
-    await api.act(key, verb);
-    context.print(`${key}: ${verb === "retry" ? "back in its queue" : "dismissed"}`);
+  const done = verb === "retry" ? "back in its queue" : "dismissed";
+  for (const key of keys.map(keyOf)) {
+    const refused = await api.act(key, verb);
+    context.print(`${key}: ${refused ?? done}`);
+    if (refused !== undefined) context.setExitCode(1);
   }
 }
 
-/** Everything known of one workflow job, in one screen. */
-export async function runExplain(context: CliContext, what: string, flags: LookFlags): Promise<void> {
-  const id = idOf(what);
-  const view = await createOpsApi(context.config).workflowJob(id);
-  if (!view)
-    throw new CliError(
-      `nothing is known of ${id}: no delivery for it was accepted in the last 7 days (grp plan says whether a class matches)`,
-    );
-  context.print(flags.json ? JSON.stringify(view, null, 2) : explain(view));
-}
-
-/** `123`, `wfj-123`, or the address of a job's page: `https://github.com/acme/app/actions/runs/1/job/123`. */
-function idOf(what: string): string {
-  if (!what.includes("/")) return what;
-  const id = /\/jobs?\/(\d+)/.exec(what)?.[1];
-  if (!id) throw new CliError(`no workflow job id in ${what}: open the job on GitHub and copy its address`);
-  return id;
-}
-
-function explain(view: WorkflowJobView): string {
-  const { demand } = view;
-  const notes = collectNotes(view).map(
-    (note) => `  ${formatTime(note.at)} ${note.kind}: ${note.text}${note.about ? ` [${note.about}]` : ""}`,
+/** Why a workflow job is where it is, in one screen. */
+export async function runExplain(
+  context: CliContext,
+  what: string,
+  flags: { json?: boolean },
+): Promise<void> {
+  const key = keyOf(what);
+  const known = await createOpsApi(context.config).workflowJob(key);
+  if (known)
+    return context.print(flags.json ? JSON.stringify(known, null, 2) : formatExplanation(known.explanation));
+  throw new CliError(
+    `nothing is known of ${key}: no delivery about it came in the last 7 days (is it in the webhook's list at GitHub?)`,
   );
-  return [
-    `${view.key}  ${demand.owner}/${demand.repository}  labels [${demand.labels.join(", ")}]`,
-    `class  ${demand.runnerClass}`,
-    `now    ${view.now}`,
-    `next   ${view.next}`,
-    "steps",
-    ...view.timeline.map((entry) => `${formatStep(entry).padEnd(24)} ${formatTime(entry.at)}`),
-    ...view.runners.map(
-      (runner) =>
-        `runner ${runner.runnerName}: ${runner.step}, ${runner.provider} ${runner.instanceId ?? "(no instance yet)"}`,
-    ),
-    ...(notes.length > 0 ? ["notes", ...notes] : []),
-  ].join("\n");
+}
+
+/** An id, a key, or the address of a job's page on GitHub. */
+function keyOf(what: string): string {
+  const key = readKey(what);
+  if (key !== undefined && /^(wfj|dry)-[\w-]+$/.test(key)) return key;
+  if (what.includes("/"))
+    throw new CliError(
+      `no workflow job id in ${what}: open the job (not its run) on GitHub and copy its address`,
+      2,
+    );
+  throw new CliError(
+    `"${what}" is no workflow job: give its id, its key (wfj-…) or its address on GitHub`,
+    2,
+  );
 }

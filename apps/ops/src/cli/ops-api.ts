@@ -1,19 +1,19 @@
 import type { Plan } from "@grp/core";
-import type { WorkflowJobRecord } from "@grp/ledger";
 import axios, { isAxiosError } from "axios";
 import type { CliConfig } from "../config.ts";
 import type { Status } from "../server/status.ts";
-import type { WorkflowJobView } from "../view.ts";
+import type { IgnoredView, WorkflowJobView } from "../view.ts";
 import { explainHttpFailure } from "./failure.ts";
 
 /** The ops process' API; every failure is a `CliError`. "Not there" is null where that is a normal answer. */
 export interface OpsApi {
   status(): Promise<Status>;
   workflowJobs(limit: number): Promise<readonly WorkflowJobView[]>;
-  workflowJob(id: string): Promise<WorkflowJobView | null>;
+  workflowJob(key: string): Promise<WorkflowJobView | IgnoredView | null>;
   plan(key: string): Promise<Plan | null>;
-  dead(): Promise<readonly WorkflowJobRecord[]>;
-  act(key: string, verb: "retry" | "dismiss"): Promise<void>;
+  dead(limit: number): Promise<{ readonly dead: readonly WorkflowJobView[]; readonly count: number }>;
+  /** Undefined when done; else why this one can't be. */
+  act(key: string, verb: "retry" | "dismiss"): Promise<string | undefined>;
 }
 
 export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
@@ -39,14 +39,17 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     status: () => ask("/status"),
     workflowJobs: async (limit) =>
       (await ask<{ workflowJobs: WorkflowJobView[] }>(`/workflow-jobs?limit=${limit}`)).workflowJobs,
-    workflowJob: (id) => askIfThere(`/workflow-jobs/${encodeURIComponent(id)}`),
+    workflowJob: (key) => askIfThere(`/workflow-jobs/${encodeURIComponent(key)}`),
     plan: (key) => askIfThere(`/plans/${encodeURIComponent(key)}`),
-    dead: async () => (await ask<{ dead: WorkflowJobRecord[] }>("/dead")).dead,
+    dead: (limit) => ask(`/dead?limit=${limit}`),
     async act(key, verb) {
-      const path = `/dead/${encodeURIComponent(key)}/${verb}`;
-      await ask(path, "post").catch((error: unknown) => {
-        throw isNotFound(error) ? explainHttpFailure(error, `${opsUrl}/api${path}`, "OPS_URL") : error;
-      });
+      try {
+        await ask(`/dead/${encodeURIComponent(key)}/${verb}`, "post");
+        return undefined;
+      } catch (error) {
+        if (isAxiosError(error) && isNotFound(error)) return String(error.response?.data?.why ?? "not found");
+        throw error;
+      }
     },
   };
 }

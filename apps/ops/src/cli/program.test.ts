@@ -159,7 +159,8 @@ describe("grp", () => {
         .slice(0, ++asked)
         .map((step, index) => ({ step, at: index, elapsedMs: index * 1_000 }));
       const step = timeline.at(-1)?.step;
-      response.end(JSON.stringify({ step, timeline, demandState: "waiting", now: "finished: success" }));
+      const explanation = { whereNow: "finished: success" };
+      response.end(JSON.stringify({ kind: "demand", step, timeline, demandState: "waiting", explanation }));
     });
     const sent = await run(["send", "--to", ingress.url, "--wait", "--id", "42"], { OPS_URL: ops.url });
     expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/wfj-42");
@@ -199,16 +200,20 @@ describe("grp", () => {
         .end(isDead ? "{}" : '{"error":"not_dead","why":"wfj-2 is no dead letter"}');
     });
     const retried = await run(["retry", "wfj-1", "wfj-2"], { OPS_URL: ops.url });
-    expect(retried.output).to.equal("wfj-1: back in its queue");
-    expect(retried.failed?.message).to.equal("not_dead: wfj-2 is no dead letter (404)");
+    expect(retried.output).to.equal("wfj-1: back in its queue\nwfj-2: wfj-2 is no dead letter");
+    expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
   });
 
   it("explains a job by the address of its page", async () => {
     const ops = await serve((_seen, response) => response.writeHead(404).end("{}"));
     const address = "https://github.com/acme/app/actions/runs/1/job/42?pr=3";
     const { failed } = await run(["explain", address], { OPS_URL: ops.url });
-    expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/42");
-    expect(failed?.message).to.contain("nothing is known of 42");
+    expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/wfj-42");
+    expect([failed?.message, failed?.exitCode].join()).to.match(/nothing is known of wfj-42.*,1$/);
+    for (const bad of ["https://github.com/acme/app/actions/runs/1", "hello", "-1", ""]) {
+      const refused = await run(["explain", "--", bad], { OPS_URL: ops.url });
+      expect(refused.failed?.exitCode, bad).to.equal(2);
+    }
   });
 
   it("has help on everything", () => {

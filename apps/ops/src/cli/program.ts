@@ -88,7 +88,7 @@ function addTestRunners(program: Command, open: () => CliContext): void {
 function addLookCommands(program: Command, open: () => CliContext): void {
   program
     .command("status")
-    .description("caps, queues, runners and the newest workflow jobs")
+    .description("warnings, what waits and for what, caps, queues and the newest workflow jobs")
     .option("-n, --limit <count>", "how many workflow jobs", wholeNumber, 10)
     .option("--json", "as JSON")
     .action((flags) => runStatus(open(), flags));
@@ -101,6 +101,8 @@ function addLookCommands(program: Command, open: () => CliContext): void {
   program
     .command("dead")
     .description("dead letters: demands that failed for good and wait for a person")
+    .option("-n, --limit <count>", "how many, newest first", wholeNumber, 50)
+    .option("--history", "every step that led to each")
     .option("--json", "as JSON")
     .action((flags) => runDead(open(), flags));
   for (const verb of ["retry", "dismiss"] as const)

@@ -1,6 +1,6 @@
 import { demandKey, dryRunKey, formatPlan } from "@grp/core";
-import { formatDuration } from "../pages/format.ts";
-import type { TimelineEntry, WorkflowJobView } from "../view.ts";
+import { formatDuration } from "../format.ts";
+import type { IgnoredView, TimelineEntry, WorkflowJobView } from "../view.ts";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import {
@@ -121,25 +121,31 @@ async function followRunner(context: CliContext, key: string, untilMs: number): 
   const api = createOpsApi(context.config);
   const shown = new Set<string>();
   for (;;) {
-    const view = await api.workflowJob(key);
+    const known = await api.workflowJob(key);
+    const view = known?.kind === "demand" ? known : undefined;
     for (const entry of view?.timeline.filter(({ step }) => !shown.has(step)) ?? []) {
       context.print(formatStep(entry));
       shown.add(entry.step);
     }
-    if (view && isOver(view)) return context.print(view.now);
-    if (context.now() >= untilMs)
-      throw new CliError(`not done in time: ${view?.now ?? "the ledger does not know it"}`);
+    if (view && isOver(view)) return context.print(view.explanation.whereNow);
+    if (context.now() >= untilMs) throw new CliError(`not done in time: ${describe(known)}`);
     await context.sleep(POLL_MS);
   }
 }
 
 /** A failure is thrown. */
-function isOver({ step, demandState, now }: WorkflowJobView): boolean {
-  if (demandState === "failed") throw new CliError(now);
+function isOver({ step, demandState, explanation }: WorkflowJobView): boolean {
+  if (demandState === "failed") throw new CliError(explanation.whereNow);
   return step === "gone" || demandState === "cancelled" || demandState === "dismissed";
 }
 
-export function formatStep({ step, elapsedMs }: TimelineEntry): string {
+function describe(known: WorkflowJobView | IgnoredView | null): string {
+  if (!known) return "the ledger does not know it";
+  const { whereNow, waitsFor } = known.explanation;
+  return waitsFor === undefined ? whereNow : `${whereNow}; waits for ${waitsFor}`;
+}
+
+function formatStep({ step, elapsedMs }: TimelineEntry): string {
   const since = elapsedMs < 0 ? "before" : formatDuration(elapsedMs);
   return `  ${step.padEnd(9)} ${since}`;
 }

@@ -77,19 +77,24 @@ function describeHeld({ record, now }: WorkflowJobStory): WhereNow | undefined {
   if (!record.waitsFor) return undefined;
   const since = record.times.enqueued ?? record.times.received;
   const forHow = since === undefined ? "" : `, ${formatDuration(now - since)} after it was enqueued`;
-  return {
-    whereNow: `no machine yet${forHow}`,
-    waitsFor: record.waitsFor,
-    next:
-      NEXT_BY_WAIT.find(([begin]) => record.waitsFor?.startsWith(begin))?.[1] ??
-      "it starts by itself after that",
-  };
+  return { whereNow: `no machine yet${forHow}`, ...describeWait(record.waitsFor) };
 }
 
-const NEXT_BY_WAIT: readonly (readonly [begin: string, next: string])[] = [
-  ["cap ", "it is launched as soon as a place is free, in its turn"],
-  ["capacity", "all offerings are tried again after a pause; after the last try it becomes a dead letter"],
-];
+/** In the words of a person what the worker wrote down. */
+function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: string } {
+  const cap = /^cap (.+)$/.exec(waitsFor)?.[1];
+  if (cap !== undefined)
+    return {
+      waitsFor: `a place under cap ${cap}`,
+      next: "it is launched as soon as a place is free, in its turn",
+    };
+  if (waitsFor === "capacity")
+    return {
+      waitsFor: "capacity: no offering of its class has room",
+      next: "all offerings are tried again after a pause; after the last try it becomes a dead letter",
+    };
+  return { waitsFor, next: "it starts by itself after that" };
+}
 
 const PHASES: Readonly<Partial<Record<RunnerStep, { now: string; waitsFor: string; next: string }>>> = {
   launching: {

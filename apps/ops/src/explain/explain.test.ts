@@ -1,3 +1,4 @@
+import { parseCatalog } from "@grp/core";
 import { expect } from "chai";
 import {
   demand,
@@ -12,6 +13,15 @@ import { readWorkflowJob } from "../view.ts";
 import { formatExplanation } from "./format-explanation.ts";
 
 const SECOND = 1_000;
+
+const verdict = parseCatalog(
+  `{ version: 1, allow: { owners: acme }, classes: [{ name: ubuntu-arm64, labels: [ubuntu-arm64], maxRunners: 1,
+  platform: { os: macos, arch: arm64 }, maxRuntime: 60m, offerings: [{ provider: codemagic, app: a1 }] }],
+  codemagicTeams: { default: {} } }`,
+  { env: {}, useCodemagic: true },
+);
+if (!verdict.ok) throw new Error("the catalog of this test is bad");
+const { catalog } = verdict;
 
 describe("the explanation of a workflow job", () => {
   let test: TestLedger;
@@ -53,7 +63,7 @@ describe("the explanation of a workflow job", () => {
     const held = await tell(1, 62);
     expect(held).to.include({
       whereNow: "no machine yet, 1 m after it was enqueued",
-      waitsFor: "cap class:ubuntu-arm64 (3 ahead)",
+      waitsFor: "a place under cap class:ubuntu-arm64 (3 ahead)",
     });
     expect(held.next).to.contain("as soon as a place is free");
     await test.ledger.setWaitsFor(wanted.key, "capacity");
@@ -63,7 +73,10 @@ describe("the explanation of a workflow job", () => {
   it("follows its machine from the provider's answer to online", async () => {
     const { launchId, runnerNames } = await launchOne(test.ledger, 1, "i-1");
     const [name = ""] = runnerNames;
-    expect(await tell(1, 34)).to.include({ whereNow: "a machine boots: i-1 (for 30 s, limit 10 m)", waitsFor: "boot" });
+    expect(await tell(1, 34)).to.include({
+      whereNow: "a machine boots: i-1 (for 30 s, limit 10 m)",
+      waitsFor: "boot",
+    });
     await test.ledger.recordStep(name, "booted", T0 + 40 * SECOND);
     expect((await tell(1)).waitsFor).to.equal("its claim");
     await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
@@ -93,7 +106,8 @@ describe("the explanation of a workflow job", () => {
     const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
     const note = { at: T0 + 9 * SECOND, kind: "interrupted", text: "spot notice" };
     await test.ledger.recordStep(runnerNames[0] ?? "", "gone", T0 + 10 * SECOND, note);
-    expect((await tell(1)).whereNow).to.contain("has ended without taking it");
+    expect((await tell(1)).whereNow).to.equal("its machine i-1 was taken back by its provider");
+    expect((await tell(1)).steps.map(({ what }) => what)).to.include("i-1: interrupted: spot notice");
     const failure = { at: T0 + 20 * SECOND, errorClass: "no-capacity", code: "Full", message: "no room" };
     await test.ledger.recordFailure("wfj-1", failure);
     expect(await tell(1)).to.include({ whereNow: "a dead letter: no room", waitsFor: "a person" });
@@ -101,6 +115,41 @@ describe("the explanation of a workflow job", () => {
     await test.ledger.recordCompleted({ workflowJobId: 2, at: T0 + 5 * SECOND, conclusion: "cancelled" });
     expect((await tell(2)).whereNow).to.equal("ended before it started (cancelled)");
     expect(await tell(2)).to.not.have.property("waitsFor");
+  });
+
+  it("says that a running job will fall with its machine, and how long a healthy one may run", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    const [runnerName = ""] = runnerNames;
+    await test.ledger.recordInProgress({ workflowJobId: 1, at: T0 + 30 * SECOND, runnerName });
+    expect((await tell(1)).next).to.equal("its machine ends with it, or after 1 h at the latest");
+    await test.ledger.addRunnerNote(runnerName, {
+      at: T0 + 40 * SECOND,
+      kind: "interrupted",
+      text: "notice",
+    });
+    expect((await tell(1)).whereNow).to.contain("whose machine its provider takes back");
+    expect((await tell(1)).next).to.contain("it fails with its machine");
+  });
+
+  it("waits for the news when GitHub calls its runner busy before any delivery does", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    await test.ledger.recordStep(runnerNames[0] ?? "", "busy", T0 + 30 * SECOND);
+    expect((await tell(1)).waitsFor).to.equal("GitHub's delivery about it");
+  });
+
+  it("tells a launch that failed, with its reason", async () => {
+    await test.ledger.recordQueued(demand(1));
+    const opened = order([demand(1)]);
+    await test.ledger.openLaunch(opened);
+    const note = { at: T0 + 5 * SECOND, kind: "no-capacity", text: "no t4g.large in us-east-1a" };
+    await test.ledger.recordLaunchFailed(opened.launchId, note);
+    expect((await tell(1)).whereNow).to.equal("its launch failed: no t4g.large in us-east-1a");
+  });
+
+  it("tells one that a planning worker ended", async () => {
+    await test.ledger.recordQueued(demand(1));
+    await test.ledger.recordPlan("wfj-1", { key: "wfj-1" });
+    expect((await tell(1)).whereNow).to.contain("planned");
   });
 
   it("tells one that ran elsewhere", async () => {

@@ -1,35 +1,38 @@
 import { formatPlan, type Plan } from "@grp/core";
-import { collectNotes, type WorkflowJobView } from "../view.ts";
-import { formatDuration, formatTime } from "./format.ts";
+import type { Explanation } from "../explain/explain.ts";
+import type { IgnoredView, WorkflowJobView } from "../view.ts";
+import { drawButtons } from "./dead.ts";
 import { type Html, html } from "./html.ts";
-import { drawButtons } from "./overview.ts";
+import { drawSteps } from "./steps.ts";
 import { drawState, drawWay } from "./way.ts";
 
 /** Everything known of one workflow job, in one screen. */
-export function drawWorkflowJob(view: WorkflowJobView, isReadOnly: boolean): Html {
-  const { demand, failure } = view;
-  return html`<h2><span class="mono">${view.key}</span> ${drawState(view)}</h2>
-<div class="card scroll">${drawWay(view)}</div><br>
-<div class="card"><dl>
-<dt>Now</dt><dd>${view.now}</dd><dt>Next</dt><dd>${view.next}</dd>
-<dt>Repository</dt><dd>${demand.owner}/${demand.repository}</dd><dt>Labels</dt><dd>${demand.labels.join(", ")}</dd>
-<dt>Runner class</dt><dd>${demand.runnerClass}</dd>
-${view.servedBy && html`<dt>Served by</dt><dd class="mono">${view.servedBy}</dd>`}
-${failure && html`<dt>Failure</dt><dd>${failure.errorClass} ${failure.code ?? ""}: ${failure.message}</dd>`}
-<dt>Delivery</dt><dd class="mono">${demand.deliveryId}</dd></dl>
-${view.demandState === "failed" && !isReadOnly && html`<br>${drawButtons(view.key)}`}</div>
-${view.plan !== undefined && html`<h2>Plan</h2><div class="card"><pre>${formatPlan(view.plan as Plan)}</pre></div>`}
-<h2>Steps</h2>${drawSteps(view)}
-${view.runners.length > 0 && html`<h2>Runners launched for it</h2><div class="scroll">${drawRunners(view)}</div>`}
-${drawNotes(view)}`;
+export function drawWorkflowJob(view: WorkflowJobView | IgnoredView, isReadOnly: boolean): Html {
+  const { explanation } = view;
+  if (view.kind === "ignored")
+    return html`${drawTitle(explanation, html`<span class="tag off">not ours</span>`)}${drawAnswer(explanation)}
+<h2>Steps</h2>${drawSteps(explanation)}`;
+  const isDead = view.demandState === "failed";
+  return html`${drawTitle(explanation, drawState(view))}
+<div class="card scroll">${drawWay(view)}</div>${drawAnswer(explanation)}
+${isDead && !isReadOnly && html`<p>${drawButtons(view.key)}</p>`}
+${view.plan && drawPlan(view.plan)}
+<h2>Steps</h2>${drawSteps(explanation)}
+${view.runners.length > 0 && html`<h2>Runners</h2>${drawRunners(view)}`}`;
 }
 
-function drawSteps(view: WorkflowJobView): Html {
-  const rows = view.timeline.map(
-    ({ step, at, elapsedMs }) =>
-      html`<tr><td>${step}</td><td>${formatTime(at)}</td><td>${formatDuration(elapsedMs)}</td></tr>`,
-  );
-  return html`<table><tr><th>Step</th><th>At</th><th>Since the delivery</th></tr>${rows}</table>`;
+export function drawPlan(plan: Plan): Html {
+  return html`<h2>Plan</h2><div class="card"><pre>${formatPlan(plan)}</pre></div>`;
+}
+
+function drawTitle({ workflowJobId, repository }: Explanation, state: Html): Html {
+  return html`<h1>Workflow job <span class="mono">${workflowJobId}</span> ${state}<small>${repository}</small></h1>`;
+}
+
+function drawAnswer({ whereNow, waitsFor, next, asked, match }: Explanation): Html {
+  return html`<div class="card answer"><dl><dt>Now</dt><dd class="strong">${whereNow}</dd>
+${waitsFor !== undefined && html`<dt>Waits for</dt><dd><span class="tag warn">${waitsFor}</span></dd>`}
+<dt>Next</dt><dd>${next}</dd><dt>Asked</dt><dd>${asked}</dd><dt>Match</dt><dd>${match}</dd></dl></div>`;
 }
 
 function drawRunners(view: WorkflowJobView): Html {
@@ -38,15 +41,5 @@ function drawRunners(view: WorkflowJobView): Html {
 <td class="mono">${runner.instanceId ?? "not known yet"}</td><td>${runner.step}</td>
 <td class="mono">${runner.workflowJobKey ?? ""}</td><td class="mono">${runner.launchId}</td></tr>`,
   );
-  return html`<table><tr><th>Runner</th><th>Provider</th><th>Instance</th><th>Step</th><th>Ran</th><th>Launch</th></tr>${rows}</table>`;
-}
-
-function drawNotes(view: WorkflowJobView): Html | undefined {
-  const notes = collectNotes(view);
-  if (notes.length === 0) return undefined;
-  const rows = notes.map(
-    (note) => html`<tr><td>${formatTime(note.at)}</td><td>${note.kind}</td><td>${note.text}</td>
-<td class="mono">${note.about ?? ""}</td></tr>`,
-  );
-  return html`<h2>Notes</h2><table>${rows}</table>`;
+  return html`<div class="scroll"><table><tr><th>Runner</th><th>Provider</th><th>Instance</th><th>Step</th><th>Ran</th><th>Launch</th></tr>${rows}</table></div>`;
 }

@@ -1,57 +1,66 @@
-import { demandKey } from "@grp/core";
 import { Router } from "express";
-import { joinWorkflowJob, readWorkflowJobView } from "../view.ts";
-import { dismissDead, type OpsContext, retryDead } from "./actions.ts";
+import { joinWorkflowJob, readKey, readWorkflowJob } from "../view.ts";
+import { type DeadVerdict, dismissDead, type OpsContext, retryDead } from "./actions.ts";
 import { requireWritable } from "./guards.ts";
 import { readStatus } from "./status.ts";
 
 const LIST_LIMIT = 50;
+const MOST_LISTED = 500;
 
 /** JSON for the command line, the demo and anyone who polls. Errors are `{ error, why? }`. */
 export function createApi(context: OpsContext): Router {
   const router = Router();
-  const { ledger } = context;
+  const { ledger, catalog, now } = context;
   router.get("/status", async (_request, response) => void response.json(await readStatus(context)));
   router.get("/workflow-jobs", async (request, response) => {
-    const limit = Math.min(Math.max(Number(request.query.limit) || LIST_LIMIT, 1), 500);
-    const records = await ledger.listWorkflowJobs(limit);
+    const records = await ledger.listWorkflowJobs(limitOf(request.query.limit));
+    const options = { catalog, now: now() };
     response.json({
-      workflowJobs: await Promise.all(records.map((record) => joinWorkflowJob(ledger, record))),
+      workflowJobs: await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options))),
     });
   });
   router.get("/workflow-jobs/:id", async (request, response) => {
     const key = keyOf(request.params.id);
-    const view = await readWorkflowJobView(ledger, key);
-    if (view) response.json(view);
-    else response.status(404).json({ error: "unknown", why: `no workflow job ${key} in the last 7 days` });
+    const known = await readWorkflowJob(ledger, key, { catalog, now: now() });
+    if (known) response.json(known);
+    else response.status(404).json({ error: "unknown", why: `nothing is known of ${key}` });
   });
   router.get("/plans/:key", async (request, response) => {
     const plan = await ledger.getPlan(request.params.key);
     if (plan === null) response.status(404).json({ error: "unknown", why: "no plan (yet) under this key" });
     else response.json(plan);
   });
-  router.get("/dead", async (_request, response) => {
-    response.json({ dead: await ledger.listDead(LIST_LIMIT) });
+  router.get("/dead", async (request, response) => {
+    const records = await ledger.listDead(limitOf(request.query.limit));
+    const options = { catalog, now: now() };
+    const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options)));
+    response.json({ dead, count: await ledger.countDead() });
   });
-  const act = (change: typeof retryDead) => {
-    router.post(
-      `/dead/:id/${change === retryDead ? "retry" : "dismiss"}`,
-      requireWritable(context.isReadOnly),
-      async (request, response) => {
-        const key = keyOf(String(request.params.id));
-        const verdict = await change(context, key);
-        if (verdict === "done") response.json({ outcome: "done", key });
-        else response.status(404).json({ error: "not_dead", why: `${key} is no dead letter` });
-      },
-    );
+  const act = (verb: string, change: (context: OpsContext, key: string) => Promise<DeadVerdict>) => {
+    const path = `/dead/:id/${verb}`;
+    router.post(path, requireWritable(context.isReadOnly), async (request, response) => {
+      const key = keyOf(String(request.params.id));
+      const verdict = await change(context, key);
+      if (verdict === "done") response.json({ outcome: "done", key });
+      else response.status(404).json({ error: verdict, why: WHY[verdict](key) });
+    });
   };
-  act(retryDead);
-  act(dismissDead);
+  act("retry", retryDead);
+  act("dismiss", dismissDead);
   router.use((_request, response) => void response.status(404).json({ error: "no_such_path" }));
   return router;
 }
 
-/** `123`, `wfj-123` and `dry-…` all name one. */
-export function keyOf(id: string): string {
-  return /^\d{1,16}$/.test(id) ? demandKey(Number(id)) : id;
+const WHY: Readonly<Record<Exclude<DeadVerdict, "done">, (key: string) => string>> = {
+  not_dead: (key) => `${key} is no dead letter`,
+  ended: (key) => `GitHub has ended the workflow job of ${key} meanwhile; it is off the list`,
+};
+
+function limitOf(given: unknown): number {
+  return Math.min(Math.max(Math.floor(Number(given)) || LIST_LIMIT, 1), MOST_LISTED);
+}
+
+/** What names nothing finds nothing. */
+function keyOf(id: string): string {
+  return readKey(id) ?? id;
 }

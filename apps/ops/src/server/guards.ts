@@ -33,16 +33,17 @@ export const requireLoopbackName: RequestHandler = (request, response, next) => 
 };
 
 /**
- * Browsers send the password along with requests that other sites make. Those carry an `Origin` (and
- * `Sec-Fetch-Site`); a command line carries neither. So a changing request is refused when either names another site.
+ * Browsers send the password along with requests that other sites make. Those carry a `Sec-Fetch-Site`, or in an old
+ * browser an `Origin`; a command line carries neither. So a changing request is refused when it comes from another site.
  */
 export const refuseOtherSites: RequestHandler = (request, response, next) => {
   if (["GET", "HEAD", "OPTIONS"].includes(request.method)) return next();
   const site = request.get("sec-fetch-site");
   const origin = request.get("origin");
   const isForeign =
-    (site !== undefined && site !== "same-origin" && site !== "none") ||
-    (origin !== undefined && hostOf(origin) !== request.get("host"));
+    site === undefined
+      ? origin !== undefined && hostOf(origin) !== request.get("host")
+      : site !== "same-origin" && site !== "none";
   if (isForeign) return void response.status(403).json({ error: "cross_site" });
   next();
 };
@@ -79,7 +80,8 @@ export const securityHeaders: RequestHandler = (_request, response, next) => {
     ].join("; "),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    // Not `no-referrer`: with it browsers send our own forms with `Origin: null`.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
   });
   next();

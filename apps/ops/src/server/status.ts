@@ -1,28 +1,67 @@
-import type { ClassCount } from "@grp/ledger";
+import { type ClassCount, RUNNER_STEPS, type RunnerRecord, type RunnerStep, type Warning } from "@grp/ledger";
+import { joinWorkflowJob } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
+import { groupWaits, type WaitGroup } from "./wait-groups.ts";
 
-export interface Status {
-  readonly at: number;
-  readonly isReadOnly: boolean;
+/** Of each class and repository, to say what waits and for what; the oldest stand for the rest. */
+const MOST_WAITING = 100;
+
+/** What is counted: a few round trips to Redis, however much there is. */
+export interface Counts {
   readonly caps: readonly { name: string; limit: number; used: number; waiting: number }[];
   readonly queues: Awaited<ReturnType<OpsContext["producer"]["counts"]>>;
   readonly classes: readonly ClassCount[];
-  /** Runners not yet gone, by step. */
-  readonly runners: Readonly<Record<string, number>>;
-  /** At most a hundred are counted. */
   readonly dead: number;
+  readonly warnings: readonly Warning[];
 }
 
-/** Everything at a glance; a few round trips to Redis. */
-export async function readStatus({ ledger, producer, isReadOnly, now }: OpsContext): Promise<Status> {
-  const [caps, queues, classes, live, dead] = await Promise.all([
+export interface RunnerCount {
+  readonly runnerClass: string;
+  readonly step: RunnerStep;
+  readonly count: number;
+}
+
+export interface Status extends Counts {
+  readonly at: number;
+  readonly isReadOnly: boolean;
+  /** Runners not yet gone. */
+  readonly runners: readonly RunnerCount[];
+  /** What waits, and for what; who has waited longest comes first. */
+  readonly waiting: readonly WaitGroup[];
+}
+
+export async function readCounts(context: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
+  const { ledger, producer, now } = context;
+  const [caps, queues, classes, dead, warnings] = await Promise.all([
     ledger.listCaps(),
     producer.counts(),
     ledger.countByClass(),
-    ledger.listLiveRunners(),
-    ledger.listDead(100),
+    ledger.countDead(),
+    ledger.listWarnings(now()),
   ]);
-  const runners: Record<string, number> = {};
-  for (const { step } of live) runners[step] = (runners[step] ?? 0) + 1;
-  return { at: now(), isReadOnly, caps, queues, classes, runners, dead: dead.length };
+  return { caps, queues, classes, dead, warnings };
+}
+
+/** Everything at a glance. */
+export async function readStatus(context: OpsContext): Promise<Status> {
+  const { ledger, isReadOnly, catalog, now } = context;
+  const at = now();
+  const [counts, live, open] = await Promise.all([
+    readCounts(context),
+    ledger.listLiveRunners(),
+    ledger.listOpenDemands(MOST_WAITING),
+  ]);
+  const views = await Promise.all(
+    open.map((record) => joinWorkflowJob(ledger, record, { catalog, now: at })),
+  );
+  return { at, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
+}
+
+function countRunners(live: readonly RunnerRecord[]): readonly RunnerCount[] {
+  const groups = Map.groupBy(live, ({ runnerClass, step }) => `${runnerClass}|${step}`);
+  return [...groups.values()]
+    .flatMap(([first, ...rest]) =>
+      first ? [{ runnerClass: first.runnerClass, step: first.step, count: 1 + rest.length }] : [],
+    )
+    .sort((one, other) => RUNNER_STEPS.indexOf(one.step) - RUNNER_STEPS.indexOf(other.step));
 }

@@ -8,9 +8,11 @@ describe("toProgress", () => {
     { step: "launched", at: 25, elapsedMs: 20 },
   ];
 
+  const explanation = { whereNow: "a machine boots" };
+
   it("takes the steps and the runner from ops' answer", () => {
     const runner = { runnerName: "grp-1-0", provider: "ec2", instanceId: "i-1", step: "launched" };
-    const progress = toProgress({ timeline, runner, notes: [] });
+    const progress = toProgress({ timeline, runner, notes: [], explanation });
     expect([...progress.elapsedMs]).to.deep.equal([
       ["received", 0],
       ["launched", 20],
@@ -19,6 +21,7 @@ describe("toProgress", () => {
   });
 
   it("says why a demand failed", () => {
-    expect(toProgress({ timeline, failure: { message: "no capacity" } }).failure).to.equal("no capacity");
+    const progress = toProgress({ timeline, failure: { message: "no capacity" }, explanation });
+    expect([progress.failure, progress.now]).to.deep.equal(["no capacity", "a machine boots"]);
   });
 });

@@ -21,7 +21,7 @@ const answerSchema = z.object({
     .object({ runnerName: z.string(), provider: z.string(), instanceId: z.string().optional() })
     .optional(),
   failure: z.object({ message: z.string() }).optional(),
-  now: z.string().optional(),
+  explanation: z.object({ whereNow: z.string() }),
 });
 
 /** One workflow job and its runner, as far as they have come. */
@@ -56,7 +56,7 @@ export async function readProgress(options: {
 }
 
 export function toProgress(answer: unknown): Progress {
-  const { timeline, runner, failure, now } = answerSchema.parse(answer);
+  const { timeline, runner, failure, explanation } = answerSchema.parse(answer);
   const known = timeline.flatMap(({ step, elapsedMs }): [Step, number][] =>
     isStep(step) ? [[step, elapsedMs]] : [],
   );
@@ -64,7 +64,7 @@ export function toProgress(answer: unknown): Progress {
     elapsedMs: new Map(known),
     ...(runner && { runner }),
     ...(failure && { failure: failure.message }),
-    ...(now !== undefined && { now }),
+    now: explanation.whereNow,
   };
 }
 

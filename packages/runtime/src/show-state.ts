@@ -1,0 +1,52 @@
+import type { Metrics } from "./metrics.ts";
+
+/** The whole installation at one moment; whoever has a ledger and a queue can read it. */
+export interface State {
+  readonly queues: readonly {
+    readonly provider: string;
+    readonly state: string;
+    readonly count: number;
+    readonly oldestAgeMs?: number;
+  }[];
+  readonly caps: readonly {
+    readonly name: string;
+    readonly limit: number;
+    readonly used: number;
+    readonly waiting: number;
+  }[];
+  readonly classes: readonly {
+    readonly runnerClass: string;
+    readonly scope: string;
+    readonly demand: number;
+    readonly supply: number;
+  }[];
+  readonly dead: number;
+  readonly warnings: readonly { readonly kind: string }[];
+}
+
+/**
+ * Sets the state gauges. Worker and ops both show them, so that they outlive either; they say the same, so take their
+ * maximum, never their sum.
+ */
+export function showState(metrics: Metrics, { queues, caps, classes, dead, warnings }: State): void {
+  for (const { provider, state, count, oldestAgeMs = 0 } of queues) {
+    metrics.queueJobs.set({ provider, state }, count);
+    if (state === "waiting") metrics.queueOldestSeconds.set({ provider, state }, oldestAgeMs / 1_000);
+  }
+  // What is empty is not listed any more: it must not keep its last value.
+  for (const gauge of [metrics.capLimit, metrics.capUsed, metrics.capWaiting]) gauge.reset();
+  for (const { name: cap, limit, used, waiting } of caps) {
+    metrics.capLimit.set({ cap }, limit);
+    metrics.capUsed.set({ cap }, used);
+    metrics.capWaiting.set({ cap }, waiting);
+  }
+  metrics.demand.reset();
+  metrics.supply.reset();
+  for (const { runnerClass, scope, demand, supply } of classes) {
+    metrics.demand.set({ runner_class: runnerClass, scope }, demand);
+    metrics.supply.set({ runner_class: runnerClass, scope }, supply);
+  }
+  metrics.deadLetters.set(dead);
+  metrics.warnings.reset();
+  for (const { kind } of warnings) metrics.warnings.inc({ kind });
+}
