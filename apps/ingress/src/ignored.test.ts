@@ -4,7 +4,7 @@ import { deliver } from "./testing/ingress.ts";
 import { workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
 
-const foreign = () => workflowJob("queued", { job: { labels: ["ubuntu-latest"] } });
+const foreign = () => workflowJob("queued", { job: { labels: ["windows-2025"] } });
 
 describe("a workflow job that is not ours", () => {
   const suite = useIngress();
@@ -16,7 +16,7 @@ describe("a workflow job that is not ours", () => {
     await deliver(ingress, delivery);
     // Written before the answer on the same connection, so it is there.
     expect(await ingress.ledger.getIgnored(id)).to.deep.include({
-      ...{ workflowJobId: id, owner: "acme", repository: "app", labels: ["ubuntu-latest"], reason: "labels" },
+      ...{ workflowJobId: id, owner: "acme", repository: "app", labels: ["windows-2025"], reason: "labels" },
     });
   });
 

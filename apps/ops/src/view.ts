@@ -4,7 +4,7 @@ import { type Explanation, explainIgnored, explainWorkflowJob } from "./explain/
 import { findServer, listFree, type ReadOptions, readStory, type WorkflowJobStory } from "./explain/story.ts";
 
 /** The way of one workflow job, in order. `queued` is GitHub's time; the others are ours. */
-export const STEPS = [
+const STEPS = [
   "queued",
   "received",
   "enqueued",

@@ -21,7 +21,7 @@ export function drawWay(view: WorkflowJobView): Html {
 }
 
 /** Nothing more will happen to it by itself. */
-export function isOver({ demandState, workflowJobState }: WorkflowJobView): boolean {
+function isOver({ demandState, workflowJobState }: WorkflowJobView): boolean {
   if (demandState === "served") return workflowJobState !== "in_progress";
   return demandState !== "waiting";
 }
