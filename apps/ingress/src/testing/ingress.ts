@@ -178,7 +178,7 @@ export function deliver(
   return post(`${ingress.url}/webhook${options.query ?? ""}`, body, headers);
 }
 
-async function post(
+export async function post(
   url: string,
   body: string,
   headers: Readonly<Record<string, string | null>>,
