@@ -12,6 +12,12 @@ import type { GitHubAuth } from "@grp/github";
 import { type Environment, flag, port, type SettingFault, url, wholeNumber } from "@grp/runtime";
 import { z } from "zod";
 
+/**
+ * Twice EC2's largest launch: a hundred machines are being launched while the next hundred gather. A piece that waits is
+ * a few kilobytes, and the locks of all are renewed by one command every five seconds.
+ */
+const DEFAULT_CONCURRENCY = "200";
+
 /** Every variable that the worker reads, the AWS SDK's own (`AWS_*`) apart. */
 export const settingsSchema = z.object({
   ...processSettings,
@@ -24,7 +30,10 @@ export const settingsSchema = z.object({
   CODEMAGIC_V3_API_URL: about(url().default("https://codemagic.io/api/v3"), "CodeMagic's v3 API."),
   AWS_ENDPOINT_URL_EC2: about(url().optional(), "EC2 elsewhere than at AWS, for tests."),
   DRY_RUN: about(flag().prefault("false"), "true: everything is planned, nothing is ever started or ended."),
-  WORKER_CONCURRENCY: about(wholeNumber(1, 100).prefault("10"), "Pieces of work at a time, per provider."),
+  WORKER_CONCURRENCY: about(
+    wholeNumber(1, 1_000).prefault(DEFAULT_CONCURRENCY),
+    "Pieces of work at a time, per provider. Launches gather among them.",
+  ),
   SWEEP_INTERVAL: about(
     wholeNumber(1, 3_600).prefault("30"),
     "Seconds between two sweeps, all workers together.",

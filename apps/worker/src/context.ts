@@ -2,6 +2,7 @@ import type { Catalog, ErrorClass, ProviderName, RunnerProvider, TicketSigner } 
 import type { GitHub } from "@grp/github";
 import type { Ledger } from "@grp/ledger";
 import type { QueueProducer } from "@grp/queue";
+import type { LaunchGatherer } from "./share.ts";
 
 /** One wide line per unit of work; `runtime`'s logger fits. */
 export interface Log {
@@ -44,6 +45,8 @@ export interface WorkerContext {
   readonly producer: QueueProducer;
   readonly providers: ReadonlyMap<ProviderName, RunnerProvider>;
   readonly github: GitHub;
+  /** Those who wait for the same launch, in this process. */
+  readonly gatherer: LaunchGatherer;
   readonly signer: TicketSigner;
   readonly log: Log;
   readonly metrics: WorkerMetrics;

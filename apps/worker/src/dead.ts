@@ -46,7 +46,7 @@ async function buryDemand(context: WorkerContext, work: DeadWork, demand: Demand
 
 async function freePlaces(context: WorkerContext, demand: Demand): Promise<void> {
   const history = await readHistory(context.ledger, demand);
-  if (findUnfinished(history) || (await findLive(context.ledger, history))) return;
+  if (findUnfinished(history) || findLive(history)) return;
   await releasePlace(context, demandJobId(demand.key, demand.generation));
 }
 

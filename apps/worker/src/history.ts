@@ -1,9 +1,15 @@
-import type { Demand } from "@grp/core";
-import type { LaunchRecord, Ledger } from "@grp/ledger";
+import { type Demand, demandJobId } from "@grp/core";
+import type { LaunchRecord, Ledger, RunnerRecord } from "@grp/ledger";
+
+/** A launch that was opened for this demand's place, maybe among others, and the runner that is this demand's there. */
+export interface Tried {
+  readonly launch: LaunchRecord;
+  readonly runner: RunnerRecord | null;
+}
 
 /** What was tried for one demand and generation before, oldest first. */
 export interface LaunchHistory {
-  readonly launches: readonly LaunchRecord[];
+  readonly tried: readonly Tried[];
   /** The last walk ended without room anywhere: the next begins at the first offering again. */
   readonly lacksCapacity: boolean;
   /** Walks that found no room anywhere, as far as the ledger's notes reach back. */
@@ -15,32 +21,34 @@ export const WAITS_FOR_CAPACITY = "capacity";
 
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {
   const record = await ledger.getWorkflowJob(demand.key);
-  const launches = await Promise.all((record?.launchIds ?? []).map((id) => ledger.getLaunch(id)));
-  const isMine = (launch: LaunchRecord | null): launch is LaunchRecord =>
-    launch?.generation === demand.generation;
+  const holder = demandJobId(demand.key, demand.generation);
+  const tried = await Promise.all((record?.launchIds ?? []).map((id) => readTried(ledger, id, holder)));
   return {
-    launches: launches.filter(isMine),
+    tried: tried.filter((one) => one !== undefined),
     lacksCapacity: record?.waitsFor === WAITS_FOR_CAPACITY,
     emptyWalks: record?.notes.filter((note) => note.kind === "no-capacity").length ?? 0,
   };
 }
 
+async function readTried(ledger: Ledger, launchId: string, placeHolder: string): Promise<Tried | undefined> {
+  const launch = await ledger.getLaunch(launchId, { placeHolder });
+  const name = launch?.runnerNames[launch.placeHolders.indexOf(placeHolder)];
+  // Another generation's, or one that was opened for others in the end.
+  if (!launch || name === undefined) return undefined;
+  return { launch, runner: await ledger.getRunner(name) };
+}
+
 /** Opened and never answered for certain: there may be a machine. */
-export function findUnfinished(history: LaunchHistory): LaunchRecord | undefined {
-  return history.launches.findLast((launch) => launch.state === "open");
+export function findUnfinished({ tried }: LaunchHistory): LaunchRecord | undefined {
+  return tried.findLast(({ launch }) => launch.state === "open")?.launch;
 }
 
 /** Launches of one offering that are over: the next one there needs a new id. */
-export function countEarlier(history: LaunchHistory, offeringIndex: number): number {
-  return history.launches.filter((launch) => launch.offeringIndex === offeringIndex).length;
+export function countEarlier({ tried }: LaunchHistory, offeringIndex: number): number {
+  return tried.filter(({ launch }) => launch.offeringIndex === offeringIndex).length;
 }
 
-/** A launch that was answered and whose machine is not gone: it has a place, and another would need one of its own. */
-export async function findLive(ledger: Ledger, history: LaunchHistory): Promise<LaunchRecord | undefined> {
-  for (const launch of history.launches) {
-    if (launch.state !== "launched") continue;
-    const runners = await Promise.all(launch.runnerNames.map((name) => ledger.getRunner(name)));
-    if (runners.some((runner) => runner && runner.step !== "gone")) return launch;
-  }
-  return undefined;
+/** A launch that was answered with a machine for this demand that is not gone: it has a place, and another would need its own. */
+export function findLive({ tried }: LaunchHistory): Tried | undefined {
+  return tried.find(({ launch, runner }) => launch.state === "launched" && runner && runner.step !== "gone");
 }

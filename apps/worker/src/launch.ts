@@ -6,69 +6,66 @@ import {
   NoCapacityError,
   type Offering,
   ProvisionError,
+  type RunnerClass,
   scopeKey,
   UnauthorizedError,
 } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
-import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
+import { doAlone, type ELSEWHERE } from "./exclusive.ts";
+import type { Refusal } from "./share.ts";
 
-/** Nothing runs under this launch id, for certain, and the ledger knows. */
-export interface Refusal {
-  /** `spent`: its machines have come and gone; the offering itself may have room. */
-  readonly refusal: "no-capacity" | "spent";
-  readonly error: Error;
+/** The machines there are now, by place holder: fewer than wanted, where the provider had no room for more. */
+export interface Started {
+  readonly machines: ReadonlyMap<string, string>;
+  readonly launchMs: number;
 }
 
 /** A launch that the ledger holds open. `isNew`: no provider was ever asked for it. */
 export interface OpenedLaunch {
   readonly launch: LaunchRecord;
   readonly offering: Offering;
+  readonly runnerClass: RunnerClass;
   readonly isNew: boolean;
 }
 
 /**
  * Asks the provider, and writes its answer down. An error that leaves open whether a machine was started is thrown on
- * with the launch still open, so that the next try asks again under the same id.
+ * with the launch still open, so that the next try asks again under the same id; never two at a time, for each would
+ * walk over the placements by itself and both might find room.
  */
 export async function callProvider(
   context: WorkerContext,
-  attempt: Attempt,
   opened: OpenedLaunch,
-): Promise<ProvisionOutcome | Refusal> {
-  const { launch } = opened;
-  if (launch.state === "launched") return describe(launch, launch.instances ?? []);
-  const begunAt = context.now();
-  try {
-    const instances = await startMachines(context, attempt, opened);
-    await context.ledger.recordLaunched(launch.launchId, instances, context.now());
-    const sinceQueued = { provider: launch.provider, runnerClass: launch.runnerClass };
-    context.metrics.launchLatency({ ...sinceQueued, ms: context.now() - attempt.demand.queuedAt });
-    return describe(launch, instances, context.now() - begunAt);
-  } catch (error) {
-    count(context, launch, error);
-    return sortRefusal(context, opened, error);
-  }
+  signal: AbortSignal,
+): Promise<Started | Refusal | typeof ELSEWHERE> {
+  const { launchId } = opened.launch;
+  return doAlone(context.ledger, `launch:${launchId}`, signal, async (mine) => {
+    const begunAt = context.now();
+    try {
+      const instances = await startMachines(context, opened, mine);
+      const machines = await context.ledger.recordLaunched(launchId, instances, context.now());
+      return { machines, launchMs: context.now() - begunAt };
+    } catch (error) {
+      count(context, opened.launch, error);
+      return sortRefusal(context, opened, error);
+    }
+  });
 }
 
 async function startMachines(
   context: WorkerContext,
-  attempt: Attempt,
-  { launch, offering }: OpenedLaunch,
+  opened: OpenedLaunch,
+  signal: AbortSignal,
 ): Promise<readonly Instance[]> {
-  const provider = providerOf(context, launch.provider);
-  const order = composeOrder(context, attempt, { launch, offering });
-  const instances = await provider.launch(order, attempt.work.signal);
+  const { launch } = opened;
+  const instances = await providerOf(context, launch.provider).launch(composeOrder(context, opened), signal);
   if (instances.length > 0) return instances;
   throw new NoCapacityError(`launch ${launch.launchId} started nothing`, { code: "none-started" });
 }
 
 /** The same bytes on every try, since all that goes in was written down when the launch was opened. */
-function composeOrder(
-  context: WorkerContext,
-  { runnerClass }: Attempt,
-  { launch, offering }: Pick<OpenedLaunch, "launch" | "offering">,
-): LaunchOrder {
+function composeOrder(context: WorkerContext, { runnerClass, launch, offering }: OpenedLaunch): LaunchOrder {
   const { launchId, scope, size, placement } = launch;
   const ticket = context.signer.sign({
     launchId,
@@ -123,18 +120,4 @@ function count(context: WorkerContext, { provider, runnerClass }: LaunchRecord, 
     errorClass: isSorted ? error.errorClass : "bug",
     ...(isSorted && error.code !== undefined ? { code: error.code } : {}),
   });
-}
-
-function describe(launch: LaunchRecord, instances: readonly Instance[], launchMs?: number): ProvisionOutcome {
-  return {
-    kind: "launched",
-    fields: {
-      launchId: launch.launchId,
-      offeringIndex: launch.offeringIndex,
-      renewal: launch.renewal,
-      instanceIds: instances.map((instance) => instance.instanceId),
-      runnerNames: launch.runnerNames,
-      ...(launchMs === undefined ? {} : { launchMs }),
-    },
-  };
 }

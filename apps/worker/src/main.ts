@@ -23,6 +23,7 @@ import { composeProviders } from "./compose-providers.ts";
 import { readConfig, settingsSchema, type WorkerConfig } from "./config.ts";
 import { startConsumers } from "./consumers.ts";
 import type { WorkerContext } from "./context.ts";
+import { createGatherer } from "./gatherer.ts";
 import { collectState, createWorkerMetrics } from "./signals.ts";
 import { startRecovery } from "./start-recovery.ts";
 import { startSweep } from "./sweep/start-sweep.ts";
@@ -160,6 +161,7 @@ function compose(
     publicUrl: config.PUBLIC_URL,
     dryRun: config.DRY_RUN,
     providers,
+    gatherer: createGatherer(),
     github: createGitHub({ auth: config.githubAuth, baseUrl: config.GITHUB_API_URL }),
     signer: createTicketSigner([config.TICKET_SECRET]),
     log,

@@ -1,40 +1,44 @@
-import { launchId, NoCapacityError, type Offering, runnerName } from "@grp/core";
+import { NoCapacityError, type Offering } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
-import { type Attempt, type ProvisionOutcome, skip } from "./attempt.ts";
+import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { handOver } from "./hand-over.ts";
-import { countEarlier, WAITS_FOR_CAPACITY } from "./history.ts";
-import { callProvider, type Refusal } from "./launch.ts";
+import { readHistory, WAITS_FOR_CAPACITY } from "./history.ts";
+import { launchTogether, resumeTogether } from "./launch-together.ts";
 import { capsOf, placeTtlMs, releasePlace } from "./places.ts";
-
-/** A machine boots, and may retry its claim, with one ticket; launches are retried for a while before that. */
-const TICKET_SLACK_MS = 2 * 3_600_000;
+import { isRefusal, type Refusal, type Share } from "./share.ts";
+import { skip } from "./skip.ts";
 
 /** A place that becomes free wakes the first in line. Should that be lost, those in front ask again soon. */
 const [FRONT_DELAY_MS, LINE_DELAY_MS, FRONT] = [5_000, 30_000, 3];
 
-/** Machines of one launch ended while nobody had heard of them: more than this in one try is no accident. */
-const MAX_SPENT = 3;
+/** Another process is calling the provider for it: about as long as that takes. */
+const ELSEWHERE_DELAY_MS = 2_000;
 
 /** A hand-over begins to count attempts anew: after so many rounds it stays in one queue, where they run out. */
 const MAX_ROUNDS = 10;
 
 type Step = ProvisionOutcome | Refusal;
 
-const isRefusal = (step: Step): step is Refusal => "refusal" in step;
-
-/** Goes on with a launch that may have started a machine: the same id, and another offering only once it is refused. */
+/**
+ * Goes on with a launch that may have started a machine: the same id, and another offering only once it is refused.
+ * `answered`: it is open no longer, so its history is to be read again.
+ */
 export async function resumeLaunch(
   context: WorkerContext,
   attempt: Attempt,
   launch: LaunchRecord,
-): Promise<ProvisionOutcome> {
+): Promise<ProvisionOutcome | "answered"> {
   const offering = attempt.runnerClass.offerings[launch.offeringIndex];
   if (offering?.provider !== launch.provider) return abandonLaunch(context, attempt, launch);
-  const step = await callProvider(context, attempt, { launch, offering, isNew: false });
-  if (!isRefusal(step)) return step;
-  const next = step.refusal === "spent" ? launch.offeringIndex : launch.offeringIndex + 1;
-  return walkOfferings(context, attempt, next, step.error);
+  const share = await resumeTogether(context, attempt, { launch, offering });
+  if (isRefusal(share)) {
+    const next = share.refusal === "spent" ? launch.offeringIndex : launch.offeringIndex + 1;
+    return walkOfferings(context, attempt, next, share.error);
+  }
+  if (share.kind === "answered") return "answered";
+  if (share.kind !== "passed-over") return settle(context, attempt, share);
+  return walkOfferings(context, await lookAgain(context, attempt), launch.offeringIndex);
 }
 
 /** The catalog has changed since: a machine that did start is refused at its claim, and ends. */
@@ -86,18 +90,30 @@ async function giveUp(
 async function tryOffering(
   context: WorkerContext,
   attempt: Attempt,
-  { index, offering }: { index: number; offering: Offering },
+  place: { readonly index: number; readonly offering: Offering },
 ): Promise<Step> {
-  const wait = await takePlace(context, attempt, offering);
+  const wait = await takePlace(context, attempt, place.offering);
   if (wait) return wait;
-  const earlier = countEarlier(attempt.history, index);
-  for (let renewal = earlier; ; renewal++) {
-    const opened = await openLaunch(context, attempt, { index, offering, renewal });
-    if (!opened) return skip(context, attempt, "covered");
-    const step = await callProvider(context, attempt, { ...opened, offering });
-    if (!isRefusal(step) || step.refusal !== "spent") return step;
-    if (renewal - earlier >= MAX_SPENT) throw step.error;
-  }
+  let share = await launchTogether(context, attempt, place);
+  // Others have the machines that there was room for. The offering's other placements may have more; each further round
+  // starts at least one machine, or is refused.
+  while (!isRefusal(share) && share.kind === "passed-over")
+    share = await launchTogether(context, await lookAgain(context, attempt), place);
+  return isRefusal(share) ? share : settle(context, attempt, share);
+}
+
+async function lookAgain(context: WorkerContext, attempt: Attempt): Promise<Attempt> {
+  return { ...attempt, history: await readHistory(context.ledger, attempt.demand) };
+}
+
+async function settle(
+  context: WorkerContext,
+  attempt: Attempt,
+  share: Exclude<Share, Refusal>,
+): Promise<ProvisionOutcome> {
+  if (share.kind === "launched") return share;
+  if (share.kind === "covered") return skip(context, attempt, "covered");
+  return { kind: "waiting", why: "its launch is under way elsewhere", delayMs: ELSEWHERE_DELAY_MS };
 }
 
 async function takePlace(
@@ -117,30 +133,4 @@ async function takePlace(
   const why = `cap ${verdict.cap} (${verdict.ahead} ahead)`;
   await context.ledger.setWaitsFor(demand.key, why);
   return { kind: "waiting", why, delayMs: verdict.ahead < FRONT ? FRONT_DELAY_MS : LINE_DELAY_MS };
-}
-
-/** Writes the launch down before any provider is called. Undefined: enough machines are on their way meanwhile. */
-async function openLaunch(
-  context: WorkerContext,
-  { demand, runnerClass, holder }: Attempt,
-  { index, offering, renewal }: { index: number; offering: Offering; renewal: number },
-): Promise<{ launch: LaunchRecord; isNew: boolean } | undefined> {
-  const { generation, key, scope } = demand;
-  const identity = { demandKeys: [key], generation, runnerClass: runnerClass.name, renewal };
-  const id = launchId({ ...identity, offeringIndex: index });
-  const at = context.now();
-  const verdict = await context.ledger.openLaunch({
-    ...identity,
-    launchId: id,
-    provider: offering.provider,
-    scope,
-    offeringIndex: index,
-    placeHolders: [holder],
-    runnerNames: [runnerName(context.installation, id, 0)],
-    ticketExpiresAt: at + runnerClass.bootTimeout + TICKET_SLACK_MS,
-    at,
-  });
-  if (!verdict.opened) return undefined;
-  await context.ledger.setWaitsFor(key, null);
-  return { launch: verdict.launch, isNew: verdict.isNew };
 }

@@ -215,7 +215,7 @@ describe("provision", () => {
     );
     await hanging;
     controller.abort();
-    expect(await running).to.have.property("code", "aborted");
+    expect(await running).to.have.property("name", "AbortError");
     await run(demand);
     expect(harness.ec2.machines).to.have.length(1);
   });
@@ -225,7 +225,9 @@ describe("provision", () => {
     harness.ec2.failNext("transient", { verb: "launch" });
     await run(demand).catch(() => undefined);
     const [launch] = await Promise.all(
-      ((await harness.ledger.getWorkflowJob(demand.key))?.launchIds ?? []).map(harness.ledger.getLaunch),
+      ((await harness.ledger.getWorkflowJob(demand.key))?.launchIds ?? []).map((id) =>
+        harness.ledger.getLaunch(id),
+      ),
     );
     await harness.ledger.recordPlacement(launch?.launchId as string, "subnet-b|t4g.large|ami-1");
     await run(demand);

@@ -1,11 +1,12 @@
 import { type Demand, demandJobId, InvalidSpecError, type ProviderName } from "@grp/core";
 import type { WorkContext, WorkOutcome } from "@grp/queue";
-import { type Attempt, type ProvisionOutcome, skip } from "./attempt.ts";
+import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { handOver } from "./hand-over.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
 import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
+import { skip } from "./skip.ts";
 import { isCovered } from "./supply.ts";
 
 /**
@@ -48,12 +49,20 @@ export async function provision(
 async function advance(context: WorkerContext, attempt: Attempt): Promise<ProvisionOutcome> {
   const { history, demand, provider } = attempt;
   // A try that ended after the launch and before its queue job did: what is missing still, the sweep counts.
-  const launched = await findLive(context.ledger, history);
-  if (launched) return { kind: "launched", fields: { launchId: launched.launchId, isRepeat: true } };
+  const live = findLive(history);
+  if (live) {
+    const { launch, runner } = live;
+    const fields = { launchId: launch.launchId, runnerName: runner?.runnerName, isRepeat: true };
+    return { kind: "launched", fields };
+  }
   const unfinished = findUnfinished(history);
   if (unfinished && unfinished.provider !== provider)
     return handOver(context, attempt, unfinished.offeringIndex);
-  if (unfinished) return resumeLaunch(context, attempt, unfinished);
+  if (unfinished) {
+    const outcome = await resumeLaunch(context, attempt, unfinished);
+    if (outcome !== "answered") return outcome;
+    return advance(context, { ...attempt, history: await readHistory(context.ledger, demand) });
+  }
   if (await isCovered(context.ledger, demand)) return skip(context, attempt, "covered");
   return walkOfferings(context, attempt, history.lacksCapacity ? 0 : demand.offeringIndex);
 }

@@ -79,13 +79,16 @@ async function endMachine(
   return states.every((state) => state === "gone") ? "gone" : "its machine is still ending";
 }
 
+/** The machines of its launch that the ledger knows for nobody's: the others belong to its siblings. */
 async function findMachines(
   context: WorkerContext,
   { provider, launchId }: { provider: ProviderName; launchId: string },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const listed = await providerOf(context, provider).list(signal);
-  return listed.filter((one) => one.launchId === launchId).map((one) => one.instanceId);
+  const ids = listed.filter((one) => one.launchId === launchId).map((one) => one.instanceId);
+  const owners = await Promise.all(ids.map((id) => context.ledger.findRunner(launchId, id)));
+  return ids.filter((_id, index) => owners[index] === null);
 }
 
 function isOldEnough(context: WorkerContext, runner: RunnerRecord | null): boolean {

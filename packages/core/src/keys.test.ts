@@ -1,24 +1,26 @@
 import { expect } from "chai";
-import { clientToken, demandJobId, demandKey, dryRunKey, launchId, runnerName } from "./index.ts";
+import {
+  clientToken,
+  demandJobId,
+  demandKey,
+  dryRunKey,
+  launchId,
+  parseDemandJobId,
+  runnerName,
+} from "./index.ts";
 
-const identity = {
-  demandKeys: ["wfj-1", "wfj-2"],
-  generation: 1,
-  runnerClass: "u",
-  offeringIndex: 0,
-  renewal: 0,
-};
+const identity = { placeHolders: ["wfj-1", "wfj-2-g3"], runnerClass: "u", offeringIndex: 0, renewal: 0 };
 
 describe("keys", () => {
-  it("derives the same launch id whatever the order of its demands, and another for anything else", () => {
+  it("derives the same launch id whatever the order of its members, and another for anything else", () => {
     const id = launchId(identity);
-    expect(launchId({ ...identity, demandKeys: ["wfj-2", "wfj-1"] })).to.equal(id);
+    expect(launchId({ ...identity, placeHolders: ["wfj-2-g3", "wfj-1"] })).to.equal(id);
     const others = [
-      { generation: 2 },
+      { placeHolders: ["wfj-1", "wfj-2"] },
       { offeringIndex: 1 },
       { renewal: 1 },
       { runnerClass: "v" },
-      { demandKeys: ["wfj-1"] },
+      { placeHolders: ["wfj-1"] },
     ];
     expect(new Set(others.map((change) => launchId({ ...identity, ...change }))).add(id).size).to.equal(6);
   });
@@ -33,6 +35,11 @@ describe("keys", () => {
     expect(runnerName("a-long-installation-name", launchId(identity), 999).length).to.be.at.most(64);
     expect(demandJobId(demandKey(5), 1)).to.equal("wfj-5");
     expect(demandJobId(demandKey(5), 2)).to.equal("wfj-5-g2");
+    for (const generation of [1, 2, 20])
+      expect(parseDemandJobId(demandJobId(demandKey(5), generation))).to.deep.equal({
+        key: "wfj-5",
+        generation,
+      });
     expect(dryRunKey("72d3162e-cc78:x")).to.equal("dry-72d3162e-cc78-x");
   });
 });

@@ -15,24 +15,28 @@ export function demandJobId(key: string, generation: number): string {
   return generation === 1 ? key : `${key}-g${generation}`;
 }
 
+/** The demand that a queue job is about, and which of its machines. */
+export function parseDemandJobId(jobId: string): { readonly key: string; readonly generation: number } {
+  const [, key, generation] = /^(wfj-\d+)-g(\d+)$/.exec(jobId) ?? [];
+  return key === undefined ? { key: jobId, generation: 1 } : { key, generation: Number(generation) };
+}
+
 export interface LaunchIdentity {
-  readonly demandKeys: readonly string[];
-  readonly generation: number;
+  /** Queue job ids of the demands that go together: each wants one machine. */
+  readonly placeHolders: readonly string[];
   readonly runnerClass: string;
   readonly offeringIndex: number;
-  /** Attempts at the same offering that must be new machines, e.g. after `IdempotentInstanceTerminated`. */
+  /**
+   * Rises with every launch that the same offering has seen for any of them, so that the id of one that is over (refused,
+   * or its machines ended) is never used for another.
+   */
   readonly renewal: number;
 }
 
-/** Same demands, offering and generation: same launch id, on any worker, at any time. 24 hex digits, `l-` before. */
+/** Same members, offering and renewal: same launch id, on any worker, at any time. 24 hex digits, `l-` before. */
 export function launchId(identity: LaunchIdentity): string {
-  const parts = [
-    [...identity.demandKeys].sort().join(","),
-    identity.generation,
-    identity.runnerClass,
-    identity.offeringIndex,
-    identity.renewal,
-  ];
+  const { placeHolders, runnerClass, offeringIndex, renewal } = identity;
+  const parts = [[...placeHolders].sort().join(","), runnerClass, offeringIndex, renewal];
   return `l-${createHash("sha256").update(parts.join("|")).digest("hex").slice(0, 24)}`;
 }
 

@@ -57,6 +57,8 @@ export interface Instance {
  */
 export interface RunnerProvider<O extends Offering = Offering> {
   readonly name: ProviderName;
+  /** The most machines one order may ask for; 1 where the provider starts one at a time. */
+  readonly maxLaunchSize: number;
   /** Prove that a launch would be accepted, and start nothing. */
   validate(offering: O, signal: AbortSignal): Promise<void>;
   /** Start `order.size` machines. The same order id again yields the same machines, never more. May yield fewer. */

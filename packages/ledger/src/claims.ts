@@ -93,7 +93,7 @@ export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishC
       const reply = await store.run<Reply>(begin, claim);
       if (reply[0] !== "granted") return { outcome: reply[0] };
       const [launch, runner] = await Promise.all([
-        readLaunch(store, claim.launchId, [reply[1]]),
+        readLaunch(store, claim.launchId, { runnerName: reply[1] }),
         readRunner(store, reply[1]),
       ]);
       if (!launch || !runner) return { outcome: "unknown-launch" };

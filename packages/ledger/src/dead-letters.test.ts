@@ -29,7 +29,7 @@ describe("dead letters in the ledger", () => {
     expect(record).to.deep.include({ key: "wfj-1", demandState: "failed", failure });
     expect(record?.times.failed).to.equal(T0 + 5_000);
     expect(await ledger.listOpenDemands()).to.deep.equal([]);
-    expect(await ledger.openLaunch(order([demand(1)]))).to.include({ opened: false });
+    expect(await ledger.openLaunch(order([demand(1)]))).not.to.have.property("opened");
   });
 
   it("keeps a demand that it never saw queued", async () => {

@@ -1,4 +1,12 @@
-import { type Demand, demandKey, type Instance, launchId, type ProviderName, runnerName } from "@grp/core";
+import {
+  type Demand,
+  demandJobId,
+  demandKey,
+  type Instance,
+  launchId,
+  type ProviderName,
+  runnerName,
+} from "@grp/core";
 import { Redis } from "ioredis";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { createLedger } from "./ledger.ts";
@@ -72,8 +80,7 @@ export function order(
   const [first] = demands;
   if (!first) throw new Error("an order serves at least one demand");
   const identity = {
-    demandKeys: demands.map((each) => each.key),
-    generation: first.generation,
+    placeHolders: demands.map((each) => demandJobId(each.key, each.generation)),
     runnerClass: first.runnerClass,
     offeringIndex: 0,
     renewal: 0,
@@ -84,7 +91,6 @@ export function order(
     launchId: id,
     provider: "ec2",
     scope: first.scope,
-    placeHolders: demands.map((each) => each.key),
     runnerNames: demands.map((_each, index) => runnerName("grp", id, index)),
     ticketExpiresAt: T0 + 3_600_000,
     at: T0 + 2_000,

@@ -33,8 +33,8 @@ describe("launches and runners in the ledger", () => {
     const demands = await queue(1, 2);
     const wanted = order(demands);
     const verdict = await ledger.openLaunch(wanted);
-    expect(verdict).to.deep.include({ opened: true, isNew: true });
-    const { placeHolders: _holders, at, ...rest } = wanted;
+    expect(verdict.opened).to.have.property("isNew", true);
+    const { at, ...rest } = wanted;
     const record = { ...rest, openedAt: at, size: 2, state: "open" };
     expect(await ledger.getLaunch(wanted.launchId)).to.deep.equal(record);
     expect(await ledger.getRunner(wanted.runnerNames[1] ?? "")).to.deep.equal({
@@ -57,7 +57,7 @@ describe("launches and runners in the ledger", () => {
     await ledger.openLaunch(wanted);
     await ledger.recordPlacement(wanted.launchId, "subnet-a t4g.large");
     const again = await ledger.openLaunch({ ...wanted, at: T0 + 99_000, ticketExpiresAt: 1 });
-    expect(again).to.deep.include({ opened: true, isNew: false });
+    expect(again.opened).to.have.property("isNew", false);
     const launch = await ledger.getLaunch(wanted.launchId);
     expect(launch).to.include({
       placement: "subnet-a t4g.large",
@@ -72,17 +72,35 @@ describe("launches and runners in the ledger", () => {
     await ledger.openLaunch(order([first]));
     await ledger.recordInProgress({ workflowJobId: 2, at: T0, runnerName: "elsewhere" });
     const verdict = await ledger.openLaunch(order([second, third]));
-    expect(verdict.opened && verdict.launch.size).to.equal(1);
-    expect(verdict.opened && verdict.launch.runnerNames).to.have.length(1);
-    expect(await ledger.openLaunch(order([third]))).to.deep.equal({ opened: false, reason: "covered" });
+    expect(verdict.opened?.launch).to.deep.include({ size: 1, placeHolders: ["wfj-2"] });
+    expect(verdict.opened?.launch.runnerNames).to.have.length(1);
+    expect([...verdict.leftOver]).to.deep.equal([["wfj-3", "covered"]]);
+    expect((await ledger.getWorkflowJob("wfj-3"))?.launchIds).to.deep.equal([]);
+    const another = await ledger.openLaunch(order([third]));
+    expect([another.opened, ...another.leftOver]).to.deep.equal([undefined, ["wfj-3", "covered"]]);
     expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 2, supply: 2 }]);
+  });
+
+  it("starts no second machine for a place that has one", async () => {
+    const [first, second] = await queue(1, 2);
+    if (!first || !second) throw new Error("two demands");
+    const place = { caps: [], provider: "ec2" as const, order: 0, at: T0, ttlMs: 60_000 };
+    await ledger.takePlace({ ...place, holder: "wfj-1" });
+    const alone = order([first]);
+    await ledger.openLaunch(alone);
+    const together = await ledger.openLaunch(order([first, second]));
+    expect([...together.leftOver]).to.deep.equal([["wfj-1", "busy"]]);
+    expect(together.opened?.launch.placeHolders).to.deep.equal(["wfj-2"]);
+    await ledger.recordLaunchFailed(alone.launchId, { at: T0, kind: "no-capacity", text: "full" });
+    const later = await ledger.openLaunch(order([first], { launchId: "l-later" }));
+    expect(later.opened?.launch.placeHolders).to.deep.equal(["wfj-1"]);
   });
 
   it("opens exactly as many machines as there is demand when fifty workers open at once", async () => {
     const demands = await queue(...Array.from({ length: 20 }, (_, index) => index + 1));
     const workers = Array.from({ length: 5 }, () => test.another());
     const orders = Array.from({ length: 50 }, (_, index) =>
-      order([demands[index % 20] ?? demand(1)], { generation: 1, launchId: `l-${index}` }),
+      order([demands[index % 20] ?? demand(1)], { launchId: `l-${index}` }),
     ).map((each, index) => ({ ...each, runnerNames: [`grp-${index}-0`] }));
     const verdicts = await Promise.all(orders.map((each, index) => workers[index % 5]?.openLaunch(each)));
     expect(verdicts.filter((verdict) => verdict?.opened)).to.have.length(20);
@@ -95,11 +113,18 @@ describe("launches and runners in the ledger", () => {
     await ledger.openLaunch(wanted);
     const started = [instance(wanted.launchId, "i-1"), instance(wanted.launchId, "i-2")];
     for (let repeat = 0; repeat < 2; repeat++) {
-      await ledger.recordLaunched(wanted.launchId, started, T0 + 5_000);
+      const shares = await ledger.recordLaunched(wanted.launchId, started, T0 + 5_000);
+      expect([...shares]).to.deep.equal([
+        ["wfj-1", "i-1"],
+        ["wfj-2", "i-2"],
+      ]);
     }
     const launch = await ledger.getLaunch(wanted.launchId);
     expect(launch?.state).to.equal("launched");
     expect(launch?.instances).to.deep.equal(started);
+    for (const only of [{ placeHolder: "wfj-2" }, { instanceId: "i-2" }])
+      expect((await ledger.getLaunch(wanted.launchId, only))?.instances).to.deep.equal([started[1]]);
+    expect((await ledger.getLaunch(wanted.launchId, { placeHolder: "wfj-3" }))?.instances).to.deep.equal([]);
     expect(await ledger.findRunner(wanted.launchId, "i-2")).to.include({
       runnerName: wanted.runnerNames[1],
       step: "launched",
@@ -123,8 +148,8 @@ describe("launches and runners in the ledger", () => {
     expect(await ledger.getRunner(name)).to.deep.include({ step: "gone", notes: [why] });
     expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 1, supply: 0 }]);
     const again = await ledger.openLaunch({ ...wanted, at: T0 + 60_000 });
-    expect(again.opened && again.isNew).to.equal(true);
-    expect(again.opened && again.launch).not.to.have.property("placement");
+    expect(again.opened?.isNew).to.equal(true);
+    expect(again.opened?.launch).not.to.have.property("placement");
     expect(await ledger.getRunner(name)).to.deep.include({
       step: "launching",
       times: { launching: T0 + 60_000 },

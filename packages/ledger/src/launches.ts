@@ -1,48 +1,63 @@
+import { parseDemandJobId } from "@grp/core";
 import { decodeLaunch, encodeNote, flatten, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
-import type { Script, Store } from "./store.ts";
+import type { Script, Store, Stored } from "./store.ts";
 import type { LaunchRecord, Ledger } from "./types.ts";
 
 const open: Script = {
   name: "grpOpenLaunch",
   lua: `${PRELUDE}
 local launch, pool = P .. 'launch:' .. A.launchId, A.pool
+
+-- The launch is the demand's from now on, and it waits for nothing else.
+local function belongTo(job)
+  if redis.call('EXISTS', job) == 0 then return end
+  local before = redis.call('HGET', job, 'launchIds')
+  if not before then
+    redis.call('HSET', job, 'launchIds', A.launchId)
+  elseif not string.find(before, A.launchId, 1, true) then
+    redis.call('HSET', job, 'launchIds', before .. ' ' .. A.launchId)
+  end
+  redis.call('HDEL', job, 'waitsFor')
+end
+
 local state = redis.call('HGET', launch, 'state')
 -- A failed launch started nothing: it may be opened again, under the same id.
-if state and state ~= 'failed' then return 'exists' end
+if state and state ~= 'failed' then return { 'exists', {} } end
 for _, set in ipairs({ 'demand:', 'supply:' }) do
   redis.call('ZREMRANGEBYSCORE', P .. set .. pool, '-inf', '(' .. A.at - A.keepMs)
 end
 local missing = redis.call('ZCARD', P .. 'demand:' .. pool) - redis.call('ZCARD', P .. 'supply:' .. pool)
-local size = math.min(#A.runners, missing)
-if size <= 0 then forgetEmpty(pool) return 'covered' end
-local names = {}
-for i = 1, size do
-  local name = A.runners[i].name
-  names[i] = name
-  redis.call('DEL', P .. 'runner:' .. name)
-  redis.call('HSET', P .. 'runner:' .. name, 'step', 'launching', 't.launching', A.at, 'launchId', A.launchId,
-    'placeHolder', A.runners[i].placeHolder, unpack(A.runnerFields))
-  touch('runner', name)
-  redis.call('ZADD', P .. 'supply:' .. pool, A.at, name)
-  redis.call('ZADD', P .. 'live', A.at, name)
-end
-redis.call('SADD', P .. 'pools', pool)
-redis.call('DEL', launch)
-redis.call('HSET', launch, 'state', 'open', 'size', size, 'runnerNames', cjson.encode(names), unpack(A.fields))
-touch('launch', A.launchId)
-for _, key in ipairs(A.demandKeys) do
-  local job = P .. 'job:' .. key
-  if redis.call('EXISTS', job) == 1 then
-    local before = redis.call('HGET', job, 'launchIds')
-    if not before then
-      redis.call('HSET', job, 'launchIds', A.launchId)
-    elseif not string.find(before, A.launchId, 1, true) then
-      redis.call('HSET', job, 'launchIds', before .. ' ' .. A.launchId)
-    end
+local names, holders, leftOver = {}, {}, {}
+for _, wanted in ipairs(A.runners) do
+  local name, holder = wanted.name, wanted.placeHolder
+  local place = P .. 'place:' .. holder
+  -- One place, one machine: a queue job that two workers have at once must not start two.
+  local before = redis.call('HGET', place, 'runner')
+  local step = before and redis.call('HGET', P .. 'runner:' .. before, 'step')
+  if step and step ~= 'gone' then
+    leftOver[#leftOver + 1] = { holder, 'busy' }
+  elseif #names >= missing then
+    leftOver[#leftOver + 1] = { holder, 'covered' }
+  else
+    names[#names + 1], holders[#holders + 1] = name, holder
+    redis.call('DEL', P .. 'runner:' .. name)
+    redis.call('HSET', P .. 'runner:' .. name, 'step', 'launching', 't.launching', A.at, 'launchId', A.launchId,
+      'placeHolder', holder, unpack(A.runnerFields))
+    touch('runner', name)
+    redis.call('ZADD', P .. 'supply:' .. pool, A.at, name)
+    redis.call('ZADD', P .. 'live', A.at, name)
+    if redis.call('EXISTS', place) == 1 then redis.call('HSET', place, 'runner', name) end
+    belongTo(P .. 'job:' .. wanted.demandKey)
   end
 end
-return 'opened'`,
+if #names == 0 then forgetEmpty(pool) return { 'none', leftOver } end
+redis.call('SADD', P .. 'pools', pool)
+redis.call('DEL', launch)
+redis.call('HSET', launch, 'state', 'open', 'size', #names, 'runnerNames', cjson.encode(names),
+  'placeHolders', cjson.encode(holders), unpack(A.fields))
+touch('launch', A.launchId)
+return { 'opened', leftOver }`,
 };
 
 const placement: Script = {
@@ -68,8 +83,8 @@ const launched: Script = {
   name: "grpRecordLaunched",
   lua: `${PRELUDE}${UNUSED}
 local launch = P .. 'launch:' .. A.launchId
-if redis.call('EXISTS', launch) == 0 then return end
-local names, taken = unused(launch), 0
+if redis.call('EXISTS', launch) == 0 then return {} end
+local names, taken, shares = unused(launch), 0, {}
 for _, instance in ipairs(A.instances) do
   local field = 'of:' .. instance.instanceId
   local name = redis.call('HGET', launch, field)
@@ -81,13 +96,15 @@ for _, instance in ipairs(A.instances) do
   if name then
     redis.call('HSET', P .. 'runner:' .. name, 'instanceId', instance.instanceId, unpack(instance.fields))
     advanceRunner(name, 'launched', A.at)
+    shares[#shares + 1] = { redis.call('HGET', P .. 'runner:' .. name, 'placeHolder') or '', instance.instanceId }
   end
 end
 for i = taken + 1, #names do
   if advanceRunner(names[i], 'gone', A.at) then note(names[i], A.at, 'not-started', 'the provider started fewer') end
 end
 redis.call('HSET', launch, 'state', 'launched')
-touch('launch', A.launchId)`,
+touch('launch', A.launchId)
+return shares`,
 };
 
 const failed: Script = {
@@ -108,38 +125,44 @@ type Launches = Pick<
   "openLaunch" | "recordPlacement" | "recordLaunched" | "recordLaunchFailed" | "getLaunch"
 >;
 
+type OpenReply = readonly [
+  outcome: "exists" | "opened" | "none",
+  leftOver: readonly (readonly [holder: string, why: "covered" | "busy"])[],
+];
+
 /** Launches, written down before the provider is called, and the supply that they are. */
 export function createLaunches(store: Store): Launches {
-  const getLaunch = (launchId: string) => readLaunch(store, launchId);
   return {
-    getLaunch,
+    getLaunch: (launchId, only) => readLaunch(store, launchId, only),
     async openLaunch(order) {
       const scope = flatten("s", order.scope);
       const pool = poolOf(order.runnerClass, order.scope);
-      const outcome = await store.run<"exists" | "covered" | "opened">(open, {
+      const [outcome, leftOver] = await store.run<OpenReply>(open, {
         launchId: order.launchId,
         pool,
         at: order.at,
-        demandKeys: order.demandKeys,
-        runners: order.runnerNames.map((name, index) => ({ name, placeHolder: order.placeHolders[index] })),
+        runners: order.placeHolders.map((placeHolder, index) => ({
+          placeHolder,
+          demandKey: parseDemandJobId(placeHolder).key,
+          name: order.runnerNames[index],
+        })),
         runnerFields: ["provider", order.provider, "class", order.runnerClass, "pool", pool, ...scope],
         fields: [
           ...["provider", order.provider, "class", order.runnerClass, ...scope],
-          ...["offeringIndex", String(order.offeringIndex), "generation", String(order.generation)],
-          ...["renewal", String(order.renewal), "demandKeys", JSON.stringify(order.demandKeys)],
+          ...["offeringIndex", String(order.offeringIndex), "renewal", String(order.renewal)],
           ...["openedAt", String(order.at), "ticketExpiresAt", String(order.ticketExpiresAt)],
         ],
       });
-      if (outcome === "covered") return { opened: false, reason: "covered" };
-      const launch = await getLaunch(order.launchId);
+      if (outcome === "none") return { leftOver: new Map(leftOver) };
+      const launch = await readLaunch(store, order.launchId);
       if (!launch) throw new Error(`launch ${order.launchId} vanished from the ledger`);
-      return { opened: true, isNew: outcome === "opened", launch };
+      return { opened: { isNew: outcome === "opened", launch }, leftOver: new Map(leftOver) };
     },
     async recordPlacement(launchId, text) {
       await store.run(placement, { launchId, placement: text });
     },
     async recordLaunched(launchId, instances, at) {
-      await store.run(launched, {
+      const shares = await store.run<readonly (readonly [string, string])[]>(launched, {
         launchId,
         at,
         instances: instances.map(({ instanceId, launchId: _launchId, ...rest }) => ({
@@ -147,6 +170,7 @@ export function createLaunches(store: Store): Launches {
           fields: flatten("i", rest),
         })),
       });
+      return new Map(shares);
     },
     async recordLaunchFailed(launchId, note) {
       await store.run(failed, { launchId, at: note.at, note: encodeNote(note) });
@@ -154,14 +178,26 @@ export function createLaunches(store: Store): Launches {
   };
 }
 
-/** With the instances of all its runners, or of those named. */
-export async function readLaunch(
-  store: Store,
-  launchId: string,
-  only?: readonly string[],
-): Promise<LaunchRecord | null> {
+/** The runners whose instances come with it: all, one holder's, or one instance's. */
+export type Only = Parameters<Ledger["getLaunch"]>[1] | { readonly runnerName: string };
+
+export async function readLaunch(store: Store, launchId: string, only?: Only): Promise<LaunchRecord | null> {
   const [stored] = await store.read("launch", [launchId]);
   if (stored?.hash.state === undefined) return null;
-  const names = only ?? (JSON.parse(stored.hash.runnerNames ?? "[]") as string[]);
+  const bare = decodeLaunch(launchId, stored.hash, []);
+  if (bare.state !== "launched") return bare;
+  const names = choose(bare, stored.hash, only);
   return decodeLaunch(launchId, stored.hash, await store.read("runner", names));
+}
+
+function choose(launch: LaunchRecord, hash: Stored["hash"], only: Only): readonly string[] {
+  const { placeHolders, runnerNames } = launch;
+  if (!only) return runnerNames;
+  if ("runnerName" in only) return [only.runnerName];
+  if ("instanceId" in only) return compact([hash[`of:${only.instanceId}`]]);
+  return compact([runnerNames[placeHolders.indexOf(only.placeHolder)]]);
+}
+
+function compact(names: readonly (string | undefined)[]): readonly string[] {
+  return names.filter((name) => name !== undefined);
 }

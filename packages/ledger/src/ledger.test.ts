@@ -56,7 +56,9 @@ describe("the ledger", () => {
     expect(await test.redis.exists("{grp}:live")).to.equal(0);
     const later = demand(2, { receivedAt: T0 + 9_999 });
     await test.ledger.recordQueued(later);
-    expect((await test.ledger.openLaunch(order([later], { at: T0 + 9_999 }))).opened).to.equal(true);
+    expect((await test.ledger.openLaunch(order([later], { at: T0 + 9_999 }))).opened?.launch.size).to.equal(
+      1,
+    );
     const [count] = await test.ledger.countByClass();
     expect(count).to.include({ demand: 1, supply: 1 });
   });

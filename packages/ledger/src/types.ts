@@ -57,16 +57,16 @@ export interface LaunchRecord {
   readonly runnerClass: string;
   readonly scope: Scope;
   readonly offeringIndex: number;
-  readonly generation: number;
   readonly renewal: number;
   readonly size: number;
-  readonly demandKeys: readonly string[];
+  /** Whom the machines are for, each beside its runner in `runnerNames`. */
+  readonly placeHolders: readonly string[];
   readonly openedAt: number;
   /** Epoch ms; part of the ticket, so fixed here once. */
   readonly ticketExpiresAt: number;
   /** Where the provider's walk over placements stands: written before each call. */
   readonly placement?: string;
-  /** Known once the provider answered; absent while the answer is outstanding. */
+  /** Known once the provider answered; absent while the answer is outstanding. Only those that were asked for. */
   readonly instances?: readonly Instance[];
   readonly state: "open" | "launched" | "failed";
   readonly runnerNames: readonly string[];
@@ -137,10 +137,8 @@ export interface OpenLaunch {
   readonly runnerClass: string;
   readonly scope: Scope;
   readonly offeringIndex: number;
-  readonly generation: number;
   readonly renewal: number;
-  readonly demandKeys: readonly string[];
-  /** One holder per machine wanted; its length is the size. */
+  /** Queue job ids, one per machine wanted, those first that should have one first; its length is the size. */
   readonly placeHolders: readonly string[];
   readonly runnerNames: readonly string[];
   readonly ticketExpiresAt: number;
@@ -149,13 +147,15 @@ export interface OpenLaunch {
 
 /**
  * `covered`: the supply for this class and scope already meets the demand (another launch, or an idle runner, will
- * serve), so nothing is opened. Opening a launch that exists gives the record as it stands (`isNew` false), but for one
- * that failed: it started nothing, so it is opened anew. A new launch may be smaller than asked, when less is missing:
- * its `size` and `runnerNames` count, and the places of the holders left over are the caller's to release.
+ * serve). `busy`: its place has a machine already, by another launch. Opening a launch that exists gives the record as
+ * it stands (`isNew` false), but for one that failed: it started nothing, so it is opened anew. A new launch may be
+ * smaller than asked: its `size`, `placeHolders` and `runnerNames` count, and the others are told why they are not in it.
  */
-export type OpenLaunchVerdict =
-  | { readonly opened: true; readonly isNew: boolean; readonly launch: LaunchRecord }
-  | { readonly opened: false; readonly reason: "covered" };
+export interface OpenLaunchVerdict {
+  /** Absent when nobody is left to launch for. */
+  readonly opened?: { readonly isNew: boolean; readonly launch: LaunchRecord };
+  readonly leftOver: ReadonlyMap<string, "covered" | "busy">;
+}
 
 export type ClaimVerdict =
   | {
@@ -233,11 +233,22 @@ export interface Ledger {
   // --- launches and runners ------------------------------------------------------------------------------------
   openLaunch(order: OpenLaunch): Promise<OpenLaunchVerdict>;
   recordPlacement(launchId: string, placement: string): Promise<void>;
-  /** The provider answered. Fewer instances than asked: the runners left over are dropped from supply. */
-  recordLaunched(launchId: string, instances: readonly Instance[], at: number): Promise<void>;
+  /**
+   * The provider answered: which instance is whose, by place holder. Fewer than asked: the first holders have them, and
+   * the runners left over are dropped from supply.
+   */
+  recordLaunched(
+    launchId: string,
+    instances: readonly Instance[],
+    at: number,
+  ): Promise<ReadonlyMap<string, string>>;
   /** Nothing was started, and the provider said so: its runners leave the supply. Places are not released here. */
   recordLaunchFailed(launchId: string, note: Note): Promise<void>;
-  getLaunch(launchId: string): Promise<LaunchRecord | null>;
+  /** With the instance of one holder, or the one of that id, alone if so asked: a launch may have a hundred. */
+  getLaunch(
+    launchId: string,
+    only?: { readonly placeHolder: string } | { readonly instanceId: string },
+  ): Promise<LaunchRecord | null>;
   getRunner(runnerName: string): Promise<RunnerRecord | null>;
   findRunner(launchId: string, instanceId: string): Promise<RunnerRecord | null>;
   /**

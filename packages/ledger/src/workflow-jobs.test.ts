@@ -155,7 +155,7 @@ describe("workflow jobs in the ledger", () => {
     const planned = demand(job, { key: "dry-abc", dryRun: true });
     await ledger.recordQueued(planned);
     expect(await ledger.countByClass()).to.deep.equal([]);
-    expect(await ledger.openLaunch(order([planned]))).to.deep.equal({ opened: false, reason: "covered" });
+    expect(await ledger.openLaunch(order([planned]))).not.to.have.property("opened");
     await ledger.recordPlan("dry-abc", { verdict: "would-launch", offerings: [] });
     expect(await ledger.getPlan("dry-abc")).to.deep.equal({ verdict: "would-launch", offerings: [] });
     expect(await ledger.getPlan("dry-none")).to.equal(null);

@@ -15,6 +15,7 @@ export function dryRun<O extends Offering>(
 ): RunnerProvider<O> {
   return {
     name: provider.name,
+    maxLaunchSize: provider.maxLaunchSize,
     validate: (offering, signal) => provider.validate(offering, signal),
     list: (signal) => provider.list(signal),
     async launch(order, signal): Promise<readonly Instance[]> {

@@ -6,7 +6,6 @@ describeProvider("the fake", () => {
   const provider = createFakeProvider();
   return {
     provider,
-    maxSize: 10,
     moreThanOnePage: 3,
     order: testOrder,
     machines: () =>

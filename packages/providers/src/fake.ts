@@ -17,6 +17,8 @@ type Verb = "validate" | "launch" | "terminate" | "list";
 
 export interface FakeProviderOptions {
   readonly name?: ProviderName;
+  /** As the real one's, if not given. */
+  readonly maxLaunchSize?: number;
   readonly now?: () => number;
   /** False: a terminated machine stays `terminating` until `settle()`. */
   readonly endsAtOnce?: boolean;
@@ -88,6 +90,7 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
 
   return {
     name: options.name ?? "ec2",
+    maxLaunchSize: options.maxLaunchSize ?? (options.name === "codemagic" ? 1 : 100),
     machines,
     calls,
     validate: (_offering, signal) => call("validate", "", signal, () => undefined),

@@ -93,9 +93,16 @@ export function decide(
   return { kind: "retry", delayMs: jitter(Math.min(base * 2 ** (context.attempt - 1), cap)) };
 }
 
+/** The shortest back-off that a transient error of this try may get. */
+export function leastRetryMs(attempt: number, policy: RetryPolicy): number {
+  return LEAST_JITTER * Math.min(policy.transientBaseMs * 2 ** (attempt - 1), policy.transientCapMs);
+}
+
+const LEAST_JITTER = 0.75;
+
 /** Between three quarters and five quarters: many that failed together don't come back together. */
 function jitter(ms: number): number {
-  return Math.round(ms * (0.75 + Math.random() / 2));
+  return Math.round(ms * (LEAST_JITTER + Math.random() / 2));
 }
 
 /** Carries the delay that was decided to BullMQ's back-off hook. */

@@ -6,6 +6,7 @@ import {
   decide,
   isDelayed,
   isGivenBack,
+  leastRetryMs,
   neverAgain,
   queueIsHeld,
   type RetryPolicy,
@@ -53,6 +54,7 @@ async function attemptWork(options: RunnerOptions, turn: Turn, work: Work): Prom
     jobId: turn.jobId,
     attempt: turn.attempt,
     isLastAttempt: turn.attempt >= attemptsOf(policy, work.kind),
+    leastRetryMs: leastRetryMs(turn.attempt, policy),
     signal: turn.signal,
   };
   try {

@@ -48,6 +48,8 @@ export interface WorkContext {
   /** 1 for the first try; waiting for a place or a rate limit uses none. */
   readonly attempt: number;
   readonly isLastAttempt: boolean;
+  /** No retry after a passing fault of this try comes back sooner. */
+  readonly leastRetryMs: number;
   /** Aborted when the worker must give the job back. */
   readonly signal: AbortSignal;
 }

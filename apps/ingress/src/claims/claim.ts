@@ -1,6 +1,13 @@
-import { type ProvisionError, RateLimitedError, type RunnerClass, scopeKey, type Ticket } from "@grp/core";
+import {
+  type ProvisionError,
+  parseDemandJobId,
+  RateLimitedError,
+  type RunnerClass,
+  scopeKey,
+  type Ticket,
+} from "@grp/core";
 import type { RunnerProgram } from "@grp/github";
-import type { ClaimVerdict, LaunchRecord } from "@grp/ledger";
+import type { ClaimVerdict, RunnerRecord } from "@grp/ledger";
 import { z } from "zod";
 import type { Answer, IngressContext } from "../context.ts";
 import { refuse } from "./authenticate.ts";
@@ -42,7 +49,7 @@ export type ClaimAnswer =
 export async function claim(context: IngressContext, ticket: Ticket, body: Claim): Promise<ClaimAnswer> {
   const fields = { launchId: ticket.launchId, instanceId: body.instanceId, runnerClass: ticket.runnerClass };
   const no = (refused: Answer) => ({ refused, fields });
-  const launch = await context.ledger.getLaunch(ticket.launchId);
+  const launch = await context.ledger.getLaunch(ticket.launchId, body);
   if (!launch) return no(refuse(503, "launch_not_recorded", { retryAfterSeconds: RETRY_SECONDS }));
   const identity = context.checkIdentity(body, launch);
   if (!identity.ok && identity.error === "launch_not_recorded") {
@@ -98,8 +105,7 @@ async function mint(context: IngressContext, order: Mint): Promise<ClaimAnswer> 
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
     }
     await context.ledger.finishClaim({ runnerName, runnerId: minted.runnerId, at: context.now() });
-    const queuedAt = await earliestQueuedAt(context, launch);
-    const sinceQueuedMs = queuedAt === undefined ? undefined : context.now() - queuedAt;
+    const sinceQueuedMs = await sinceQueued(context, runner);
     if (sinceQueuedMs !== undefined) {
       context.metrics.queuedToClaimedSeconds.observe(
         { runner_class: launch.runnerClass },
@@ -160,10 +166,10 @@ function grant(
   };
 }
 
-async function earliestQueuedAt(context: IngressContext, launch: LaunchRecord): Promise<number | undefined> {
-  const records = await Promise.all(launch.demandKeys.map((key) => context.ledger.getWorkflowJob(key)));
-  const times = records.flatMap((record) => (record ? [record.demand.queuedAt] : []));
-  return times.length === 0 ? undefined : Math.min(...times);
+/** Of the workflow job that the machine was launched for; another of its pool may get the runner. */
+async function sinceQueued(context: IngressContext, runner: RunnerRecord): Promise<number | undefined> {
+  const record = await context.ledger.getWorkflowJob(parseDemandJobId(runner.placeHolder).key);
+  return record ? context.now() - record.demand.queuedAt : undefined;
 }
 
 function isProvisionError(error: unknown): error is ProvisionError {

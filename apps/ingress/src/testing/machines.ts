@@ -49,14 +49,14 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   const demands = Array.from({ length: size }, () => demandOf(runnerClass, scope, now));
   for (const demand of demands) await ingress.ledger.recordQueued(demand);
   const identity = {
-    demandKeys: demands.map(({ key }) => key),
-    ...{ generation: 1, runnerClass, offeringIndex: 0, renewal: 0 },
+    placeHolders: demands.map(({ key }) => key),
+    ...{ runnerClass, offeringIndex: 0, renewal: 0 },
   };
   const id = launchId(identity);
   const runnerNames = demands.map((_demand, index) => runnerName("grp", id, index));
   await ingress.ledger.openLaunch({
     ...identity,
-    ...{ launchId: id, provider, scope, runnerNames, placeHolders: identity.demandKeys },
+    ...{ launchId: id, provider, scope, runnerNames },
     ...{ ticketExpiresAt: now + 3_600_000, at: now },
   });
   const instances = demands.map((_demand, index) => instanceOf(id, provider, index, now));

@@ -1,3 +1,4 @@
+import { parseDemandJobId } from "@grp/core";
 import type { LaunchRecord, Note, RunnerRecord, RunnerStep, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkflowJobStory } from "./story.ts";
 
@@ -11,7 +12,7 @@ export function collectSteps(story: WorkflowJobStory): readonly ExplainedStep[] 
   const { record, launches, runners } = story;
   const steps = [
     ...describeArrival(record),
-    ...launches.map(describeLaunch),
+    ...launches.map((launch) => describeLaunch(launch, record)),
     ...runners.flatMap((runner) => describeRunner(runner, record)),
     ...record.notes.map((note) => ({ at: note.at, what: describeNote(note) })),
     ...describeEnd(record, runners),
@@ -29,11 +30,12 @@ function describeArrival({ times, demand }: WorkflowJobRecord): ExplainedStep[] 
   ]);
 }
 
-function describeLaunch(launch: LaunchRecord): ExplainedStep {
-  const { provider, offeringIndex, generation, launchId, state, size } = launch;
+function describeLaunch(launch: LaunchRecord, { key }: WorkflowJobRecord): ExplainedStep {
+  const { provider, offeringIndex, launchId, state, size } = launch;
+  const mine = launch.placeHolders.map(parseDemandJobId).find((holder) => holder.key === key);
   const many = size === 1 ? "" : ` of ${size} machines`;
   const end = state === "failed" ? ", which failed" : "";
-  const what = `${provider} (offering ${offeringIndex + 1}, machine ${generation}): launch ${launchId}${many}${end}`;
+  const what = `${provider} (offering ${offeringIndex + 1}, machine ${mine?.generation ?? 1}): launch ${launchId}${many}${end}`;
   return { at: launch.openedAt, what };
 }
 

@@ -172,7 +172,6 @@ describe("the explanation of a workflow job", () => {
     const second = order([demand(1, { generation: 2 })], {
       launchId: "l-2",
       runnerNames: ["grp-2-0"],
-      generation: 2,
     });
     await test.ledger.openLaunch(second);
     await test.ledger.recordLaunched("l-2", [instance("l-2", "i-2")], T0 + 50 * SECOND);

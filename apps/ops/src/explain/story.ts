@@ -1,4 +1,4 @@
-import type { Catalog, RunnerClass } from "@grp/core";
+import { type Catalog, parseDemandJobId, type RunnerClass } from "@grp/core";
 import type { LaunchRecord, Ledger, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 
 /** All that is known of one workflow job, from the ledger and the catalog. */
@@ -6,7 +6,7 @@ export interface WorkflowJobStory {
   readonly record: WorkflowJobRecord;
   /** Those of `record.launchIds` that the ledger still has. */
   readonly launches: readonly LaunchRecord[];
-  /** Those of its launches, and the one that served it. */
+  /** Those launched for it, and the one that served it. */
   readonly runners: readonly RunnerRecord[];
   /** For the limits by which a wait ends. */
   readonly runnerClass?: RunnerClass | undefined;
@@ -26,11 +26,16 @@ export async function readStory(
   { catalog, now }: ReadOptions,
 ): Promise<WorkflowJobStory> {
   const launches = await readAll(record.launchIds, (id) => ledger.getLaunch(id));
-  const names = new Set(launches.flatMap(({ runnerNames }) => runnerNames));
+  const names = new Set(launches.flatMap((launch) => runnersFor(launch, record.key)));
   if (record.servedBy !== undefined) names.add(record.servedBy);
   const runners = await readAll([...names], (name) => ledger.getRunner(name));
   const runnerClass = catalog?.classes.find(({ name }) => name === record.demand.runnerClass);
   return { record, launches, runners, runnerClass, now };
+}
+
+/** A launch may be for a hundred workflow jobs: its other runners are theirs. */
+function runnersFor({ placeHolders, runnerNames }: LaunchRecord, key: string): readonly string[] {
+  return runnerNames.filter((_name, index) => parseDemandJobId(placeHolders[index] ?? "").key === key);
 }
 
 async function readAll<T>(ids: readonly string[], read: (id: string) => Promise<T | null>): Promise<T[]> {

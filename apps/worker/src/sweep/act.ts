@@ -1,4 +1,4 @@
-import type { Demand } from "@grp/core";
+import { type Demand, parseDemandJobId } from "@grp/core";
 import type { Note, RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
@@ -55,20 +55,20 @@ async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retir
   // Out of the supply first; should its end not get through after that, the `finished` rule sees to it.
   const { runnerName, launchId, provider, instanceId } = runner;
   const isFirst = await context.ledger.recordStep(runnerName, "finished", context.now(), note);
-  if (isFirst) await tellDemands(context, launchId, note);
+  if (isFirst) await tellDemand(context, runner, note);
   const machine = instanceId === undefined ? {} : { instanceId };
   await end(context, { kind: "end", runnerName, launchId, provider, reason, ...machine });
 }
 
 async function giveUpLaunch(context: WorkerContext, runner: RunnerRecord, text: string): Promise<void> {
   const note = { at: context.now(), kind: "boot-timeout", text };
-  await tellDemands(context, runner.launchId, note);
+  await tellDemand(context, runner, note);
   await context.ledger.recordLaunchFailed(runner.launchId, note);
 }
 
-async function tellDemands(context: WorkerContext, launchId: string, note: Note): Promise<void> {
-  const launch = await context.ledger.getLaunch(launchId);
-  for (const key of launch?.demandKeys ?? []) await context.ledger.addNote(key, note);
+/** The one whose place the machine has: the others of its launch have machines of their own. */
+async function tellDemand(context: WorkerContext, runner: RunnerRecord, note: Note): Promise<void> {
+  await context.ledger.addNote(parseDemandJobId(runner.placeHolder).key, note);
 }
 
 async function enqueue(

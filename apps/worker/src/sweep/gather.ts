@@ -122,7 +122,7 @@ async function findStrays(
   const unknown = [...instances.values()].flat().filter(({ instanceId }) => !known.has(instanceId));
   return inChunks(unknown, async (instance) => ({
     instance,
-    launch: await context.ledger.getLaunch(instance.launchId),
+    launch: await context.ledger.getLaunch(instance.launchId, instance),
   }));
 }
 

@@ -13,7 +13,7 @@ export type Deed =
       readonly instanceId?: string;
       readonly reason: string;
     }
-  /** Takes a runner out of the supply at once, tells its demands why, and ends its machine. */
+  /** Takes a runner out of the supply at once, tells its demand why, and ends its machine. */
   | { readonly kind: "retire"; readonly runner: RunnerRecord; readonly reason: string; readonly text: string }
   /** The provider never answered: the launch counts as failed; a machine that turns up later is a stray. */
   | { readonly kind: "give-up-launch"; readonly runner: RunnerRecord; readonly text: string }

@@ -66,6 +66,22 @@ describe("sweep", () => {
     expect(harness.lines.filter((line) => line.message === "runner.failed")).to.have.length(1);
   });
 
+  it("tells only those whose machines did not come, of a launch of several", async () => {
+    const demands = [];
+    while (demands.length < 6) demands.push(await harness.addDemand({ runnerClass: "farm" }));
+    await Promise.all(demands.map((demand) => provision(harness, "ec2", demand, makeWork())));
+    const runners = await harness.ledger.listLiveRunners();
+    const together = Object.values(Object.groupBy(runners, ({ launchId }) => launchId));
+    const late = together.find((siblings) => (siblings?.length ?? 0) > 2)?.slice(0, 2) ?? [];
+    for (const { runnerName } of runners.filter((runner) => !late.includes(runner))) await claim(runnerName);
+    pass(13 * MINUTE);
+    await sweep();
+    const blamed = await harness.ledger.listWorkflowJobs(10);
+    const told = blamed.filter(({ notes }) => notes.some(({ kind }) => kind === "boot-timeout"));
+    expect(told.map(({ key }) => key)).to.have.members(late.map(({ placeHolder }) => placeHolder));
+    expect(harness.producer.terminations.filter(({ reason }) => reason === "boot-timeout")).to.have.length(2);
+  });
+
   it("replaces a machine that was taken away while its workflow job waited", async () => {
     const { runner } = await launchOne();
     harness.ec2.end(runner.instanceId as string);

@@ -15,6 +15,7 @@ import { createRedis } from "@grp/runtime";
 import { createFakeProvider, type FakeProvider } from "../../../../packages/providers/src/fake.ts";
 import { startRedis, type TestRedis } from "../../../../test/support/redis.ts";
 import type { Fields, WorkerContext } from "../context.ts";
+import { createGatherer } from "../gatherer.ts";
 import { createFakeGitHub, type FakeGitHub } from "./fake-github.ts";
 import { createRecordingProducer, type RecordingProducer } from "./recording-producer.ts";
 
@@ -23,7 +24,7 @@ export const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "ap
 const OFFERING = `provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [t4g.large],
           subnets: [subnet-a], securityGroups: [sg-a]`;
 
-/** `linux`: spot, then on-demand. `mac`: CodeMagic (one at a time), then EC2. */
+/** `linux`, `farm`: spot, then on-demand. `mac`: CodeMagic (one at a time), then EC2. */
 export const CATALOG = readCatalog(`
 version: 1
 allow: { owners: [acme] }
@@ -33,6 +34,13 @@ classes:
     labels: [linux]
     platform: { os: linux, arch: arm64 }
     maxRunners: 2
+    offerings:
+      - { ${OFFERING}, market: spot }
+      - { ${OFFERING}, market: on-demand }
+  - name: farm
+    labels: [farm]
+    platform: { os: linux, arch: arm64 }
+    maxRunners: 500
     offerings:
       - { ${OFFERING}, market: spot }
       - { ${OFFERING}, market: on-demand }
@@ -69,6 +77,8 @@ export interface Harness extends WorkerContext {
   readonly clock: { now: number };
   /** `queued` of a new workflow job, as the ingress writes it down. */
   addDemand(overrides?: Partial<Demand>): Promise<Demand>;
+  /** What a dead process' locks do after a while. */
+  expireLocks(): Promise<void>;
   /** Another context on the same Redis and clouds. */
   with(overrides: Partial<WorkerContext>): WorkerContext;
 }
@@ -118,6 +128,7 @@ function createHarness(client: RedisClient): Harness {
       ["ec2", ec2],
       ["codemagic", codemagic],
     ]),
+    gatherer: createGatherer(),
     github: createFakeGitHub(),
     signer: createTicketSigner(["a ticket secret for tests"]),
     log: { info: write("info"), warn: write("warn"), error: write("error") },
@@ -140,6 +151,10 @@ function createHarness(client: RedisClient): Harness {
       await ledger.recordQueued(demand);
       await ledger.markEnqueued(demand.key, clock.now);
       return demand;
+    },
+    async expireLocks() {
+      const locks = await client.keys("{grp}:lock:*");
+      if (locks.length > 0) await client.del(...locks);
     },
     with: (overrides) => ({ ...context, ...overrides }),
   };
@@ -184,6 +199,7 @@ export function makeWork(overrides: Partial<WorkContext> = {}): WorkContext {
     jobId: "wfj-1",
     attempt: 1,
     isLastAttempt: false,
+    leastRetryMs: 0,
     signal: new AbortController().signal,
     ...overrides,
   };

@@ -14,7 +14,6 @@ describeProvider("codemagic", async () => {
   const { standIn, provider } = await createTestCodemagic({ pageSize: 3, cancellingMs: 20 });
   return {
     provider,
-    maxSize: 1,
     moreThanOnePage: 7,
     order: (launchId) => codemagicOrder(launchId),
     machines: () =>

@@ -45,6 +45,7 @@ export function createCodemagicProvider(
   const apps = appsOf(options.catalog);
   return {
     name: "codemagic",
+    maxLaunchSize: 1,
     validate: (offering, signal) => validate(context, offering, signal),
     launch: (order, signal) => launch(context, order, signal),
     terminate: (buildId, signal) => terminate(context, buildId, signal),

@@ -19,8 +19,6 @@ export interface TrueMachine {
 /** A provider together with the other side of its wire, made afresh for every test. */
 export interface ProviderHarness<O extends Offering = Offering> {
   readonly provider: RunnerProvider<O>;
-  /** The most machines one order may ask for; 1 where the provider starts one at a time. */
-  readonly maxSize: number;
   /** More machines than fit on one page of the provider's list. */
   readonly moreThanOnePage: number;
   /** The same bytes for the same id. Placements are added by the suite, as the ledger would. */
@@ -34,7 +32,7 @@ export interface ProviderHarness<O extends Offering = Offering> {
   failNextCall(errorClass: ErrorClass): void;
   /** A live machine of someone else's in the same account. */
   addForeign(): void | Promise<void>;
-  /** Room for that many machines and no more; only where `maxSize` is above 1. */
+  /** Room for that many machines and no more; only where the provider starts several at a time. */
   limitRoom?(count: number): void;
   /** What is ending ends. */
   settle(): void | Promise<void>;
@@ -107,7 +105,7 @@ export function describeProvider<O extends Offering>(
       });
 
       it("starts several machines with one order, and no more on a retry", async function () {
-        if (harness.maxSize < 2) return this.skip();
+        if (harness.provider.maxLaunchSize < 2) return this.skip();
         const first = await launch("l-many", 2);
         const again = await launch("l-many", 2);
         expect(idsOf(again)).to.have.members(idsOf(first));
@@ -115,7 +113,7 @@ export function describeProvider<O extends Offering>(
       });
 
       it("starts fewer where there is room for fewer", async function () {
-        if (harness.maxSize < 2 || !harness.limitRoom) return this.skip();
+        if (harness.provider.maxLaunchSize < 2 || !harness.limitRoom) return this.skip();
         harness.limitRoom(1);
         const instances = await launch("l-many", 2);
         expect(instances).to.have.length(1);

@@ -20,7 +20,6 @@ describeProvider("ec2", async () => {
   const { ec2 } = cloud;
   return {
     provider: cloud.provider,
-    maxSize: 10,
     moreThanOnePage: 7,
     order: (launchId, size) => cloud.order(launchId, size, { image: { id: IMAGE } }),
     machines: () =>

@@ -263,6 +263,36 @@ describe("an EC2 launch", () => {
     });
   });
 
+  describe("of several machines", () => {
+    const end = (index: number) => cloud.ec2.shutDown(cloud.ec2.instances()[index]?.instanceId ?? "");
+
+    it("is one call, of at least one and at most as many as asked", async () => {
+      expect(await launch("l-1", 20)).to.have.length(20);
+      expect(runs().map(({ request }) => [request.MinCount, request.MaxCount])).to.deep.equal([["1", "20"]]);
+    });
+
+    it("ends at the first placement that has some room", async () => {
+      cloud.ec2.limitCapacity({ subnetId: "subnet-a" }, 0);
+      cloud.ec2.limitCapacity({ subnetId: "subnet-b" }, 2);
+      expect(await launch("l-1", 3)).to.have.length(2);
+      expect(where()).to.deep.equal(["subnet-a t4g.large", "subnet-b t4g.large"]);
+    });
+
+    it("gives those that are left, when some ended before their launch was heard of", async () => {
+      cloud.ec2.loseNextResponse();
+      await failure(launch("l-1", 3));
+      end(0);
+      const left = cloud.ec2.instances().slice(1);
+      const ids = left.map(({ instanceId }) => instanceId);
+      expect((await launch("l-1", 3)).map(({ instanceId }) => instanceId)).to.have.members(ids);
+      cloud.ec2.failNext("IdempotentInstanceTerminated", { action: "RunInstances" });
+      expect((await launch("l-1", 3)).map(({ instanceId }) => instanceId)).to.have.members(ids);
+      end(1);
+      end(2);
+      expect(await failure(launch("l-1", 3))).to.be.instanceOf(LaunchSpentError);
+    });
+  });
+
   describe("with its ledger", () => {
     it("writes each placement down before it is called", async () => {
       const seen: [string, number][] = [];

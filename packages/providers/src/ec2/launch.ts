@@ -13,7 +13,7 @@ import type { Clients } from "./clients.ts";
 import { UNSUPPORTED_CODES } from "./error-codes.ts";
 import { codeOf, refusalReach, sortError } from "./errors.ts";
 import type { ImageResolver } from "./image.ts";
-import { describeInstances, toInstance, unpack } from "./instances.ts";
+import { type Described, describeInstances, toInstance, unpack } from "./instances.ts";
 import { formatPlacement, type Placement, parsePlacement, placementsFrom } from "./placement.ts";
 import { encodeUserData, runRequest } from "./run-request.ts";
 
@@ -85,11 +85,14 @@ async function runInstances(
   const doing = `EC2 RunInstances ${request.InstanceType} in ${request.SubnetId}, ${region}`;
   try {
     const answer = await clients.ec2(region).send(new RunInstancesCommand(request), { abortSignal: signal });
-    return unpack(region, answer).map((described) => toInstance(described, order));
+    return stillThere(unpack(region, answer), order);
   } catch (error) {
     const code = codeOf(error);
-    if (code === "IdempotentInstanceTerminated")
-      throw new LaunchSpentError(`${doing}: its machine has ended`, { code, cause: error });
+    // Of several, some may still be there: AWS does not say how many must have ended for it to answer so.
+    if (code === "IdempotentInstanceTerminated") {
+      const left = order.size > 1 ? await findByToken(clients, order, request, signal) : undefined;
+      return left ?? stillThere([], order);
+    }
     if (code === "IdempotentParameterMismatch") return adopt(clients, order, request, error, signal);
     const sorted = sortError(error, doing, signal);
     if (sorted instanceof NoCapacityError) return sorted;
@@ -124,9 +127,15 @@ async function findByToken(
   const byToken = { Name: "client-token", Values: [request.ClientToken ?? ""] };
   const found = await describeInstances(clients, order.offering.region, [byToken], signal);
   if (found.length === 0) return undefined;
-  const live = found.filter(({ instance }) => instance.State?.Name !== "terminated");
-  if (live.length > 0) return live.map((described) => toInstance(described, order));
-  throw new LaunchSpentError(`launch ${order.launchId}: its machine has ended`, {
+  return stillThere(found, order);
+}
+
+/** Of a launch that was made before, some machines may have ended by themselves; LaunchSpentError if all have. */
+function stillThere(found: readonly Described[], order: LaunchOrder<Ec2Offering>): readonly Instance[] {
+  const instances = found.map((described) => toInstance(described, order));
+  const live = instances.filter(({ state }) => state !== "terminating");
+  if (live.length > 0) return live;
+  throw new LaunchSpentError(`launch ${order.launchId}: its machines have ended`, {
     code: "IdempotentInstanceTerminated",
   });
 }

@@ -22,6 +22,12 @@ export interface Ec2Provider extends RunnerProvider<Ec2Offering> {
   close(): void;
 }
 
+/**
+ * AWS advises several calls of a hundred over one of five hundred: a larger one is slower, and likelier to be refused as
+ * a whole. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
+ */
+const MAX_LAUNCH_SIZE = 100;
+
 /** EC2 behind the four verbs. Keeps no state that matters: any process, at any time, finds the same machines. */
 export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const { installation, renderUserData } = options;
@@ -32,6 +38,7 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const terminator = createTerminator({ clients, regions, now });
   return {
     name: "ec2",
+    maxLaunchSize: MAX_LAUNCH_SIZE,
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {
       const instances = await launch({ clients, images, installation, renderUserData }, order, signal);

@@ -1,0 +1,129 @@
+import { expect } from "chai";
+import { createGatherer, type Joining } from "./gatherer.ts";
+
+/** Calls that a test answers by hand. */
+function createCalls() {
+  const calls: { members: readonly string[]; signal: AbortSignal; end(error?: Error): void }[] = [];
+  let arrived = () => {};
+  let next = new Promise<void>((resolve) => (arrived = resolve));
+  return {
+    calls,
+    sizes: () => calls.map(({ members }) => members.length),
+    /** The next call has been made. */
+    async made(count: number) {
+      while (calls.length < count) await next;
+    },
+    run: (members: readonly string[], signal: AbortSignal) =>
+      new Promise<readonly string[]>((resolve, reject) => {
+        const end = (error?: Error) => (error ? reject(error) : resolve(members.map((one) => `for ${one}`)));
+        calls.push({ members, signal, end });
+        arrived();
+        next = new Promise<void>((again) => (arrived = again));
+      }),
+  };
+}
+
+describe("the gatherer", () => {
+  const joining = (
+    { run }: ReturnType<typeof createCalls>,
+    member: string,
+    more: Partial<Joining<string, string>> = {},
+  ): Joining<string, string> => ({
+    ...{ key: "k", member, limit: 3, signal: new AbortController().signal, run },
+    ...more,
+  });
+
+  it("lets the first go at once, and those who come meanwhile together", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const first = gatherer.join(joining(calls, "a"));
+    await calls.made(1);
+    const others = ["b", "c"].map((name) => gatherer.join(joining(calls, name)));
+    expect(calls.sizes()).to.deep.equal([1]);
+    calls.calls[0]?.end();
+    expect(await first).to.equal("for a");
+    await calls.made(2);
+    calls.calls[1]?.end();
+    expect(await Promise.all(others)).to.deep.equal(["for b", "for c"]);
+    expect(calls.sizes()).to.deep.equal([1, 2]);
+  });
+
+  it("makes no call larger than the limit, and keeps the order of arrival", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const all = ["a", "b", "c", "d", "e"].map((name) => gatherer.join(joining(calls, name)));
+    for (let made = 1; made <= 2; made++) {
+      await calls.made(made);
+      calls.calls[made - 1]?.end();
+    }
+    await Promise.all(all);
+    expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["abc", "de"]);
+  });
+
+  it("makes calls of one, and calls for different keys, side by side", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const all = [
+      gatherer.join(joining(calls, "a", { limit: 1 })),
+      gatherer.join(joining(calls, "b", { limit: 1 })),
+      gatherer.join(joining(calls, "c", { key: "k2" })),
+      gatherer.join(joining(calls, "d", { key: "k3" })),
+    ];
+    await calls.made(4);
+    for (const call of calls.calls) call.end();
+    expect(await Promise.all(all)).to.deep.equal(["for a", "for b", "for c", "for d"]);
+  });
+
+  it("lets one go that is stopped while it waits, and the others stay", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const stop = new AbortController();
+    const first = gatherer.join(joining(calls, "a"));
+    await calls.made(1);
+    const stopped = gatherer.join(joining(calls, "b", { signal: stop.signal })).catch((error) => error);
+    const stays = gatherer.join(joining(calls, "c"));
+    stop.abort(new Error("stopped"));
+    expect(await stopped).to.have.property("message", "stopped");
+    calls.calls[0]?.end();
+    await calls.made(2);
+    calls.calls[1]?.end();
+    expect(await Promise.all([first, stays])).to.deep.equal(["for a", "for c"]);
+    expect(calls.calls[1]?.members).to.deep.equal(["c"]);
+  });
+
+  it("ends a call under way only when all of its members have gone", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const stops = [new AbortController(), new AbortController()];
+    const all = stops.map(({ signal }, index) => gatherer.join(joining(calls, `${index}`, { signal })));
+    const ends = Promise.allSettled(all);
+    await calls.made(1);
+    stops[0]?.abort();
+    expect(calls.calls[0]?.signal.aborted).to.equal(false);
+    stops[1]?.abort();
+    expect(calls.calls[0]?.signal.aborted).to.equal(true);
+    expect((await ends).map(({ status }) => status)).to.deep.equal(["rejected", "rejected"]);
+    calls.calls[0]?.end();
+  });
+
+  it("tells a failure to all, and to those who come a moment later, without another call", async () => {
+    let now = 0;
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>(() => now);
+    const coolMs = () => 1_000;
+    const failed = gatherer.join(joining(calls, "a", { coolMs })).catch((error) => error.message);
+    await calls.made(1);
+    const meanwhile = gatherer.join(joining(calls, "b", { coolMs })).catch((error) => error.message);
+    calls.calls[0]?.end(new Error("no"));
+    expect(await Promise.all([failed, meanwhile])).to.deep.equal(["no", "no"]);
+    now = 999;
+    expect(await gatherer.join(joining(calls, "c", { coolMs })).catch(({ message }) => message)).to.equal(
+      "no",
+    );
+    now = 1_000;
+    const later = gatherer.join(joining(calls, "d", { coolMs }));
+    await calls.made(2);
+    calls.calls[1]?.end();
+    expect(await later).to.equal("for d");
+  });
+});

@@ -1,0 +1,134 @@
+/** What one call is made for; several of them may share it. */
+export interface Joining<M, R> {
+  /** Those of one key may share a call; one call at a time is made for it. */
+  readonly key: string;
+  readonly member: M;
+  /** The most members of one call. With 1 there is nothing to share: such calls go out side by side. */
+  readonly limit: number;
+  /** Ends the wait of this member alone; a call under way ends when all of its members have gone. */
+  readonly signal: AbortSignal;
+  /** One answer for each member, in their order. What it throws is thrown to all of them. */
+  run(members: readonly M[], signal: AbortSignal): Promise<readonly R[]>;
+  /** After a failure, whoever joins within so many ms gets the same error, and no call is made. */
+  coolMs?(members: readonly M[]): number;
+}
+
+export interface Gatherer<M, R> {
+  join(joining: Joining<M, R>): Promise<R>;
+}
+
+interface Waiting<M, R> {
+  readonly joining: Joining<M, R>;
+  resolve(answer: R): void;
+  reject(error: unknown): void;
+}
+
+interface Line<M, R> {
+  readonly waiting: Set<Waiting<M, R>>;
+  isCalling: boolean;
+}
+
+/**
+ * Gathers what comes while a call for the same key is in flight; it goes out together as the next one. So nobody waits
+ * for company: the first goes at once, and the busier it gets, the larger the calls become.
+ */
+export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, R> {
+  const lines = new Map<string, Line<M, R>>();
+  const failures = createFailures(now);
+
+  async function call(members: readonly Waiting<M, R>[]): Promise<readonly R[]> {
+    const [{ joining }] = members as [Waiting<M, R>];
+    failures.check(joining.key);
+    const all = members.map((one) => one.joining.member);
+    try {
+      return await joining.run(all, whenAllAborted(members.map((one) => one.joining.signal)));
+    } catch (error) {
+      failures.remember(joining.key, error, joining.coolMs?.(all) ?? 0);
+      throw error;
+    }
+  }
+
+  async function serve(members: readonly Waiting<M, R>[]): Promise<void> {
+    try {
+      const answers = await call(members);
+      for (const [index, member] of members.entries()) member.resolve(answers[index] as R);
+    } catch (error) {
+      for (const member of members) member.reject(error);
+    }
+  }
+
+  async function callOn(key: string, line: Line<M, R>): Promise<void> {
+    if (line.isCalling) return;
+    line.isCalling = true;
+    // Those that come in the same turn of the event loop come together.
+    await new Promise(setImmediate);
+    for (let members = take(line); members.length > 0; members = take(line)) await serve(members);
+    lines.delete(key);
+  }
+
+  return {
+    async join(joining) {
+      const { key, signal, limit, member, run } = joining;
+      signal.throwIfAborted();
+      if (limit === 1) return (await run([member], signal))[0] as R;
+      const line = lines.get(key) ?? { waiting: new Set(), isCalling: false };
+      lines.set(key, line);
+      return new Promise<R>((resolve, reject) => {
+        const leave = () => {
+          line.waiting.delete(waiting);
+          reject(signal.reason);
+        };
+        const settled = <T>(settle: (value: T) => void) => {
+          return (value: T) => {
+            signal.removeEventListener("abort", leave);
+            settle(value);
+          };
+        };
+        const waiting = { joining, resolve: settled(resolve), reject: settled(reject) };
+        signal.addEventListener("abort", leave, { once: true });
+        line.waiting.add(waiting);
+        void callOn(key, line);
+      });
+    },
+  };
+}
+
+/** What failed a moment ago, for those who come to ask for the same. */
+function createFailures(now: () => number) {
+  const failures = new Map<string, { readonly error: unknown; readonly until: number }>();
+  return {
+    /** Throws the error that is still fresh. */
+    check(key: string): void {
+      const failed = failures.get(key);
+      if (failed && failed.until > now()) throw failed.error;
+    },
+    remember(key: string, error: unknown, forMs: number): void {
+      for (const [other, { until }] of failures) if (until <= now()) failures.delete(other);
+      if (forMs > 0) failures.set(key, { error, until: now() + forMs });
+    },
+  };
+}
+
+/** Those who have waited longest, as many as go into one call. */
+function take<M, R>({ waiting }: Line<M, R>): readonly Waiting<M, R>[] {
+  const [first] = waiting;
+  const members = [...waiting].slice(0, first?.joining.limit ?? 0);
+  for (const member of members) waiting.delete(member);
+  return members;
+}
+
+function whenAllAborted(signals: readonly AbortSignal[]): AbortSignal {
+  const [only] = signals;
+  if (signals.length === 1 && only) return only;
+  const controller = new AbortController();
+  let left = signals.length;
+  for (const signal of signals) {
+    const count = () => {
+      left -= 1;
+      if (left === 0) controller.abort(signal.reason);
+    };
+    if (signal.aborted) count();
+    else signal.addEventListener("abort", count, { once: true });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,135 @@
+import { launchId, type Offering, runnerName, scopeKey } from "@grp/core";
+import type { LaunchRecord, OpenLaunchVerdict } from "@grp/ledger";
+import type { Attempt } from "./attempt.ts";
+import { providerOf, type WorkerContext } from "./context.ts";
+import { ELSEWHERE } from "./exclusive.ts";
+import { countEarlier } from "./history.ts";
+import { callProvider, type Started } from "./launch.ts";
+import type { Refusal, Share } from "./share.ts";
+
+/** A machine boots, and may retry its claim, with one ticket; launches are retried for a while before that. */
+const TICKET_SLACK_MS = 2 * 3_600_000;
+
+/** Machines of one launch ended while nobody had heard of them: more than this in one try is no accident. */
+const MAX_SPENT = 3;
+
+/** Launches at this offering, together with all others of the same class and scope that wait for it now. */
+export function launchTogether(
+  context: WorkerContext,
+  attempt: Attempt,
+  place: { readonly index: number; readonly offering: Offering },
+): Promise<Share> {
+  const { demand, runnerClass, work } = attempt;
+  return context.gatherer.join({
+    key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
+    member: attempt,
+    limit: providerOf(context, place.offering.provider).maxLaunchSize,
+    signal: work.signal,
+    run: (members, signal) =>
+      launchFor(context, oldestFirst(members), place, signal).then(inOrderOf(members)),
+  });
+}
+
+/**
+ * Goes on with a launch that may have started machines, once for all of its members that come back at about the same
+ * time. One failure tells them all: they would only ask the provider the same again.
+ */
+export function resumeTogether(
+  context: WorkerContext,
+  attempt: Attempt,
+  known: { readonly launch: LaunchRecord; readonly offering: Offering },
+): Promise<Share> {
+  const { launchId } = known.launch;
+  return context.gatherer.join({
+    key: launchId,
+    member: attempt,
+    limit: Number.POSITIVE_INFINITY,
+    signal: attempt.work.signal,
+    coolMs: (members) => Math.min(...members.map(({ work }) => work.leastRetryMs)),
+    async run(members, signal) {
+      const launch = await context.ledger.getLaunch(launchId, { placeHolder: attempt.holder });
+      if (launch?.state !== "open") return members.map(() => ({ kind: "answered" }) as const);
+      const { runnerClass } = attempt;
+      const { offering } = known;
+      const answer = await callProvider(context, { launch, offering, runnerClass, isNew: false }, signal);
+      return members.map((member) => shareOf(context, member, launch, answer));
+    },
+  });
+}
+
+type Members = readonly [Attempt, ...Attempt[]];
+
+function oldestFirst(members: readonly Attempt[]): Members {
+  return members.toSorted((a, b) => a.demand.queuedAt - b.demand.queuedAt) as unknown as Members;
+}
+
+function inOrderOf(members: readonly Attempt[]) {
+  return (shares: ReadonlyMap<string, Share>): readonly Share[] =>
+    members.map(({ holder }) => shares.get(holder) as Share);
+}
+
+async function launchFor(
+  context: WorkerContext,
+  members: Members,
+  { index, offering }: { readonly index: number; readonly offering: Offering },
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Share>> {
+  const { runnerClass } = members[0];
+  const earlier = members.reduce((sum, { history }) => sum + countEarlier(history, index), 0);
+  for (let renewal = earlier; ; renewal++) {
+    const { opened, leftOver } = await openLaunch(context, members, { index, offering, renewal });
+    const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
+    if (!opened) return others;
+    const { launch, isNew } = opened;
+    const answer = await callProvider(context, { launch, offering, runnerClass, isNew }, signal);
+    const isSpent = answer !== ELSEWHERE && "refusal" in answer && answer.refusal === "spent";
+    if (isSpent && renewal - earlier >= MAX_SPENT) throw answer.error;
+    if (isSpent) continue;
+    const shares = members
+      .filter(({ holder }) => !others.has(holder))
+      .map((member): [string, Share] => [member.holder, shareOf(context, member, launch, answer)]);
+    return new Map([...others, ...shares]);
+  }
+}
+
+/** Writes the launch down before any provider is called. */
+function openLaunch(
+  context: WorkerContext,
+  members: Members,
+  { index, offering, renewal }: { index: number; offering: Offering; renewal: number },
+): Promise<OpenLaunchVerdict> {
+  const [{ runnerClass, demand }] = members;
+  const placeHolders = members.map(({ holder }) => holder);
+  const identity = { placeHolders, runnerClass: runnerClass.name, offeringIndex: index, renewal };
+  const id = launchId(identity);
+  const at = context.now();
+  return context.ledger.openLaunch({
+    ...identity,
+    launchId: id,
+    provider: offering.provider,
+    scope: demand.scope,
+    runnerNames: members.map((_member, number) => runnerName(context.installation, id, number)),
+    ticketExpiresAt: at + runnerClass.bootTimeout + TICKET_SLACK_MS,
+    at,
+  });
+}
+
+function shareOf(
+  context: WorkerContext,
+  { holder, demand }: Attempt,
+  launch: LaunchRecord,
+  answer: Started | Refusal | typeof ELSEWHERE,
+): Share {
+  const at = launch.placeHolders.indexOf(holder);
+  if (answer === ELSEWHERE || at < 0) return { kind: "busy" };
+  if ("refusal" in answer) return answer;
+  const instanceId = answer.machines.get(holder);
+  if (instanceId === undefined) return { kind: "passed-over" };
+  const { provider, runnerClass, launchId: id, offeringIndex, renewal, size } = launch;
+  context.metrics.launchLatency({ provider, runnerClass, ms: context.now() - demand.queuedAt });
+  const machine = { instanceId, runnerName: launch.runnerNames[at] };
+  return {
+    kind: "launched",
+    fields: { launchId: id, offeringIndex, renewal, size, ...machine, launchMs: answer.launchMs },
+  };
+}
