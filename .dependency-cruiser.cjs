@@ -131,7 +131,7 @@ module.exports = {
       "runtime-owns-signals",
       "winston and prom-client are known to runtime.",
       { pathNot: `^packages/runtime/|${notTest}` },
-      { path: npm("winston", "prom-client") },
+      { path: npm("winston", "winston-transport", "prom-client") },
     ),
   ],
   options: {

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { describeMachine } from "./report/machine.ts";
+import { describeProfiles } from "./report/profile.ts";
 import { summarise } from "./report/results.ts";
 import { formatNumber, formatTable } from "./report/table.ts";
 import type { Measure, Row } from "./row.ts";
@@ -15,6 +16,8 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     minutes: { type: "string", default: "10" },
     json: { type: "string", default: ".grp/bench.json" },
+    /** A folder for CPU profiles of the servers. They slow them down: the figures are not worth much then. */
+    profile: { type: "string" },
   },
 });
 
@@ -48,7 +51,7 @@ async function measureAll(chosen: readonly Row[], stand: Stand): Promise<Map<str
 }
 
 const chosen = chooseRows(positionals);
-const stand = await createStand();
+const stand = await createStand(values.profile);
 try {
   const machine = await describeMachine(stand.redis.client);
   const results = summarise(chosen, await measureAll(chosen, stand));
@@ -58,3 +61,4 @@ try {
 } finally {
   await stand.close();
 }
+if (values.profile !== undefined) console.log(describeProfiles(values.profile));

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { findFreePort, startRedis } from "../../../test/support/redis.ts";
 import { moveToCore } from "./cores.ts";
@@ -41,20 +41,22 @@ const PROGRAMS: Readonly<Record<ServerName, string>> = {
   express: "bench/src/servers/express.ts",
 };
 
-export async function createStand(): Promise<Stand> {
+export async function createStand(profileFolder?: string): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), "grp-bench-"));
   const redis = await startRedis({ aof: true, args: ["--appendfsync", "everysec"] });
   moveToCore("redis", redis.pid);
   const client = new Redis(redis.url);
   const servers = new Map<ServerName, Promise<Server>>();
   const programs: Program[] = [];
+  const profiling =
+    profileFolder === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", resolve(profileFolder)];
   let reserved = 0;
 
   async function start(name: ServerName): Promise<Server> {
     const [port, internalPort] = [await findFreePort(), await findFreePort()];
     const program = await startProgram({
       name,
-      args: [join(ROOT, PROGRAMS[name])],
+      args: [...profiling, join(ROOT, PROGRAMS[name])],
       env: settingsOf({ port, internalPort, redisUrl: redis.url }),
       core: name === "second-ingress" ? "second-server" : "server",
       url: `http://127.0.0.1:${port}/`,

@@ -1,6 +1,7 @@
 export * from "./catalog.ts";
 export * from "./demand.ts";
 export * from "./errors.ts";
+export * from "./gather.ts";
 export * from "./keys.ts";
 export * from "./match.ts";
 export * from "./plan.ts";

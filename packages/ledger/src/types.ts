@@ -195,6 +195,14 @@ export interface Warning {
   readonly at: number;
 }
 
+/** What the ledger knows of a demand once a `queued` delivery of it is recorded. */
+export interface RecordedDemand {
+  readonly isNew: boolean;
+  readonly isEnqueued: boolean;
+  readonly state: WorkflowJobState;
+  readonly demandState: DemandState;
+}
+
 /**
  * What happened to each workflow job, launch and runner; caps; claims. Every change is one atomic script, safe to
  * repeat, and takes events in any order. Records are kept 7 days. Rejects with the Redis client's error when Redis is
@@ -203,9 +211,7 @@ export interface Warning {
 export interface Ledger {
   // --- workflow jobs -------------------------------------------------------------------------------------------
   /** A `queued` delivery. Repeats change nothing. A job already started or completed is not demand any more. */
-  recordQueued(
-    demand: Demand,
-  ): Promise<{ isNew: boolean; isEnqueued: boolean; state: WorkflowJobState; demandState: DemandState }>;
+  recordQueued(demand: Demand): Promise<RecordedDemand>;
   /** The demand is safely in its queue. */
   markEnqueued(key: string, at: number): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;

@@ -1,8 +1,15 @@
-import { type Demand, demandKey } from "@grp/core";
+import { type Demand, demandKey, gather, type Settled } from "@grp/core";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
 import { fromReply, type Script, type Store, type StoredReply } from "./store.ts";
-import type { DemandState, Ledger, WorkflowJobChange, WorkflowJobState, WorkflowJobUpdate } from "./types.ts";
+import type {
+  DemandState,
+  Ledger,
+  RecordedDemand,
+  WorkflowJobChange,
+  WorkflowJobState,
+  WorkflowJobUpdate,
+} from "./types.ts";
 
 /** Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. */
 export const CREATE = `
@@ -14,24 +21,34 @@ local function createJob(key, pool, fields, at)
 end
 `;
 
+/** Many demands a call; each is recorded or refused by itself, and the answers stand in their order. */
 const queued: Script = {
   name: "grpRecordQueued",
   lua: `${PRELUDE}${CREATE}
-local key, job = A.key, P .. 'job:' .. A.key
-local isNew = redis.call('EXISTS', job) == 0
-if isNew then createJob(key, A.pool, A.fields, A.receivedAt) end
--- The first queued delivery says best what was asked, also when another event came before it.
-if redis.call('HSETNX', job, 't.queued', A.queuedAt) == 1 then
-  redis.call('HSET', job, 't.received', A.receivedAt, unpack(A.fields))
-  touch('job', key)
+local function recordQueued(D)
+  local key, job = D.key, P .. 'job:' .. D.key
+  local isNew = redis.call('EXISTS', job) == 0
+  if isNew then createJob(key, D.pool, D.fields, D.receivedAt) end
+  -- The first queued delivery says best what was asked, also when another event came before it.
+  if redis.call('HSETNX', job, 't.queued', D.queuedAt) == 1 then
+    redis.call('HSET', job, 't.received', D.receivedAt, unpack(D.fields))
+    touch('job', key)
+  end
+  if D.generation > tonumber(redis.call('HGET', job, 'd.generation') or 0) then
+    redis.call('HSET', job, 'd.generation', D.generation, 'd.offeringIndex', D.offeringIndex)
+    touch('job', key)
+  end
+  local state, demand, enqueued, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool'))
+  if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, key, D.receivedAt) end
+  return { isNew and 1 or 0, enqueued and 1 or 0, state, demand }
 end
-if A.generation > tonumber(redis.call('HGET', job, 'd.generation') or 0) then
-  redis.call('HSET', job, 'd.generation', A.generation, 'd.offeringIndex', A.offeringIndex)
-  touch('job', key)
+local replies = {}
+for at, demand in ipairs(A.demands) do
+  local isFine, reply = pcall(recordQueued, demand)
+  -- Redis 6 gives the error as a text, Redis 7 as a table.
+  replies[at] = isFine and reply or { type(reply) == 'table' and reply.err or tostring(reply) }
 end
-local state, demand, enqueued, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool'))
-if A.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, key, A.receivedAt) end
-return { isNew and 1 or 0, enqueued and 1 or 0, state, demand }`,
+return replies`,
 };
 
 const update: Script = {
@@ -75,8 +92,10 @@ return { isNew and 1 or 0, withdrawn and 1 or 0, state and read('job', key) or {
 const enqueued: Script = {
   name: "grpMarkEnqueued",
   lua: `${PRELUDE}
-if redis.call('EXISTS', P .. 'job:' .. A.key) == 0 then return end
-redis.call('HSETNX', P .. 'job:' .. A.key, 't.enqueued', A.at)`,
+for _, mark in ipairs(A.marks) do
+  local job = P .. 'job:' .. mark.key
+  if redis.call('EXISTS', job) == 1 then redis.call('HSETNX', job, 't.enqueued', mark.at) end
+end`,
 };
 
 const waitsFor: Script = {
@@ -94,24 +113,21 @@ type Events = Pick<
   "recordQueued" | "markEnqueued" | "recordInProgress" | "recordCompleted" | "setWaitsFor" | "addNote"
 >;
 
+/** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
+const BATCH = 100;
+
+interface EnqueuedMark {
+  readonly key: string;
+  readonly at: number;
+}
+
 /** What GitHub and the workers tell about workflow jobs, in any order. */
 export function createWorkflowJobEvents(store: Store): Events {
+  const record = gather((demands: readonly Demand[]) => recordAll(store, demands), { most: BATCH });
+  const mark = gather((marks: readonly EnqueuedMark[]) => markAll(store, marks), { most: BATCH });
   return {
-    async recordQueued(demand) {
-      const reply = await store.run<[number, number, WorkflowJobState, DemandState]>(queued, {
-        ...creation(demand),
-        key: demand.key,
-        queuedAt: demand.queuedAt,
-        receivedAt: demand.receivedAt,
-        generation: demand.generation,
-        offeringIndex: demand.offeringIndex,
-        isReal: !demand.dryRun,
-      });
-      return { isNew: reply[0] === 1, isEnqueued: reply[1] === 1, state: reply[2], demandState: reply[3] };
-    },
-    async markEnqueued(key, at) {
-      await store.run(enqueued, { key, at });
-    },
+    recordQueued: record,
+    markEnqueued: (key, at) => mark({ key, at }),
     recordInProgress: (change) =>
       recordUpdate(store, change, { state: "in_progress", timeField: "t.inProgress", step: "busy" }),
     recordCompleted: (change) =>
@@ -123,6 +139,35 @@ export function createWorkflowJobEvents(store: Store): Events {
       await store.run(note, { id: key, note: encodeNote(text) });
     },
   };
+}
+
+type QueuedReply = [isNew: number, isEnqueued: number, state: WorkflowJobState, demandState: DemandState];
+
+async function recordAll(
+  store: Store,
+  demands: readonly Demand[],
+): Promise<readonly Settled<RecordedDemand>[]> {
+  const replies = await store.run<readonly (QueuedReply | [error: string])[]>(queued, {
+    demands: demands.map((demand) => ({
+      ...creation(demand),
+      key: demand.key,
+      queuedAt: demand.queuedAt,
+      receivedAt: demand.receivedAt,
+      generation: demand.generation,
+      offeringIndex: demand.offeringIndex,
+      isReal: !demand.dryRun,
+    })),
+  });
+  return replies.map((reply) => {
+    if (reply.length === 1) return { ok: false, error: new Error(`Redis refused: ${reply[0]}`) };
+    const [isNew, isEnqueued, state, demandState] = reply;
+    return { ok: true, value: { isNew: isNew === 1, isEnqueued: isEnqueued === 1, state, demandState } };
+  });
+}
+
+async function markAll(store: Store, marks: readonly EnqueuedMark[]): Promise<readonly Settled<void>[]> {
+  await store.run(enqueued, { marks });
+  return marks.map(() => ({ ok: true, value: undefined }));
 }
 
 /** Arguments by which a script can write a workflow job that the ledger has not seen. */

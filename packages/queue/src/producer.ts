@@ -1,4 +1,4 @@
-import { type Demand, demandJobId, type ProviderName } from "@grp/core";
+import { type Demand, demandJobId, gather, type ProviderName, type Settled } from "@grp/core";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, settleWithin, whenReady } from "./connection.ts";
@@ -11,6 +11,9 @@ import { wakeMark } from "./wake.ts";
 const WAITING = ["waiting", "delayed", "prioritized"];
 const FINISHED = ["completed", "failed"];
 const COUNTED = ["waiting", "active", "delayed", "completed", "failed"] as const;
+
+/** Demands that go out together: few enough that Redis has time for others in between. */
+const BATCH = 100;
 
 type Queues = Readonly<Record<ProviderName, Queue>>;
 
@@ -25,9 +28,14 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   });
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);
+  const adderTo = (provider: ProviderName) =>
+    gather(
+      (orders: readonly DemandOrder[]) => bounded((signal) => addDemands(queues[provider], orders, signal)),
+      { most: BATCH },
+    );
+  const adders = { ec2: adderTo("ec2"), codemagic: adderTo("codemagic") };
   return {
-    enqueueDemand: (demand, provider, wish) =>
-      bounded(() => addDemand(queues[provider], demand, wish?.delayMs ?? 0)),
+    enqueueDemand: (demand, provider, wish) => adders[provider]({ demand, delayMs: wish?.delayMs ?? 0 }),
     enqueueTermination: (termination, wish) =>
       bounded(async () => {
         const queue = queues[termination.provider];
@@ -97,43 +105,80 @@ function openQueues(connection: Redis): Queues {
  */
 function boundCalls(client: Redis, deadlineMs: number) {
   let lastAnswerAt = Date.now();
-  return async function bounded<T>(call: () => Promise<T>): Promise<T> {
+  /** `call` is told by its signal when nobody waits for it any more. */
+  return async function bounded<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const gaveUp = new AbortController();
+    const { signal } = gaveUp;
     const run = async () => {
-      await whenReady(client, gaveUp.signal);
-      gaveUp.signal.throwIfAborted();
-      return call();
+      await whenReady(client, signal);
+      signal.throwIfAborted();
+      return call(signal);
     };
-    try {
-      const settled = await settleWithin(deadlineMs, run());
-      if (settled.done) {
-        lastAnswerAt = Date.now();
-        return settled.value;
-      }
-    } catch (error) {
-      throw new QueueUnavailableError(`Redis refused: ${error instanceof Error ? error.message : "?"}`, {
-        cause: error,
-      });
-    } finally {
-      gaveUp.abort();
+    const settled = await settleWithin(deadlineMs, run()).catch((error: unknown) => {
+      throw asUnavailable(error);
+    });
+    if (settled.done) {
+      lastAnswerAt = Date.now();
+      return settled.value;
     }
+    gaveUp.abort();
     const isSilent = Date.now() - lastAnswerAt > 3 * deadlineMs;
     if (isSilent && client.status === "ready") client.disconnect(true);
     throw new QueueUnavailableError(`no answer from Redis within ${deadlineMs} ms`);
   };
 }
 
-async function addDemand(queue: Queue, demand: Demand, delayMs: number): Promise<void> {
+function asUnavailable(cause: unknown): QueueUnavailableError {
+  return new QueueUnavailableError(`Redis refused: ${cause instanceof Error ? cause.message : "?"}`, {
+    cause,
+  });
+}
+
+interface DemandOrder {
+  readonly demand: Demand;
+  readonly delayMs: number;
+}
+
+/** Each has an answer of its own, so that none fails for another. */
+async function addDemands(
+  queue: Queue,
+  orders: readonly DemandOrder[],
+  signal: AbortSignal,
+): Promise<readonly Settled<void>[]> {
+  try {
+    await addTogether(queue, orders);
+    return orders.map(() => ({ ok: true, value: undefined }));
+  } catch (error) {
+    if (orders.length === 1 || signal.aborted) throw error;
+    // One was refused. Which of the others are in is not told, and adding those again changes nothing.
+    return Promise.all(
+      orders.map((order) =>
+        addTogether(queue, [order]).then(
+          (value) => ({ ok: true as const, value }),
+          (reason: unknown) => ({ ok: false as const, error: asUnavailable(reason) }),
+        ),
+      ),
+    );
+  }
+}
+
+async function addTogether(queue: Queue, orders: readonly DemandOrder[]): Promise<void> {
+  for (const { demand } of orders)
+    if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
+  await queue.addBulk(orders.map(toQueueJob));
+}
+
+function toQueueJob({ demand, delayMs }: DemandOrder) {
   const jobId = demandJobId(demand.key, demand.generation);
-  if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, jobId, demand.offeringIndex);
-  await queue.add("provision", demand, { ...JOB_OPTIONS, jobId, delay: delayMs });
+  return { name: "provision", data: demand, opts: { ...JOB_OPTIONS, jobId, delay: delayMs } };
 }
 
 /** A demand that went from this queue to another provider and now comes back must not be taken for a duplicate. */
-async function makeRoomForLaterOffering(queue: Queue, jobId: string, offeringIndex: number): Promise<void> {
+async function makeRoomForLaterOffering(queue: Queue, demand: Demand): Promise<void> {
+  const jobId = demandJobId(demand.key, demand.generation);
   const earlier = await queue.getJob(jobId);
   const before: unknown = earlier?.data?.offeringIndex;
-  if (typeof before !== "number" || before >= offeringIndex) return;
+  if (typeof before !== "number" || before >= demand.offeringIndex) return;
   if ((await earlier?.getState()) === "active")
     throw new Error(`${jobId} is still under way here: try again`);
   await removeIn(queue, jobId, ["completed"]);

@@ -20,11 +20,14 @@ const secretText: readonly RegExp[] = [
   // Base64 of `{"` or `{".`: a JWT or a JIT config.
   /\bey[IJ][\w+/=-]{20,}(?:\.[\w=-]+)*/g,
 ];
+/** Whatever one of the patterns here could match holds one of these: most texts hold none, and one look is enough. */
+const suspect = /-----BEGIN|bearer|basic|gh[a-z]_|github_pat_|grp1\.|sha(?:1|256)=|ey[ij]|:\/\/|[?&]/i;
 const urlPassword = /(\w+:\/\/[^\s/:@]*):[^\s/@]+@/g;
 const queryPassword = /([?&](?:[\w-]*(?:token|secret|signature|password|ticket))=)[^&\s]+/gi;
 
 /** The text without anything that looks like a token, ticket, key, JIT config or password in a URL. */
 export function redactText(text: string): string {
+  if (!suspect.test(text)) return text;
   const bare = secretText.reduce((rest, pattern) => rest.replace(pattern, hidden), text);
   return bare.replace(urlPassword, `$1:${hidden}@`).replace(queryPassword, `$1${hidden}`);
 }
@@ -69,7 +72,19 @@ function redactEntries(entries: readonly (readonly [unknown, unknown])[], parent
 /** A number or a flag under such a name (`ticketExpiresAt`) is no secret. */
 function isSecret(key: string, value: unknown): boolean {
   if (typeof value !== "string" && (typeof value !== "object" || value === null)) return false;
-  return secretKey.test(key.toLowerCase().replaceAll(/[-_]/g, ""));
+  return isSecretName(key);
+}
+
+/** Names of fields are few, and the same in every line. The limit is for objects that come with names from outside. */
+const knownNames = new Map<string, boolean>();
+const mostNames = 1_000;
+
+function isSecretName(name: string): boolean {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  const isSecret = secretKey.test(name.toLowerCase().replaceAll(/[-_]/g, ""));
+  if (knownNames.size < mostNames) knownNames.set(name, isSecret);
+  return isSecret;
 }
 
 /** Only these: clients hang whole requests, headers and all, on their errors. */
