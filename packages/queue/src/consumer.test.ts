@@ -156,8 +156,13 @@ describe("createQueueConsumer", () => {
     );
     await producer.enqueueDemand(aDemand(1), "ec2");
     await until(() => starts.length === 1);
+    const heldMs = async () =>
+      (await producer.counts()).find((row) => row.provider === "ec2" && row.state === "waiting")?.heldMs;
+    await until(async () => (await heldMs()) !== undefined);
+    expect(await heldMs()).to.be.within(1, 1_200);
     await producer.enqueueDemand(aDemand(2), "ec2");
     await until(async () => (await queue.getCompletedCount()) === 2);
+    expect(await heldMs()).to.equal(undefined);
     expect(starts.map((start) => start.attempt)).to.deep.equal([1, 1, 1]);
     const pause = (starts[1]?.at ?? 0) - (starts[0]?.at ?? 0);
     expect(pause).to.be.within(1_100, 3_000);

@@ -3,8 +3,13 @@ import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, settleWithin, whenReady } from "./connection.ts";
 import { PROVIDERS, QUEUE_PREFIX, queueName, terminationJobId } from "./names.ts";
-import { JOB_OPTIONS } from "./retry-policy.ts";
-import { type QueueProducer, type QueueProducerOptions, QueueUnavailableError } from "./types.ts";
+import { JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
+import {
+  type QueueCount,
+  type QueueProducer,
+  type QueueProducerOptions,
+  QueueUnavailableError,
+} from "./types.ts";
 import { wakeMark } from "./wake.ts";
 
 /** States in which a job waits for its turn and may be taken away. */
@@ -205,13 +210,18 @@ async function wake(client: Redis, queue: Queue, jobId: string): Promise<void> {
   await client.del(mark);
 }
 
-async function countStates(provider: ProviderName, queue: Queue) {
+async function countStates(provider: ProviderName, queue: Queue): Promise<readonly QueueCount[]> {
   const counts = await queue.getJobCounts(...COUNTED);
   const [oldest] = await queue.getJobs(["waiting"], 0, 0, true);
+  const heldMs = await queue.getRateLimitTtl(OPEN_LIMITER.max);
+  const waiting = {
+    ...(oldest ? { oldestAgeMs: Math.max(0, Date.now() - oldest.timestamp) } : {}),
+    ...(heldMs > 0 ? { heldMs } : {}),
+  };
   return COUNTED.map((state) => ({
     provider,
     state,
     count: counts[state] ?? 0,
-    ...(state === "waiting" && oldest ? { oldestAgeMs: Math.max(0, Date.now() - oldest.timestamp) } : {}),
+    ...(state === "waiting" ? waiting : {}),
   }));
 }

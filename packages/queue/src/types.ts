@@ -19,6 +19,17 @@ export class QueueUnavailableError extends Error {
   override readonly name = "QueueUnavailableError";
 }
 
+/** Queue jobs of one state in one provider's queue. */
+export interface QueueCount {
+  readonly provider: ProviderName;
+  readonly state: string;
+  readonly count: number;
+  /** Of those that wait, how long the oldest has been there. */
+  readonly oldestAgeMs?: number;
+  /** With those that wait: a rate limit holds the whole queue for that long. */
+  readonly heldMs?: number;
+}
+
 /** Puts work into Redis. Every call ends within `deadlineMs`, also when Redis is frozen, and may be repeated freely. */
 export interface QueueProducer {
   /**
@@ -36,9 +47,7 @@ export interface QueueProducer {
   isUnderWay(provider: ProviderName, jobId: string): Promise<boolean>;
   /** Runs a failed or finished demand's job again under the same id, with all its attempts; a delayed one starts now. Rejects while it is under way. */
   retry(demand: Demand, provider: ProviderName): Promise<void>;
-  counts(): Promise<
-    readonly { provider: ProviderName; state: string; count: number; oldestAgeMs?: number }[]
-  >;
+  counts(): Promise<readonly QueueCount[]>;
   isReady(): Promise<boolean>;
   close(): Promise<void>;
 }

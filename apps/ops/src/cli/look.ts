@@ -54,13 +54,15 @@ function drawCaps({ caps }: Status): readonly string[] {
 }
 
 function drawQueues({ queues }: Status): readonly string[] {
-  const busy = queues.filter(({ count, state }) => count > 0 && state !== "completed");
+  const isNews = ({ count, state, heldMs }: Status["queues"][number]) =>
+    heldMs !== undefined || (count > 0 && state !== "completed");
+  const busy = queues.filter(isNews);
   if (busy.length === 0) return [];
-  const age = (ms: number | undefined) => (ms === undefined ? "" : formatDuration(ms));
-  const rows = busy.map(({ provider, state, count, oldestAgeMs }) => [
-    ...[provider, state, String(count), age(oldestAgeMs)],
+  const spell = (ms: number | undefined) => (ms === undefined ? "" : formatDuration(ms));
+  const rows = busy.map(({ provider, state, count, oldestAgeMs, heldMs }) => [
+    ...[provider, state, String(count), spell(oldestAgeMs), spell(heldMs)],
   ]);
-  return [drawTable(["queue", "state", "jobs", "oldest"], rows)];
+  return [drawTable(["queue", "state", "jobs", "oldest", "throttled for"], rows)];
 }
 
 function drawWorkflowJobs(workflowJobs: readonly WorkflowJobView[]): string {

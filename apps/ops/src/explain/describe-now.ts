@@ -1,3 +1,4 @@
+import type { ProviderName } from "@grp/core";
 import type { RunnerRecord, RunnerStep } from "@grp/ledger";
 import { formatDuration } from "../format.ts";
 import { findServer, listFree, type WorkflowJobStory } from "./story.ts";
@@ -15,6 +16,7 @@ export function describeNow(story: WorkflowJobStory): WhereNow {
     describeEnded(story) ??
     describeStarted(story) ??
     describeHeld(story) ??
+    describeThrottled(story) ??
     describeOnTheWay(story) ??
     describeNobody(story)
   );
@@ -72,7 +74,7 @@ function describeStarted(story: WorkflowJobStory): WhereNow | undefined {
   return { whereNow: `runs on ${by}${forHow}`, next: `its machine ends with it${limit}` };
 }
 
-/** By a cap, a lack of capacity or a throttle, as the worker wrote it down. */
+/** By a cap or a lack of capacity, as the worker wrote it down. */
 function describeHeld({ record, now }: WorkflowJobStory): WhereNow | undefined {
   if (!record.waitsFor) return undefined;
   const since = record.times.enqueued ?? record.times.received;
@@ -123,6 +125,27 @@ const PHASES: Readonly<Partial<Record<RunnerStep, { now: string; waitsFor: strin
     next: "GitHub starts this job on it, or a sibling's; left idle, it is ended",
   },
 };
+
+/** The whole queue waits, this one with it; who is past the provider's call does not. */
+function describeThrottled(story: WorkflowJobStory): WhereNow | undefined {
+  const runner = findExpected(story);
+  if (runner && runner.step !== "launching") return undefined;
+  const provider = runner?.provider ?? queueOf(story);
+  const heldMs = provider && story.holds[provider];
+  if (heldMs === undefined) return undefined;
+  const asked = runner ? "the provider was asked for a machine, and told us to slow down" : "in its queue";
+  return {
+    whereNow: `${asked}; every launch of ${provider} pauses`,
+    waitsFor: `the provider's rate limit, for ${formatDuration(heldMs)} more`,
+    next: "the queue goes on by itself; this costs no attempt",
+  };
+}
+
+/** Whose queue it is in, as far as the catalog tells. */
+function queueOf({ record, runnerClass }: WorkflowJobStory): ProviderName | undefined {
+  if (record.times.enqueued === undefined) return undefined;
+  return runnerClass?.offerings[record.demand.offeringIndex]?.provider;
+}
 
 function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
   const runner = findExpected(story);

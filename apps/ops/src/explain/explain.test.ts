@@ -11,6 +11,7 @@ import {
 } from "../../../../packages/ledger/src/fixtures.ts";
 import { readWorkflowJob } from "../view.ts";
 import { formatExplanation } from "./format-explanation.ts";
+import type { Holds } from "./story.ts";
 
 const SECOND = 1_000;
 
@@ -31,15 +32,19 @@ describe("the explanation of a workflow job", () => {
   beforeEach(() => test.redis.flushall());
   after(() => test.stop());
 
-  const tell = async (id: number, afterS = 60) => {
-    const known = await readWorkflowJob(test.ledger, `wfj-${id}`, { now: T0 + afterS * SECOND, catalog });
+  const tell = async (id: number, afterS = 60, holds: Holds = {}) => {
+    const known = await readWorkflowJob(test.ledger, `wfj-${id}`, {
+      now: T0 + afterS * SECOND,
+      catalog,
+      holds,
+    });
     if (!known) throw new Error(`${id} is not known`);
     return known.explanation;
   };
 
   it("knows nothing of what it never heard of", async () => {
     for (const key of ["wfj-1", "dry-1", "hello", "wfj-9999999999999999"])
-      expect(await readWorkflowJob(test.ledger, key, { now: T0 }), key).to.equal(null);
+      expect(await readWorkflowJob(test.ledger, key, { now: T0, holds: {} }), key).to.equal(null);
   });
 
   it("says why no class served it, and what to do", async () => {
@@ -68,6 +73,20 @@ describe("the explanation of a workflow job", () => {
     expect(held.next).to.contain("as soon as a place is free");
     await test.ledger.setWaitsFor(wanted.key, "capacity");
     expect((await tell(1)).next).to.contain("all offerings are tried again");
+  });
+
+  it("tells that a throttle holds its whole queue, until its machine is on its way", async () => {
+    const held = { codemagic: 4_000 };
+    await test.ledger.recordQueued(demand(1));
+    expect((await tell(1, 60, held)).waitsFor).to.equal("the sweep");
+    await test.ledger.markEnqueued("wfj-1", T0 + 2 * SECOND);
+    expect((await tell(1, 60, held)).waitsFor).to.equal("the provider's rate limit, for 4 s more");
+    expect((await tell(1, 60, { ec2: 4_000 })).waitsFor).to.contain("a worker");
+    const { launchId } = order([demand(1)]);
+    await test.ledger.openLaunch(order([demand(1)], { provider: "codemagic" }));
+    expect((await tell(1, 60, held)).whereNow).to.contain("told us to slow down");
+    await test.ledger.recordLaunched(launchId, [instance(launchId, "b-1")], T0 + 9 * SECOND);
+    expect((await tell(1, 60, held)).waitsFor).to.equal("boot");
   });
 
   it("follows its machine from the provider's answer to online", async () => {

@@ -1,4 +1,4 @@
-import { type Catalog, parseDemandJobId, type RunnerClass } from "@grp/core";
+import { type Catalog, type ProviderName, parseDemandJobId, type RunnerClass } from "@grp/core";
 import type { LaunchRecord, Ledger, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 
 /** All that is known of one workflow job, from the ledger and the catalog. */
@@ -10,12 +10,17 @@ export interface WorkflowJobStory {
   readonly runners: readonly RunnerRecord[];
   /** For the limits by which a wait ends. */
   readonly runnerClass?: RunnerClass | undefined;
+  readonly holds: Holds;
   readonly now: number;
 }
+
+/** Queues that a rate limit holds, and for how long (ms). */
+export type Holds = { readonly [provider in ProviderName]?: number };
 
 export interface ReadOptions {
   /** Absent: limits are left out. */
   readonly catalog?: Catalog | undefined;
+  readonly holds: Holds;
   readonly now: number;
 }
 
@@ -23,14 +28,14 @@ export interface ReadOptions {
 export async function readStory(
   ledger: Pick<Ledger, "getLaunch" | "getRunner">,
   record: WorkflowJobRecord,
-  { catalog, now }: ReadOptions,
+  { catalog, ...world }: ReadOptions,
 ): Promise<WorkflowJobStory> {
   const launches = await readAll(record.launchIds, (id) => ledger.getLaunch(id));
   const names = new Set(launches.flatMap((launch) => runnersFor(launch, record.key)));
   if (record.servedBy !== undefined) names.add(record.servedBy);
   const runners = await readAll([...names], (name) => ledger.getRunner(name));
   const runnerClass = catalog?.classes.find(({ name }) => name === record.demand.runnerClass);
-  return { record, launches, runners, runnerClass, now };
+  return { record, launches, runners, runnerClass, ...world };
 }
 
 /** A launch may be for a hundred workflow jobs: its other runners are theirs. */

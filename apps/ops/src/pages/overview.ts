@@ -51,8 +51,14 @@ function drawQueues(queues: Status["queues"]): readonly Html[] {
     const counts = shown.map(({ count, state }) => `${count} ${state}`).join(" · ") || "idle";
     return html`<div class="row"><span>${provider}</span><span class="soft">${counts}${
       oldest !== undefined && `, oldest ${formatDuration(oldest)}`
-    }</span></div>`;
+    }${drawHold(rows)}</span></div>`;
   });
+}
+
+function drawHold(rows: Status["queues"]): Html | undefined {
+  const heldMs = rows.find((row) => row.heldMs !== undefined)?.heldMs;
+  if (heldMs === undefined) return undefined;
+  return html` <span class="tag warn">throttled, ${formatDuration(heldMs)} to go</span>`;
 }
 
 function drawWaiting({ waiting, classes, at }: Status): Html {

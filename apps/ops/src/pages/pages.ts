@@ -2,6 +2,7 @@ import type { Plan } from "@grp/core";
 import { type Request, type Response, Router } from "express";
 import { dismissDead, type OpsContext, retryDead } from "../server/actions.ts";
 import { requireWritable } from "../server/guards.ts";
+import { readWorld } from "../server/read-world.ts";
 import { readStatus } from "../server/status.ts";
 import { joinWorkflowJob, readKey, readWorkflowJob } from "../view.ts";
 import { drawDead } from "./dead.ts";
@@ -50,23 +51,25 @@ function send({ now, isReadOnly }: OpsContext, response: Response, page: Page): 
 }
 
 async function overview(context: OpsContext): Promise<Page> {
-  const { ledger, catalog, now } = context;
+  const { ledger, catalog } = context;
   const [status, records] = await Promise.all([readStatus(context), ledger.listWorkflowJobs(SHOWN)]);
-  const options = { catalog, now: now() };
-  const workflowJobs = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options)));
+  const world = await readWorld(context, status.queues);
+  const workflowJobs = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
   return { title: "Overview", renews: true, body: drawOverview({ status, workflowJobs, catalog }) };
 }
 
-async function deadLetters({ ledger, catalog, isReadOnly, now }: OpsContext): Promise<Page> {
+async function deadLetters(context: OpsContext): Promise<Page> {
+  const { ledger, isReadOnly } = context;
   const [records, count] = await Promise.all([ledger.listDead(MOST_DEAD), ledger.countDead()]);
-  const options = { catalog, now: now() };
-  const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options)));
+  const world = await readWorld(context);
+  const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
   return { title: "Dead letters", body: drawDead({ dead, count, isReadOnly }) };
 }
 
-async function workflowJob({ ledger, catalog, isReadOnly, now }: OpsContext, id: string): Promise<Page> {
+async function workflowJob(context: OpsContext, id: string): Promise<Page> {
+  const { ledger, isReadOnly } = context;
   const key = readKey(id) ?? id;
-  const known = await readWorkflowJob(ledger, key, { catalog, now: now() });
+  const known = await readWorkflowJob(ledger, key, await readWorld(context));
   // Somebody may be about to press a button.
   const renews = known?.kind === "demand" && known.demandState !== "failed";
   if (known) return { title: key, renews, body: drawWorkflowJob(known, isReadOnly) };

@@ -2,6 +2,7 @@ import { Router } from "express";
 import { joinWorkflowJob, readKey, readWorkflowJob } from "../view.ts";
 import { type DeadVerdict, dismissDead, type OpsContext, retryDead } from "./actions.ts";
 import { requireWritable } from "./guards.ts";
+import { readWorld } from "./read-world.ts";
 import { readStatus } from "./status.ts";
 
 const LIST_LIMIT = 50;
@@ -10,18 +11,18 @@ const MOST_LISTED = 500;
 /** JSON for the command line, the demo and anyone who polls. Errors are `{ error, why? }`. */
 export function createApi(context: OpsContext): Router {
   const router = Router();
-  const { ledger, catalog, now } = context;
+  const { ledger } = context;
   router.get("/status", async (_request, response) => void response.json(await readStatus(context)));
   router.get("/workflow-jobs", async (request, response) => {
     const records = await ledger.listWorkflowJobs(limitOf(request.query.limit));
-    const options = { catalog, now: now() };
+    const world = await readWorld(context);
     response.json({
-      workflowJobs: await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options))),
+      workflowJobs: await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world))),
     });
   });
   router.get("/workflow-jobs/:id", async (request, response) => {
     const key = keyOf(request.params.id);
-    const known = await readWorkflowJob(ledger, key, { catalog, now: now() });
+    const known = await readWorkflowJob(ledger, key, await readWorld(context));
     if (known) response.json(known);
     else response.status(404).json({ error: "unknown", why: `nothing is known of ${key}` });
   });
@@ -32,8 +33,8 @@ export function createApi(context: OpsContext): Router {
   });
   router.get("/dead", async (request, response) => {
     const records = await ledger.listDead(limitOf(request.query.limit));
-    const options = { catalog, now: now() };
-    const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, options)));
+    const world = await readWorld(context);
+    const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
     response.json({ dead, count: await ledger.countDead() });
   });
   const act = (verb: string, change: (context: OpsContext, key: string) => Promise<DeadVerdict>) => {

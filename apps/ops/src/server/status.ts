@@ -1,6 +1,7 @@
 import { type ClassCount, RUNNER_STEPS, type RunnerRecord, type RunnerStep, type Warning } from "@grp/ledger";
 import { joinWorkflowJob } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
+import { readWorld } from "./read-world.ts";
 import { groupWaits, type WaitGroup } from "./wait-groups.ts";
 
 /** Of each class and repository, to say what waits and for what; the oldest stand for the rest. */
@@ -44,17 +45,15 @@ export async function readCounts(context: Pick<OpsContext, "ledger" | "producer"
 
 /** Everything at a glance. */
 export async function readStatus(context: OpsContext): Promise<Status> {
-  const { ledger, isReadOnly, catalog, now } = context;
-  const at = now();
+  const { ledger, isReadOnly } = context;
   const [counts, live, open] = await Promise.all([
     readCounts(context),
     ledger.listLiveRunners(),
     ledger.listOpenDemands(MOST_WAITING),
   ]);
-  const views = await Promise.all(
-    open.map((record) => joinWorkflowJob(ledger, record, { catalog, now: at })),
-  );
-  return { at, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
+  const world = await readWorld(context, counts.queues);
+  const views = await Promise.all(open.map((record) => joinWorkflowJob(ledger, record, world)));
+  return { at: world.now, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
 }
 
 function countRunners(live: readonly RunnerRecord[]): readonly RunnerCount[] {

@@ -32,7 +32,7 @@ function toGroup(views: readonly WorkflowJobView[]): WaitGroup {
   };
 }
 
-/** Without the place in the line, which is each one's own. */
+/** Without the place in the line or the time left, which are each one's own. */
 function toKind(waitsFor: string): string {
-  return waitsFor.replace(/ \(\d+ ahead\)$/, "");
+  return waitsFor.replace(/( \(\d+ ahead\)|, for .+ more)$/, "");
 }
