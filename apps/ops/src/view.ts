@@ -69,8 +69,30 @@ async function readIgnored(ledger: Ledger, key: string, { now }: ReadOptions): P
   return ignored && { kind: "ignored", key, ignored, explanation: explainIgnored(ignored, now) };
 }
 
-export async function joinWorkflowJob(
+/** Many at once: what they share, a launch of a hundred machines, is read once. */
+export async function joinWorkflowJobs(
   ledger: Ledger,
+  records: readonly WorkflowJobRecord[],
+  options: ReadOptions,
+): Promise<readonly WorkflowJobView[]> {
+  const reader = {
+    getLaunch: remember((id: string) => ledger.getLaunch(id)),
+    getRunner: remember((name: string) => ledger.getRunner(name)),
+  };
+  return Promise.all(records.map((record) => joinWorkflowJob(reader, record, options)));
+}
+
+function remember<T>(read: (id: string) => Promise<T>): (id: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (id) => {
+    const found = known.get(id) ?? read(id);
+    known.set(id, found);
+    return found;
+  };
+}
+
+async function joinWorkflowJob(
+  ledger: Pick<Ledger, "getLaunch" | "getRunner">,
   record: WorkflowJobRecord,
   options: ReadOptions,
 ): Promise<WorkflowJobView> {

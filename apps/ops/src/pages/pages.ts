@@ -4,7 +4,7 @@ import { dismissDead, type OpsContext, retryDead } from "../server/actions.ts";
 import { requireWritable } from "../server/guards.ts";
 import { readWorld } from "../server/read-world.ts";
 import { readStatus } from "../server/status.ts";
-import { joinWorkflowJob, readKey, readWorkflowJob } from "../view.ts";
+import { joinWorkflowJobs, readKey, readWorkflowJob } from "../view.ts";
 import { drawDead } from "./dead.ts";
 import { drawFind } from "./find.ts";
 import { type Html, html } from "./html.ts";
@@ -54,7 +54,7 @@ async function overview(context: OpsContext): Promise<Page> {
   const { ledger, catalog } = context;
   const [status, records] = await Promise.all([readStatus(context), ledger.listWorkflowJobs(SHOWN)]);
   const world = await readWorld(context, status.queues);
-  const workflowJobs = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
+  const workflowJobs = await joinWorkflowJobs(ledger, records, world);
   return { title: "Overview", renews: true, body: drawOverview({ status, workflowJobs, catalog }) };
 }
 
@@ -62,7 +62,7 @@ async function deadLetters(context: OpsContext): Promise<Page> {
   const { ledger, isReadOnly } = context;
   const [records, count] = await Promise.all([ledger.listDead(MOST_DEAD), ledger.countDead()]);
   const world = await readWorld(context);
-  const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
+  const dead = await joinWorkflowJobs(ledger, records, world);
   return { title: "Dead letters", body: drawDead({ dead, count, isReadOnly }) };
 }
 

@@ -1,5 +1,5 @@
 import { Router } from "express";
-import { joinWorkflowJob, readKey, readWorkflowJob } from "../view.ts";
+import { joinWorkflowJobs, readKey, readWorkflowJob } from "../view.ts";
 import { type DeadVerdict, dismissDead, type OpsContext, retryDead } from "./actions.ts";
 import { requireWritable } from "./guards.ts";
 import { readWorld } from "./read-world.ts";
@@ -17,7 +17,7 @@ export function createApi(context: OpsContext): Router {
     const records = await ledger.listWorkflowJobs(limitOf(request.query.limit));
     const world = await readWorld(context);
     response.json({
-      workflowJobs: await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world))),
+      workflowJobs: await joinWorkflowJobs(ledger, records, world),
     });
   });
   router.get("/workflow-jobs/:id", async (request, response) => {
@@ -34,7 +34,7 @@ export function createApi(context: OpsContext): Router {
   router.get("/dead", async (request, response) => {
     const records = await ledger.listDead(limitOf(request.query.limit));
     const world = await readWorld(context);
-    const dead = await Promise.all(records.map((record) => joinWorkflowJob(ledger, record, world)));
+    const dead = await joinWorkflowJobs(ledger, records, world);
     response.json({ dead, count: await ledger.countDead() });
   });
   const act = (verb: string, change: (context: OpsContext, key: string) => Promise<DeadVerdict>) => {

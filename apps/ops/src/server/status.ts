@@ -1,5 +1,5 @@
 import { type ClassCount, RUNNER_STEPS, type RunnerRecord, type RunnerStep, type Warning } from "@grp/ledger";
-import { joinWorkflowJob } from "../view.ts";
+import { joinWorkflowJobs } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
 import { readWorld } from "./read-world.ts";
 import { groupWaits, type WaitGroup } from "./wait-groups.ts";
@@ -52,7 +52,7 @@ export async function readStatus(context: OpsContext): Promise<Status> {
     ledger.listOpenDemands(MOST_WAITING),
   ]);
   const world = await readWorld(context, counts.queues);
-  const views = await Promise.all(open.map((record) => joinWorkflowJob(ledger, record, world)));
+  const views = await joinWorkflowJobs(ledger, open, world);
   return { at: world.now, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
 }
 
