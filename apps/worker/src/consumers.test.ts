@@ -97,6 +97,16 @@ describe("workers on one Redis", () => {
     expect(harness.ec2.machines).to.have.length(1);
   });
 
+  it("note each try that failed, the later of a row in the place of the earlier", async () => {
+    for (const _time of [1, 2]) harness.ec2.failNext("transient", { verb: "launch" });
+    const provisioned = next("runner.provisioned");
+    const { key } = await enqueue();
+    await startWorkers(1);
+    await provisioned;
+    const notes = (await harness.ledger.getWorkflowJob(key))?.notes ?? [];
+    expect(notes.map(({ kind, text }) => [kind, text.slice(0, 6)])).to.deep.equal([["retry", "try 2:"]]);
+  });
+
   it("pass a demand on to the next provider, and back when there is no room there either", async () => {
     harness.codemagic.failNext("no-capacity", { verb: "launch" });
     harness.ec2.failNext("no-capacity", { verb: "launch" });

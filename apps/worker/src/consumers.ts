@@ -2,6 +2,7 @@ import { createQueueConsumer, PROVIDERS, type QueueConsumer, type RetryPolicy } 
 import type { WorkerContext } from "./context.ts";
 import { buryDead } from "./dead.ts";
 import { provision } from "./provision.ts";
+import { tellRetry } from "./retried.ts";
 import { terminate } from "./terminate.ts";
 
 export interface ConsumerSettings {
@@ -30,15 +31,7 @@ export function startConsumers(context: WorkerContext, settings: ConsumerSetting
           terminate: (termination, work) => terminate(context, termination, work),
         },
         onDead: (work) => buryDead(context, work),
-        onRetry: ({ jobId, demand, error, attempt, delayMs }) =>
-          context.log.warn("work.retried", {
-            jobId,
-            provider,
-            runnerClass: demand?.runnerClass,
-            attempt,
-            delayMs,
-            error: error.message,
-          }),
+        onRetry: (retry) => tellRetry(context, provider, retry),
         onError: (error) => context.log.error("queue.failed", { provider, error: error.message }),
       }),
   );

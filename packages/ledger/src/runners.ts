@@ -27,7 +27,7 @@ export function createRunners(store: Store): Runners {
       return (await store.run<number>(step, args)) === 1;
     },
     async addRunnerNote(runnerName, text) {
-      await store.run(note, { id: runnerName, note: encodeNote(text) });
+      await store.run(note, { id: runnerName, kind: text.kind, note: encodeNote(text) });
     },
     async listLiveRunners() {
       const names = await store.redis.zrange(store.key("live"), 0, "-1");

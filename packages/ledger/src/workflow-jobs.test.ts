@@ -140,10 +140,19 @@ describe("workflow jobs in the ledger", () => {
 
   it("keeps the last twenty notes", async () => {
     await queued(ledger);
-    for (let at = 0; at < 30; at++) await ledger.addNote(key, { at, kind: "retry", text: "x".repeat(9_000) });
+    for (let at = 0; at < 30; at++)
+      await ledger.addNote(key, { at, kind: "skipped", text: "x".repeat(9_000) });
     const notes = (await ledger.getWorkflowJob(key))?.notes ?? [];
     expect(notes.map((note) => note.at)).to.deep.equal(Array.from({ length: 20 }, (_, index) => index + 10));
     expect(notes[0]?.text).to.have.length(500);
+  });
+
+  it("keeps retries in a row as one note, the latest", async () => {
+    await ledger.recordQueued(demand(1));
+    for (const kind of ["lost", "retry", "retry", "lost", "retry", "retry"])
+      await ledger.addNote("wfj-1", { at: T0, kind, text: "" });
+    const notes = (await ledger.getWorkflowJob("wfj-1"))?.notes ?? [];
+    expect(notes.map(({ kind }) => kind)).to.deep.equal(["lost", "retry", "lost", "retry"]);
   });
 
   it("raises the generation when the sweep asks for another machine, and never lowers it", async () => {

@@ -106,7 +106,17 @@ if redis.call('HGET', job, 'demand') ~= 'waiting' then return end
 if A.waitsFor then redis.call('HSET', job, 'waitsFor', A.waitsFor) else redis.call('HDEL', job, 'waitsFor') end`,
 };
 
-export const note: Script = { name: "grpAddNote", lua: `${PRELUDE}addNote(A.id, A.note)` };
+/** Retries in a row are one note, the latest: they must not push out what the sweep counts by. */
+export const note: Script = {
+  name: "grpAddNote",
+  lua: `${PRELUDE}
+local last = A.kind == 'retry' and redis.call('LINDEX', P .. 'notes:' .. A.id, -1)
+if last and cjson.decode(last).kind == 'retry' then
+  redis.call('LSET', P .. 'notes:' .. A.id, -1, A.note)
+else
+  addNote(A.id, A.note)
+end`,
+};
 
 type Events = Pick<
   Ledger,
@@ -136,7 +146,7 @@ export function createWorkflowJobEvents(store: Store): Events {
       await store.run(waitsFor, { key, waitsFor: text ?? undefined });
     },
     async addNote(key, text) {
-      await store.run(note, { id: key, note: encodeNote(text) });
+      await store.run(note, { id: key, kind: text.kind, note: encodeNote(text) });
     },
   };
 }

@@ -17,6 +17,7 @@ export function describeNow(story: WorkflowJobStory): WhereNow {
     describeStarted(story) ??
     describeHeld(story) ??
     describeThrottled(story) ??
+    describeRetry(story) ??
     describeOnTheWay(story) ??
     describeNobody(story)
   );
@@ -138,6 +139,19 @@ function describeThrottled(story: WorkflowJobStory): WhereNow | undefined {
     whereNow: `${asked}; every launch of ${provider} pauses`,
     waitsFor: `the provider's rate limit, for ${formatDuration(heldMs)} more`,
     next: "the queue goes on by itself; this costs no attempt",
+  };
+}
+
+/** The last try failed in a way that may pass, and no machine is known of yet. */
+function describeRetry(story: WorkflowJobStory): WhereNow | undefined {
+  const note = story.record.notes.at(-1);
+  const runner = findExpected(story);
+  const isPassed = runner && runner.step !== "launching";
+  if (note?.kind !== "retry" || isPassed) return undefined;
+  return {
+    whereNow: `its launch failed for now: ${note.text}`,
+    waitsFor: "the next try",
+    next: "it is tried again under the same id; after the last try it becomes a dead letter",
   };
 }
 

@@ -165,6 +165,20 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(1)).whereNow).to.equal("its launch failed: no t4g.large in us-east-1a");
   });
 
+  it("tells the last try that failed, until a machine is on its way", async () => {
+    await test.ledger.recordQueued(demand(1));
+    const opened = order([demand(1)]);
+    await test.ledger.openLaunch(opened);
+    const text = "try 1: EC2 RunInstances: no answer; again in 2 s";
+    await test.ledger.addNote("wfj-1", { at: T0 + 5 * SECOND, kind: "retry", text });
+    expect(await tell(1)).to.include({
+      whereNow: `its launch failed for now: ${text}`,
+      waitsFor: "the next try",
+    });
+    await test.ledger.recordLaunched(opened.launchId, [instance(opened.launchId, "i-1")], T0 + 9 * SECOND);
+    expect((await tell(1)).waitsFor).to.equal("boot");
+  });
+
   it("tells one that a planning worker ended", async () => {
     await test.ledger.recordQueued(demand(1));
     await test.ledger.recordPlan("wfj-1", { key: "wfj-1" });
@@ -181,7 +195,7 @@ describe("the explanation of a workflow job", () => {
     const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
     for (let count = 0; count < 30; count++) {
       const text = `RequestLimitExceeded ${"x".repeat(300)}`;
-      await test.ledger.addNote("wfj-1", { at: T0 + (5 + count) * SECOND, kind: "retry", text });
+      await test.ledger.addNote("wfj-1", { at: T0 + (5 + count) * SECOND, kind: "no-capacity", text });
       await test.ledger.addRunnerNote(runnerNames[0] ?? "", {
         at: T0 + count * SECOND,
         kind: "seen",
