@@ -50,6 +50,23 @@ describe("sweep", () => {
     expect(harness.lines.map((line) => line.message)).to.deep.equal(["runner.provisioned"]);
   });
 
+  it("is made by another worker within ten seconds of one's death in the middle of it", async () => {
+    const dying = new AbortController();
+    const arrived = Promise.withResolvers<void>();
+    const list = (signal: AbortSignal) => {
+      arrived.resolve();
+      return new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    };
+    const stuck = harness.with({ providers: new Map([["ec2", { ...harness.ec2, list }]]) });
+    const first = createSweep(stuck, { graceMs: GRACE_MS })(dying.signal);
+    await arrived.promise;
+    expect(await sweep()).to.equal(false);
+    expect(await harness.lockLastsMs("sweep")).to.be.within(1, 10_000);
+    dying.abort();
+    await first;
+    expect(await sweep()).to.equal(true);
+  });
+
   it("starts another machine for one that never claims, three times, and then makes a dead letter", async () => {
     const { demand } = await launchOne();
     for (let round = 0; round < 12; round++) {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Scope } from "@grp/core";
 import type { WorkerContext } from "../context.ts";
+import { doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
 import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
 import { gatherWorld } from "./gather.ts";
@@ -19,9 +20,6 @@ const QUIET_SCOPES_EVERY_MS = 600_000;
 /** Workflow jobs whose scopes count as ours. */
 const RECENT = 500;
 
-/** Longer than any sweep: a lock left by a dead worker ends by itself, and the scheduler's own keeps others out meanwhile. */
-const LOCK_MS = 300_000;
-
 /**
  * One sweep: compares what GitHub, the providers and the ledger say, and mends. Every deed is done by itself; one that
  * fails is told and never stops the rest. Returns false when another process is at it.
@@ -32,14 +30,8 @@ export function createSweep(
 ): (signal: AbortSignal) => Promise<boolean> {
   const choose = options.choose ?? createChooser(context.now);
   return async (signal) => {
-    const owner = randomUUID();
-    if (!(await context.ledger.tryLock("sweep", owner, LOCK_MS))) return false;
-    try {
-      await sweepOnce(context, { ...options, choose }, signal);
-    } finally {
-      await context.ledger.unlock("sweep", owner);
-    }
-    return true;
+    const sweep = (alone: AbortSignal) => sweepOnce(context, { ...options, choose }, alone);
+    return (await doAlone(context.ledger, "sweep", signal, sweep)) !== ELSEWHERE;
   };
 }
 

@@ -79,6 +79,8 @@ export interface Harness extends WorkerContext {
   addDemand(overrides?: Partial<Demand>): Promise<Demand>;
   /** What a dead process' locks do after a while. */
   expireLocks(): Promise<void>;
+  /** How long the lock would outlive the process that holds it. */
+  lockLastsMs(name: string): Promise<number>;
   /** Another context on the same Redis and clouds. */
   with(overrides: Partial<WorkerContext>): WorkerContext;
 }
@@ -156,6 +158,7 @@ function createHarness(client: RedisClient): Harness {
       const locks = await client.keys("{grp}:lock:*");
       if (locks.length > 0) await client.del(...locks);
     },
+    lockLastsMs: (name) => client.pttl(`{grp}:lock:${name}`),
     with: (overrides) => ({ ...context, ...overrides }),
   };
 }
