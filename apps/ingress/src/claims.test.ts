@@ -1,13 +1,18 @@
 import { createTicketSigner, type Instance, type Ticket } from "@grp/core";
 import { createGitHubStandIn, type GitHubStandIn } from "@grp/sandbox";
 import { expect } from "chai";
+import { createSelfSigned } from "../../../packages/sandbox/src/machines/certificate.ts";
 import { createIdentityCheck } from "./claims/identity.ts";
+import { readIdentityCertificates } from "./claims/identity-certificates.ts";
+import { AWS_SIGNED } from "./testing/aws-signed.ts";
 import { CATALOG } from "./testing/catalog.ts";
 import { type IngressOptions, type TestAnswer, type TestIngress, TICKET_SECRETS } from "./testing/ingress.ts";
 import { AWS, claim, identityOf, launch, report, type TestLaunch } from "./testing/machines.ts";
 import { useIngress } from "./testing/suite.ts";
 
 const MINT = "generate-jitconfig";
+const STRANGER = createSelfSigned("a stranger", Date.now());
+const A_STRANGERS_MACHINE = { instanceId: "i-0123456789abcdef0", launchedAt: Date.now() };
 
 describe("POST /claims", () => {
   const suite = useIngress();
@@ -26,7 +31,7 @@ describe("POST /claims", () => {
 
   /** A GitHub client remembers a rate limit, so each ingress has its own. */
   function start(context: IngressOptions["context"] = {}): Promise<TestIngress> {
-    const checkIdentity = createIdentityCheck(AWS.certificate);
+    const checkIdentity = createIdentityCheck(readIdentityCertificates(AWS.certificate));
     return suite.start({ github, context: { checkIdentity, ...context } });
   }
 
@@ -188,6 +193,74 @@ describe("POST /claims", () => {
     }
   });
 
+  describe("refuses with 401 a machine that shows", () => {
+    const pending = (ms: number) => ({ launchedAt: Date.now() + ms });
+    const IDENTITIES: readonly [string, string, (instance: Instance, other: Instance) => object][] = [
+      [
+        "no identity document",
+        "identity_missing",
+        () => ({ identityDocument: undefined, identitySignature: undefined }),
+      ],
+      ["an unsigned one", "identity_missing", () => ({ identitySignature: undefined })],
+      [
+        "a document in the place of its signature",
+        "identity_invalid",
+        (instance) => ({ identitySignature: Buffer.from(JSON.stringify(instance)).toString("base64") }),
+      ],
+      ["garbage in the place of its signature", "identity_invalid", () => ({ identitySignature: "MIAG!" })],
+      [
+        "one that a stranger signed",
+        "identity_invalid",
+        (instance) => identityOf(instance, { signer: STRANGER }),
+      ],
+      ["another machine's", "identity_mismatch", () => identityOf({ ...A_STRANGERS_MACHINE })],
+      ["that of another machine of its launch", "identity_mismatch", (_instance, other) => identityOf(other)],
+      [
+        "another machine's signature under its own document",
+        "identity_mismatch",
+        (instance, other) => ({
+          ...identityOf(instance),
+          identitySignature: identityOf(other).identitySignature,
+        }),
+      ],
+      [
+        "one of another region",
+        "identity_mismatch",
+        (instance) => identityOf(instance, { region: "eu-west-1" }),
+      ],
+      [
+        "one of another account",
+        "identity_mismatch",
+        (instance) => identityOf(instance, { accountId: "999999999999" }),
+      ],
+      [
+        "one from long before the launch",
+        "identity_mismatch",
+        (instance) => identityOf(instance, pending(-3_600_000)),
+      ],
+    ];
+    for (const [what, error, make] of IDENTITIES) {
+      it(`${what}: ${error}`, async () => {
+        const launched = await launch(ingress, { size: 2 });
+        const [instance, other] = launched.instances as readonly [Instance, Instance];
+        expectRefused(await claim(ingress, launched, { body: make(instance, other) }), 401, error);
+        expect([mints(), await stepOf(launched)]).to.deep.equal([0, "launched"]);
+        // The machine itself is no worse off.
+        take(await claim(ingress, launched));
+      });
+    }
+
+    it("a real one of AWS's, but not of this launch: identity_mismatch", async () => {
+      const launched = await launch(ingress);
+      const identitySignature = AWS_SIGNED.signature.replaceAll("\n", "");
+      expectRefused(
+        await claim(ingress, launched, { body: { identitySignature } }),
+        401,
+        "identity_mismatch",
+      );
+    });
+  });
+
   describe("refuses with 400", () => {
     const BODIES: readonly [string, object | string][] = [
       ["no JSON", "instanceId=i-1"],
@@ -325,7 +398,9 @@ describe("POST /claims", () => {
     }
 
     it("GitHub out of reach", async () => {
-      const away = await suite.start({ context: { checkIdentity: createIdentityCheck(AWS.certificate) } });
+      const away = await suite.start({
+        context: { checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)) },
+      });
       expectRefused(await claim(away, await launch(away)), 503, "github_unavailable");
     });
 

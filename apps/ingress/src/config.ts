@@ -9,8 +9,11 @@ import {
 } from "@grp/config";
 import type { Catalog } from "@grp/core";
 import type { GitHubAuth } from "@grp/github";
-import { type Environment, port, wholeNumber } from "@grp/runtime";
+import { type Environment, port, type SettingFault, wholeNumber } from "@grp/runtime";
 import { z } from "zod";
+import { type IdentityCertificates, readIdentityCertificates } from "./claims/identity-certificates.ts";
+
+const CERTIFICATES = "AWS_IDENTITY_CERTIFICATES";
 
 /** Every variable that the ingress reads. It has no cloud's credentials. */
 export const settingsSchema = z.object({
@@ -21,9 +24,9 @@ export const settingsSchema = z.object({
   TICKET_SECRET_PREVIOUS: about(ticketSecret().optional(), "Still accepted while you rotate it."),
   ...catalogSettings,
   ...githubSettings,
-  AWS_IDENTITY_CERTIFICATES: about(
+  [CERTIFICATES]: about(
     text().optional(),
-    "PEM file with further certificates that sign EC2 instance identity documents.",
+    "PEM file with further certificates that sign EC2 instance identity documents, for regions that AWS has opened since.",
   ),
   END_GRACE: about(wholeNumber(0, 600).prefault("15"), "Seconds for a finished machine to end by itself."),
   HOST: about(text().optional(), "Address to listen on; all of them without it."),
@@ -34,18 +37,45 @@ export const settingsSchema = z.object({
 export type IngressConfig = z.infer<typeof settingsSchema> & {
   readonly catalog: Catalog;
   readonly githubAuth: GitHubAuth;
-  readonly identityCertificates?: string;
+  readonly identityCertificates: IdentityCertificates;
 };
 
 /** Reads and checks everything before anything starts; throws one `ConfigError` that names every fault. */
 export function readConfig(environment: Environment): IngressConfig {
   const { settings, contents, ...read } = readSettings(settingsSchema, environment, {
-    files: ["AWS_IDENTITY_CERTIFICATES"],
+    files: [CERTIFICATES],
+    rules: [
+      (_given, _catalog, files) => checkCertificates(files.get(CERTIFICATES)),
+      (given, catalog) => (given[CERTIFICATES] ? undefined : checkRegions(catalog)),
+    ],
   });
-  const certificates = contents.get("AWS_IDENTITY_CERTIFICATES");
+  const identityCertificates = readIdentityCertificates(contents.get(CERTIFICATES));
+  return { ...settings, ...read, identityCertificates };
+}
+
+function checkCertificates(further: string | undefined): SettingFault | undefined {
+  try {
+    readIdentityCertificates(further);
+    return undefined;
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { name: CERTIFICATES, problem, remedy: "It must hold certificates in PEM form" };
+  }
+}
+
+/** A machine of a region whose signature can't be checked could never claim: better said before it is launched. */
+function checkRegions(catalog: Catalog | undefined): SettingFault | undefined {
+  const shipped = readIdentityCertificates();
+  const offerings = catalog?.classes.flatMap(({ offerings }) => offerings) ?? [];
+  const missing = new Set(
+    offerings.flatMap((offering) =>
+      offering.provider === "ec2" && shipped.ofRegion(offering.region).length === 0 ? [offering.region] : [],
+    ),
+  );
+  if (missing.size === 0) return undefined;
   return {
-    ...settings,
-    ...read,
-    ...(certificates === undefined ? {} : { identityCertificates: certificates }),
+    name: CERTIFICATES,
+    problem: `is not set, and no certificate is shipped for ${[...missing].join(", ")}`,
+    remedy: "Put the RSA-2048 certificate of AWS's page regions-certs into a file, and name it here",
   };
 }

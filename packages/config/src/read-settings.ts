@@ -24,7 +24,8 @@ type GitHubFields = z.infer<z.ZodObject<typeof githubSettings>>;
 
 /**
  * Reads the settings, the catalog and every file they name before anything starts; throws one `ConfigError` that names
- * every fault. `files`: settings whose value is the path of a text file. `rules` see the catalog, if it could be read.
+ * every fault. `files`: settings whose value is the path of a text file. `rules` see the catalog, if it could be read, and
+ * the files.
  */
 export function readSettings<S extends z.ZodRawShape>(
   schema: z.ZodObject<S & typeof githubSettings>,
@@ -34,6 +35,7 @@ export function readSettings<S extends z.ZodRawShape>(
     readonly rules?: readonly ((
       given: Environment,
       catalog: Catalog | undefined,
+      contents: ReadonlyMap<string, string>,
     ) => SettingFault | undefined)[];
   } = {},
 ): ReadSettings<z.infer<z.ZodObject<S & typeof githubSettings>>> {
@@ -45,7 +47,7 @@ export function readSettings<S extends z.ZodRawShape>(
     ...(more.rules ?? []).map(
       (rule): SettingRule =>
         (given) =>
-          rule(given, catalog),
+          rule(given, catalog, contents),
     ),
     ...found.map((fault) => () => fault),
   ]);

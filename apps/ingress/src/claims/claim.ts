@@ -51,11 +51,12 @@ export async function claim(context: IngressContext, ticket: Ticket, body: Claim
   const no = (refused: Answer) => ({ refused, fields });
   const launch = await context.ledger.getLaunch(ticket.launchId, body);
   if (!launch) return no(refuse(503, "launch_not_recorded", { retryAfterSeconds: RETRY_SECONDS }));
-  const identity = context.checkIdentity(body, launch);
+  const identity = await context.checkIdentity(body, launch);
   if (!identity.ok && identity.error === "launch_not_recorded") {
     return no(refuse(503, identity.error, { retryAfterSeconds: RETRY_SECONDS }));
   }
-  if (!identity.ok) return no(refuse(401, identity.error));
+  if (!identity.ok)
+    return { refused: refuse(401, identity.error), fields: { ...fields, detail: identity.detail } };
   const runnerClass = context.catalog.classes.find((one) => one.name === ticket.runnerClass);
   if (!runnerClass || scopeKey(launch.scope) !== ticket.scope) {
     await endRefused(context, ticket.launchId, body.instanceId);

@@ -1,5 +1,6 @@
 import type { Instance } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
+import type { IdentityCertificates } from "./identity-certificates.ts";
 import { type IdentityDocument, verifyIdentityDocument } from "./identity-document.ts";
 
 /** AWS's clock and ours may differ, and `pendingTime` is when EC2 began, not when we asked. */
@@ -16,22 +17,24 @@ export type IdentityVerdict =
   | {
       readonly ok: false;
       readonly error: "identity_missing" | "identity_invalid" | "identity_mismatch" | "launch_not_recorded";
+      /** What is wrong with it, for our log. */
+      readonly detail?: string;
     };
 
 /** Whether the machine is one of this launch's, by AWS's signature. */
-export type IdentityCheck = (machine: MachineIdentity, launch: LaunchRecord) => IdentityVerdict;
+export type IdentityCheck = (machine: MachineIdentity, launch: LaunchRecord) => Promise<IdentityVerdict>;
 
 /**
  * The instance identity document says who the machine is; account, region, instance and start time must be those of the
  * launch. So a job that read a ticket in user data can't claim for another machine. CodeMagic has nothing like it.
  */
-export function createIdentityCheck(certificates = ""): IdentityCheck {
-  return (machine, launch) => {
+export function createIdentityCheck(certificates: IdentityCertificates): IdentityCheck {
+  return async (machine, launch) => {
     if (launch.provider !== "ec2") return { ok: true };
     const { identityDocument: document, identitySignature: signature } = machine;
     if (!document || !signature) return { ok: false, error: "identity_missing" };
-    const verdict = verifyIdentityDocument(signature, certificates);
-    if (!verdict.ok) return { ok: false, error: "identity_invalid" };
+    const verdict = await verifyIdentityDocument(signature, certificates);
+    if (!verdict.ok) return { ok: false, error: "identity_invalid", detail: verdict.detail };
     return compare(verdict.document, machine, launch);
   };
 }

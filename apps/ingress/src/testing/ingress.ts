@@ -9,6 +9,7 @@ import { closeRedis, createLogger, createMetrics, createRedis, type Metrics } fr
 import type { TestRedis } from "../../../../test/support/redis.ts";
 import { createAdmission } from "../admission.ts";
 import { createIdentityCheck } from "../claims/identity.ts";
+import { readIdentityCertificates } from "../claims/identity-certificates.ts";
 import type { IngressContext } from "../context.ts";
 import { createRoutes } from "../routes.ts";
 import { startPublicServer } from "../server.ts";
@@ -74,7 +75,7 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     github: createGitHub({ auth: { kind: "pat", token }, baseUrl: url }),
     signer: createTicketSigner(TICKET_SECRETS),
     isSigned: createSignatureCheck(WEBHOOK_SECRETS),
-    checkIdentity: createIdentityCheck(),
+    checkIdentity: createIdentityCheck(readIdentityCertificates()),
     log: createLogger({ app: "ingress", level: "debug", stream: log.stream }),
     metrics: createMetrics({ app: "ingress" }),
     now: Date.now,

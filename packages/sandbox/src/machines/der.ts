@@ -4,6 +4,11 @@ export function element(tag: number, ...content: readonly (Buffer | readonly num
   return Buffer.concat([Buffer.from([tag, ...lengthOf(bytes.length)]), bytes]);
 }
 
+/** One element of BER's indefinite form: its content is ended by two zeros instead of being counted. */
+export function endless(tag: number, ...content: readonly Buffer[]): Buffer {
+  return Buffer.concat([Buffer.from([tag, 0x80]), ...content, Buffer.from([0, 0])]);
+}
+
 export const sequence = (...items: readonly Buffer[]): Buffer => element(0x30, ...items);
 export const integer = (bytes: readonly number[]): Buffer => element(0x02, bytes);
 export const octets = (bytes: Buffer): Buffer => element(0x04, bytes);

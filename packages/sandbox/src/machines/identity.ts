@@ -1,7 +1,18 @@
 import { createHash, sign } from "node:crypto";
 import type { Ec2Machine } from "../ec2/types.ts";
 import type { SelfSigned } from "./certificate.ts";
-import { algorithm, base64Lines, element, integer, octets, oid, sequence, set, utcTime } from "./der.ts";
+import {
+  algorithm,
+  base64Lines,
+  element,
+  endless,
+  integer,
+  octets,
+  oid,
+  sequence,
+  set,
+  utcTime,
+} from "./der.ts";
 
 export interface SignedIdentity {
   readonly document: string;
@@ -44,15 +55,20 @@ const SIGNED_DATA = "1.2.840.113549.1.7.2";
 const CONTENT_TYPE = "1.2.840.113549.1.9.3";
 const MESSAGE_DIGEST = "1.2.840.113549.1.9.4";
 const SIGNING_TIME = "1.2.840.113549.1.9.5";
-const RSA = "1.2.840.113549.1.1.1";
-const SHA256 = "2.16.840.1.101.3.4.2.1";
+const ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52";
+const SHA256_WITH_RSA = "1.2.840.113549.1.1.11";
+const SHA256 = sequence(oid("2.16.840.1.101.3.4.2.1"));
 
-/** CMS SignedData (RFC 5652): content inside, no certificate, one signer, signed attributes. */
+/**
+ * CMS SignedData (RFC 5652) in the form that AWS's has: BER of indefinite length, the content in pieces inside, no
+ * certificate, one signer, signed attributes.
+ */
 function signPkcs7(content: Buffer, signer: SelfSigned, signedAt: number): Buffer {
   const attribute = (type: string, value: Buffer) => sequence(oid(type), set(value));
   const attributes = set(
     attribute(CONTENT_TYPE, oid(DATA)),
     attribute(SIGNING_TIME, utcTime(signedAt)),
+    attribute(ALGORITHM_PROTECTION, sequence(SHA256, element(0xa1, oid(SHA256_WITH_RSA), [0x05, 0x00]))),
     attribute(MESSAGE_DIGEST, octets(createHash("sha256").update(content).digest())),
   );
   const signature = sign("sha256", attributes, signer.privateKey);
@@ -62,16 +78,18 @@ function signPkcs7(content: Buffer, signer: SelfSigned, signedAt: number): Buffe
   const signerInfo = sequence(
     integer([1]),
     signer.issuerAndSerial,
-    algorithm(SHA256),
+    SHA256,
     written,
-    algorithm(RSA),
+    algorithm(SHA256_WITH_RSA),
     octets(signature),
   );
-  const signedData = sequence(
+  const pieces = endless(0x24, octets(content));
+  const signedData = endless(
+    0x30,
     integer([1]),
-    set(algorithm(SHA256)),
-    sequence(oid(DATA), element(0xa0, octets(content))),
+    set(SHA256),
+    endless(0x30, oid(DATA), endless(0xa0, pieces)),
     set(signerInfo),
   );
-  return sequence(oid(SIGNED_DATA), element(0xa0, signedData));
+  return endless(0x30, oid(SIGNED_DATA), endless(0xa0, signedData));
 }
