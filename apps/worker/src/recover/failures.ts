@@ -9,8 +9,11 @@ const OVERLAP_MS = 120_000;
 /** A redelivery that has not failed by then was taken: GitHub sends within seconds and waits ten for the answer. */
 const SETTLE_MS = 300_000;
 
-/** Pause after a redelivery that failed too: doubled each time, so that a poisonous one costs some twenty calls in all. */
-const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [60_000, 6 * 3_600_000];
+/**
+ * Pause after a redelivery that failed too: doubled each time, so that a poisonous one costs some 25 calls in all. The
+ * first is short: an ingress that was just restarted refuses for some seconds only.
+ */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10_000, 6 * 3_600_000];
 
 /** What is remembered at once: 2 MB at the very most. What is beyond is read again later. */
 const MOST_OPEN = 20_000;
