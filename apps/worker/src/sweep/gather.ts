@@ -2,7 +2,11 @@ import { demandJobId, type Instance, type ProviderName, type Scope, scopeKey } f
 import type { GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import { findMissing } from "./rules/missing.ts";
 import type { Holder, OpenDemand, RegisteredScope, Stray, World } from "./world.ts";
+
+/** A request each, in turn: some seconds of a sweep when many machines were lost at once. */
+const MOST_ASKED = 20;
 
 export interface GatherOptions {
   readonly graceMs: number;
@@ -28,7 +32,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
   const { installation, catalog } = context;
-  return {
+  const world: World = {
     now: context.now(),
     graceMs: options.graceMs,
     installation,
@@ -42,6 +46,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     workflowJobs,
     holders,
   };
+  return { ...world, workflowJobs: await askBeforeLaunching(context, options, world) };
 }
 
 async function listInstances(
@@ -85,6 +90,28 @@ async function askWorkflowJobs(
       (job) => answers.set(key, job),
       (error: unknown) => onBlind(`GitHub workflow job ${demand.workflowJobId}`, error),
     );
+  return answers;
+}
+
+/**
+ * A workflow job's start may have gone unheard while its machine's end was told: before another machine is paid for,
+ * GitHub says whether it still waits. Those beyond the most get theirs unasked, and so do all when GitHub is away.
+ */
+async function askBeforeLaunching(
+  context: WorkerContext,
+  { signal, onBlind }: GatherOptions,
+  world: World,
+): Promise<World["workflowJobs"]> {
+  const answers = new Map(world.workflowJobs);
+  const unasked = findMissing(world).filter(({ record }) => !answers.has(record.key));
+  for (const { record } of unasked.slice(0, MOST_ASKED)) {
+    try {
+      answers.set(record.key, await context.github.getWorkflowJob(record.demand, signal));
+    } catch (error) {
+      onBlind(`GitHub workflow job ${record.demand.workflowJobId}`, error);
+      break;
+    }
+  }
   return answers;
 }
 

@@ -112,6 +112,32 @@ describe("sweep", () => {
     expect((await harness.ledger.getRunner(runner.runnerName))?.step).to.equal("gone");
   });
 
+  /** Its machine reported the end of its job; the deliveries that would have said so are late. */
+  const finishUnheard = async () => {
+    const { demand, runner } = await launchOne();
+    await claim(runner.runnerName);
+    await harness.ledger.recordStep(runner.runnerName, "finished", harness.clock.now);
+    pass(3 * MINUTE);
+    return { demand, runner };
+  };
+
+  it("starts no other machine for a workflow job that ran without our hearing of it", async () => {
+    const { demand, runner } = await finishUnheard();
+    const { runnerName } = runner;
+    harness.github.setWorkflowJob({ id: demand.workflowJobId, status: "in_progress", runnerName });
+    await sweep();
+    expect(harness.producer.demands).to.deep.equal([]);
+    const record = await harness.ledger.getWorkflowJob(demand.key);
+    expect(record).to.include({ demandState: "served", servedBy: runnerName });
+  });
+
+  it("starts another machine all the same when GitHub can't say", async () => {
+    const { demand } = await finishUnheard();
+    harness.github.fail("getWorkflowJob", new TransientError("down"));
+    await sweep();
+    expect(harness.producer.demands.map((one) => one.demand.key)).to.deep.equal([demand.key]);
+  });
+
   it("takes off GitHub the runner of a machine that is gone", async () => {
     const { demand, runner } = await launchOne();
     await claim(runner.runnerName);

@@ -1,3 +1,4 @@
+import type { GitHubWorkflowJob } from "@grp/github";
 import { expect } from "chai";
 import { HOUR, MINUTE, makeCount, makeNote, makeOpen, makeWorld } from "../../testing/world.ts";
 import { MAX_GENERATIONS, missing } from "./missing.ts";
@@ -20,6 +21,16 @@ describe("rule missing", () => {
     expect(missing.judge(makeWorld({ demands: [makeOpen(HOUR)], counts: [makeCount(1, 1)] }))).to.deep.equal(
       [],
     );
+  });
+
+  it("asks for none that GitHub says waits no more", () => {
+    const judge = (status: GitHubWorkflowJob["status"]) => {
+      const workflowJobs = new Map([["wfj-1", { status } as GitHubWorkflowJob]]);
+      return missing.judge(makeWorld({ demands: [makeOpen(HOUR)], counts: [makeCount(1, 0)], workflowJobs }));
+    };
+    expect(judge("in_progress")).to.deep.equal([]);
+    expect(judge("completed")).to.deep.equal([]);
+    expect(judge("queued")).to.have.length(1);
   });
 
   it("leaves spot after a second loss", () => {

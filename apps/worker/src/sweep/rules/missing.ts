@@ -15,21 +15,31 @@ export const MAX_GENERATIONS = 20;
 /**
  * More workflow jobs wait than machines are there or on their way, and nobody is working on it: asks for what is
  * missing, oldest first, as a new generation. Asking for too much does no harm: a launch is opened only while the
- * count still wants it.
+ * count still wants it. One that GitHub says waits no more is not asked for: its delivery was late or lost.
  */
 export const missing: Rule = {
   name: "missing",
-  judge: (world) => world.counts.flatMap((count) => judgePool(world, count)),
+  judge: (world) =>
+    findMissing(world).flatMap((one) => {
+      const runnerClass = classOf(world, one.record.demand.runnerClass);
+      return runnerClass && isWaiting(world, one) ? [judgeDemand(runnerClass, one)] : [];
+    }),
 };
 
-function judgePool(world: World, count: ClassCount): readonly Deed[] {
-  const runnerClass = classOf(world, count.runnerClass);
-  if (!runnerClass) return [];
-  return world.demands
-    .filter((one) => isForgotten(world, one, count))
-    .sort((a, b) => a.record.demand.queuedAt - b.record.demand.queuedAt)
-    .slice(0, Math.max(count.demand - count.supply, 0))
-    .map((one) => judgeDemand(runnerClass, one));
+/** The demands that would get another machine, by the counts alone. */
+export function findMissing(world: World): readonly OpenDemand[] {
+  return world.counts.flatMap((count) =>
+    world.demands
+      .filter((one) => isForgotten(world, one, count))
+      .sort((a, b) => a.record.demand.queuedAt - b.record.demand.queuedAt)
+      .slice(0, Math.max(count.demand - count.supply, 0)),
+  );
+}
+
+/** Also when GitHub was not asked, or shows us nothing. */
+function isWaiting({ workflowJobs }: World, { record }: OpenDemand): boolean {
+  const job = workflowJobs.get(record.key);
+  return !job || job.status === "queued";
 }
 
 function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: ClassCount): boolean {
