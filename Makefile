@@ -38,6 +38,10 @@ unit-tests: setup ## Run the tests that stand beside the code
 coverage: setup ## Run every test and say which lines they reach; the report is in coverage/
 	@c8 scripts/test.sh
 
+.PHONY: chaos
+chaos: setup ## Break things on purpose for ten minutes at most; SEED=… replays a run, RUNS=… sets their number
+	@GRP_ENV_FILE=none node test/chaos/main.ts
+
 .PHONY: bench
 bench: setup ## Measure everything in ten minutes at most, and compare it with its baselines (docs/benchmarks.md)
 	@GRP_ENV_FILE=none node bench/src/main.ts

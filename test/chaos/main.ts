@@ -1,0 +1,63 @@
+import { appendFile } from "node:fs/promises";
+import { createPlan } from "./plan.ts";
+import { type ChaosReport, runChaos } from "./run.ts";
+
+/**
+ * `make chaos`: runs until RUNS are done or the time is over. SEED replays one; JOBS are the jobs of each; OUTPUT gets one
+ * JSON line a run; KEEP is where the logs of a run that broke something are put.
+ */
+const { SEED, RUNS = "12", JOBS = "50", OUTPUT, KEEP = "/tmp/grp-chaos", MINUTES = "10" } = process.env;
+const endAt = Date.now() + Number(MINUTES) * 60_000;
+/** No run is begun that could not end in time. */
+const LONGEST_RUN_MS = 110_000;
+
+// Without a word of ours, Ctrl-C would end only this process.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+
+const reports: ChaosReport[] = [];
+const first = SEED ? Number(SEED) : Math.floor(Math.random() * 1_000_000);
+const count = SEED && !process.env.RUNS ? 1 : Number(RUNS);
+for (let seed = first; seed < first + count && Date.now() + LONGEST_RUN_MS < endAt; seed++) {
+  const report = await runChaos(createPlan(seed, Number(JOBS)), { keepIn: KEEP });
+  reports.push(report);
+  tell(report);
+  if (OUTPUT) await appendFile(OUTPUT, `${JSON.stringify(report)}\n`);
+}
+tellTotal();
+process.exitCode = reports.every(({ violations }) => violations.length === 0) ? 0 : 1;
+
+function tell(report: ChaosReport): void {
+  const { seed, served, cancelled, told, violations, unusedRunners, folder } = report;
+  const faults = Object.values(report.faults).reduce((sum, each) => sum + each, 0);
+  const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+  console.log(
+    [
+      `${violations.length === 0 ? "ok  " : "FAIL"} SEED=${seed}`,
+      `${faults} faults, ${Object.values(report.machineFaults).length} kinds of bad machines`,
+      `${served} served, ${cancelled} cancelled, ${told} told`,
+      `${unusedRunners.length} runners unused`,
+      `longest wait ${seconds(report.longestWaitMs)}, ${seconds(report.longestOverMs)} of it after the last fault`,
+      `${seconds(report.durationMs)}`,
+    ].join(" · "),
+  );
+  for (const violation of violations) console.log(`       ${violation}`);
+  if (folder) console.log(`       see ${folder}`);
+}
+
+function tellTotal(): void {
+  const sum = (value: (report: ChaosReport) => number) =>
+    reports.reduce((total, report) => total + value(report), 0);
+  console.log(
+    JSON.stringify({
+      runs: reports.length,
+      failed: reports.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
+      jobs: sum(({ jobs }) => jobs),
+      served: sum(({ served }) => served),
+      cancelled: sum(({ cancelled }) => cancelled),
+      told: sum(({ told }) => told),
+      leaks: sum(({ leaks }) => leaks),
+      doubleRegistrations: sum(({ doubleRegistrations }) => doubleRegistrations),
+      longestOverMs: Math.max(0, ...reports.map(({ longestOverMs }) => longestOverMs)),
+    }),
+  );
+}
