@@ -26,16 +26,20 @@ demo: setup ## Show the whole product with no account anywhere; ONCE=1 ends by i
 run: setup ## Start ingress, worker and ops from the environment or .env; without REDIS_URL a Redis of their own too
 	@node scripts/run.ts
 
+.PHONY: test-tools
+test-tools:
+	@scripts/setup-tests.sh
+
 .PHONY: test
-test: setup ## Run every test
+test: setup test-tools ## Run every test
 	@scripts/test.sh
 
 .PHONY: unit-tests
-unit-tests: setup ## Run the tests that stand beside the code
+unit-tests: setup test-tools ## Run the tests that stand beside the code
 	@scripts/test.sh 'packages/*/src/**/*.test.ts' 'apps/*/src/**/*.test.ts'
 
 .PHONY: coverage
-coverage: setup ## Run every test and say which lines they reach; the report is in coverage/
+coverage: setup test-tools ## Run every test and say which lines they reach; the report is in coverage/
 	@c8 scripts/test.sh
 
 .PHONY: chaos

@@ -3,7 +3,8 @@
 # also when the tests could not even be loaded.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-export PATH="$PWD/node_modules/.bin:$PATH"
+# After the machine's own commands: what `make test-tools` unpacked for want of them.
+export PATH="$PWD/node_modules/.bin:$PATH:$PWD/.grp/tools"
 # A developer's own .env, with real credentials, is none of the tests' business.
 export GRP_ENV_FILE=none
 
