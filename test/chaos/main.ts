@@ -36,7 +36,7 @@ function tell(report: ChaosReport): void {
       `${faults} faults, ${Object.values(report.machineFaults).length} kinds of bad machines`,
       `${served} served, ${cancelled} cancelled, ${told} told`,
       `${unusedRunners.length} runners unused`,
-      `longest wait ${seconds(report.longestWaitMs)}, ${seconds(report.longestOverMs)} of it after the last fault`,
+      `longest wait ${seconds(report.longestWaitMs)}, ${seconds(report.longestOverMs)} longer than it had to`,
       `${seconds(report.durationMs)}`,
     ].join(" · "),
   );

@@ -10,7 +10,8 @@ import { type InflictedFault, inflict } from "./faults.ts";
 import { askOps } from "./ops.ts";
 import type { ChaosPlan, PlannedJob } from "./plan.ts";
 import { collectSecrets, findSecrets, readPages, readWritings } from "./secrets.ts";
-import { countSurplus, findLeaks, findUnused, measureWaits, type Outcome, sortJobs } from "./verdict.ts";
+import { countSurplus, findLeaks, findUnused, type Outcome, sortJobs } from "./verdict.ts";
+import { measureWaits } from "./waits.ts";
 
 /** One run in numbers, and every way in which it was not as it must be. */
 export interface ChaosReport {
@@ -23,7 +24,7 @@ export interface ChaosReport {
   readonly doubleRegistrations: number;
   readonly unusedRunners: readonly string[];
   readonly longestWaitMs: number;
-  /** … of it after the last thing that was done to the product while it waited was over. */
+  /** The longest that a job waited over what it had to. */
   readonly longestOverMs: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly machineFaults: Readonly<Record<string, number>>;
@@ -166,7 +167,7 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
     leaks: leaks.length,
     doubleRegistrations: surplus.reduce((sum, [, count]) => sum + count, 0),
     unusedRunners: unused.map(({ name, pool, why = "no reason found" }) => `${name} (${pool}): ${why}`),
-    ...measureWaits(outcome.served, faults),
+    ...measureWaits(stack, findings),
     faults: countEach(faults.map(({ kind }) => kind)),
     machineFaults: countEach(machineFaults),
     durationMs: Date.now() - begunAt,

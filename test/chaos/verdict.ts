@@ -61,9 +61,14 @@ export function findUnused(stack: Stack, faults: readonly InflictedFault[]): rea
   const byName = Map.groupBy(stack.sandbox.github.registrations(), ({ name }) => name);
   return [...byName].flatMap(([name, runners]) => {
     if (runners.some(({ workflowJobId }) => workflowJobId !== undefined)) return [];
-    return [{ name, pool: poolOf(runners), why: explain(stack, name, faults) }];
+    const why =
+      explain(stack, name, faults) ?? (wasOnline(runners) ? undefined : "its machine never got it online");
+    return [{ name, pool: poolOf(runners), why }];
   });
 }
+
+const wasOnline = (runners: readonly StandInRunner[]) =>
+  runners.some(({ onlineAt }) => onlineAt !== undefined);
 
 const poolOf = (runners: readonly StandInRunner[]) => {
   const [runner] = runners;
@@ -103,17 +108,3 @@ export function countSurplus(stack: Stack, unused: readonly UnusedRunner[]): Rea
 
 const poolOfJob = ({ labels, repository }: StandInWorkflowJob) =>
   `${labels[0]} ${labels[0] === "mac" ? "(organization)" : repository}`;
-
-/** How long jobs waited, and how much of it was after everything that was done to the product was over. */
-export function measureWaits(jobs: readonly StandInWorkflowJob[], faults: readonly InflictedFault[]) {
-  const waits = jobs.map((job) => {
-    const { queuedAt, startedAt = queuedAt } = job;
-    const during = faults.filter(({ from, until }) => from < startedAt && until > queuedAt);
-    const over = Math.max(queuedAt, ...during.map(({ until }) => until));
-    return { waitMs: startedAt - queuedAt, overMs: Math.max(0, startedAt - over) };
-  });
-  return {
-    longestWaitMs: Math.max(0, ...waits.map(({ waitMs }) => waitMs)),
-    longestOverMs: Math.max(0, ...waits.map(({ overMs }) => overMs)),
-  };
-}
