@@ -12,8 +12,12 @@ export const MAC = ["macOS-arm64"];
 export const QUICK = { END_GRACE: "1", SWEEP_INTERVAL: "1", SWEEP_GRACE: "2" };
 
 /** Queues a workflow job at the sandbox's GitHub, which sends the delivery. */
-export function queueJob(stack: Stack, labels: readonly string[], durationMs = 300): StandInWorkflowJob {
-  return stack.sandbox.github.queueWorkflowJob({ owner: "acme", repository: "app", labels, durationMs });
+export function queueJob(
+  { sandbox }: Stack,
+  labels: readonly string[],
+  { repository = "app", durationMs = 300 } = {},
+): StandInWorkflowJob {
+  return sandbox.github.queueWorkflowJob({ owner: "acme", repository, labels, durationMs });
 }
 
 /** Queues one whose delivery never arrives, and gives it to be sent by hand. */
@@ -55,25 +59,41 @@ export async function send(
 
 const keyOf = (workflowJobId: number) => `wfj-${workflowJobId}`;
 
-/** The first line of any worker that fits, waited for. */
-function workerLine(stack: Stack, fits: (line: LogLine) => boolean): Promise<LogLine> {
-  return Promise.any(stack.workers.map((worker) => worker.line(fits)));
+/** Whatever a process may say of the job as its unit of work, e.g. `runner.provisioned`. */
+export function lineOf(
+  { workers }: Stack,
+  message: string,
+  { id }: StandInWorkflowJob,
+  timeoutMs = 20_000,
+): Promise<LogLine> {
+  const fits = (line: LogLine) => line.message === message && isAbout(line, keyOf(id));
+  return Promise.any(workers.filter(({ isRunning }) => isRunning).map((one) => one.line(fits, timeoutMs)));
 }
+
+const isAbout = (line: LogLine, key: string) => line.key === key || line.workflowJobKey === key;
 
 /** Resolves with the log line that says that the machine which ran the job is gone. */
-export function reaped(stack: Stack, workflowJobId: number): Promise<LogLine> {
-  const key = keyOf(workflowJobId);
-  return workerLine(stack, (line) => line.message === "instance.reaped" && line.workflowJobKey === key);
+export const reaped = (stack: Stack, job: StandInWorkflowJob): Promise<LogLine> =>
+  lineOf(stack, "instance.reaped", job);
+
+/** Resolves when GitHub says that every job has ended, and tells their conclusions. */
+export async function ended(
+  { sandbox: { github } }: Stack,
+  jobs: readonly StandInWorkflowJob[],
+  timeoutMs = 30_000,
+): Promise<ReadonlySet<string | null>> {
+  await github.until(() => jobs.every(({ status }) => status === "completed"), "every job's end", timeoutMs);
+  return new Set(jobs.map(({ conclusion }) => conclusion));
 }
 
-export function progressOf(stack: Stack, workflowJobId: number): Promise<Progress> {
+export function progressOf(stack: Stack, { id }: StandInWorkflowJob): Promise<Progress> {
   const { OPS_USER, OPS_PASSWORD } = stack.settings;
   const authorization = `Basic ${Buffer.from(`${OPS_USER}:${OPS_PASSWORD}`).toString("base64")}`;
-  return readProgress({ opsUrl: stack.ops?.url ?? "", authorization, workflowJobId });
+  return readProgress({ opsUrl: stack.ops?.url ?? "", authorization, workflowJobId: id });
 }
 
 /** For what gives no sign of its own. */
-async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!isTrue()) {
     if (Date.now() > deadline) throw new Error(`${what}: did not happen in ${timeoutMs} ms`);
@@ -84,11 +104,13 @@ async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_00
 /** No instance, build, machine or registration is left, and GitHub was spoken to as its description says. */
 export async function expectNothingLeft({ sandbox }: Stack): Promise<void> {
   const { ec2, codemagic, machines, github } = sandbox;
-  await eventually("every machine has ended", () =>
-    machines.records.every(({ endedAt }) => endedAt !== undefined),
-  );
-  expect(ec2.instances().filter(({ state }) => state !== "terminated")).to.deep.equal([]);
-  expect(codemagic.builds().filter(({ isLive }) => isLive)).to.deep.equal([]);
-  expect(github.runners()).to.deep.equal([]);
+  const alive = () => [
+    ...machines.records.filter(({ endedAt }) => endedAt === undefined).map(({ id }) => id),
+    ...ec2.instances().flatMap(({ instanceId, state }) => (state === "terminated" ? [] : [instanceId])),
+    ...codemagic.builds().flatMap(({ buildId, isLive }) => (isLive ? [buildId] : [])),
+    ...github.runners().map(({ name }) => name),
+  ];
+  await eventually("the end of everything", () => alive().length === 0).catch(() => undefined);
+  expect(alive()).to.deep.equal([]);
   expect(github.violations).to.deep.equal([]);
 }

@@ -19,7 +19,7 @@ describe("the same delivery again, to two ingress and two worker processes", fun
     );
     const outcomes = answers.map(({ status, body }) => `${status} ${body.outcome}`);
     expect(new Set(outcomes)).to.deep.equal(new Set(["202 enqueued", "200 duplicate"]));
-    await reaped(stack, job.id);
+    await reaped(stack, job);
     expect(job.conclusion).to.equal("success");
     const again = await send(stack, delivery);
     expect(again.status).to.equal(200);

@@ -8,21 +8,27 @@ describe("the whole way, as real processes", function () {
   let stack: Stack;
   before(async () => {
     stack = await startStack({ ops: {}, env: QUICK });
-    await stack.connect();
+    for (const [repository, contentType] of [
+      ["app", "json"],
+      ["forms", "form"],
+    ] as const)
+      await stack.connect({ contentType, place: { kind: "repository", owner: "acme", repository } });
   });
   after(() => stack?.stop());
 
-  for (const [labels, provider] of [
-    [LINUX, "ec2"],
-    [MAC, "codemagic"],
-  ] as const)
-    it(`gives ${labels} a single-use runner on ${provider}, which goes every step and is gone`, async () => {
-      const job = queueJob(stack, labels);
-      await reaped(stack, job.id);
-      const { elapsedMs, runner } = await progressOf(stack, job.id);
+  const ways = [
+    { labels: LINUX, repository: "app", provider: "ec2", as: "JSON" },
+    { labels: MAC, repository: "forms", provider: "codemagic", as: "a form" },
+  ] as const;
+  for (const { labels, repository, provider, as } of ways)
+    it(`a delivery as ${as} for ${labels}: its runner on ${provider} goes every step, and is gone`, async () => {
+      const job = queueJob(stack, labels, { repository });
+      await reaped(stack, job);
+      const { elapsedMs, runner } = await progressOf(stack, job);
       expect(STEPS.filter((step) => !elapsedMs.has(step))).to.deep.equal([]);
       expect(runner).to.include({ provider, runnerName: job.runnerName });
       expect(job.conclusion).to.equal("success");
+      expect(stack.sandbox.machines.records.at(-1)?.console()).to.contain("finished");
       await expectNothingLeft(stack);
     });
 });

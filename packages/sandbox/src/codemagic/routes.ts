@@ -40,9 +40,10 @@ function start({ options, builds }: RouteContext, body: string): Reply {
 }
 
 /** The newest first, a page from `skip` on. */
-function list({ options, builds }: RouteContext, query: URLSearchParams): Reply {
+function list({ options, builds, isHiddenFromV1 }: RouteContext, query: URLSearchParams): Reply {
   const skip = Number(query.get("skip") ?? 0);
-  const asked = builds.all.filter(({ appId }) => !query.get("appId") || appId === query.get("appId"));
+  const known = isHiddenFromV1() ? [] : builds.all;
+  const asked = known.filter(({ appId }) => !query.get("appId") || appId === query.get("appId"));
   const page = asked.reverse().slice(skip, skip + (options.pageSize ?? 30));
   return [200, { applications: [{ _id: options.appId }], builds: page.map(asV1) }];
 }

@@ -47,8 +47,8 @@ export interface Stack {
   readonly webhookUrl: string;
   /** Logs of every process, and Redis's own data. */
   readonly folder: string;
-  /** Sets the webhook up at the sandbox's GitHub. */
-  connect(contentType?: "json" | "form"): Promise<void>;
+  /** Sets a webhook up at the sandbox's GitHub: the App's own and JSON, unless told otherwise. */
+  connect(hook?: Partial<Parameters<Sandbox["github"]["addHook"]>[0]>): Promise<void>;
   /** One worker more. */
   addWorker(env?: Environment): Promise<StackApp>;
   /** Ends everything; `unclean` names the processes that failed, or had to be killed, while they were being ended. */
@@ -122,8 +122,8 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
   return {
     ...stack,
     ...{ sandbox, redis, settings, webhookUrl, folder },
-    async connect(contentType = "json") {
-      await github.addHook({ url: webhookUrl, secret: settings.WEBHOOK_TOKEN ?? "", contentType });
+    async connect(hook = {}) {
+      await github.addHook({ url: webhookUrl, secret: settings.WEBHOOK_TOKEN ?? "", ...hook });
     },
     async addWorker(own = {}) {
       const worker = await start("worker", own);
