@@ -40,6 +40,17 @@ describe("planDemand", () => {
     expect(plan.offerings.map((offering) => offering.verdict)).to.deep.equal(["refused", "not-checked"]);
   });
 
+  it("asks again after the pause a provider asks for, but not for ever", async () => {
+    harness.ec2.failNext("rate-limited", { verb: "validate" });
+    const first = await provision(harness, "ec2", dry, makeWork());
+    const verdicts = (outcome: unknown) =>
+      (outcome as { result: Plan }).result.offerings.map(({ verdict }) => verdict);
+    expect(verdicts(first)).to.deep.equal(["would-launch", "would-launch"]);
+    harness.ec2.failNext("rate-limited", { verb: "validate", times: 3 });
+    const second = await provision(harness, "ec2", dry, makeWork());
+    expect(verdicts(second)).to.deep.equal(["not-checked", "would-launch"]);
+  });
+
   it("plans a real demand too where the whole worker is dry", async () => {
     const demand = await harness.addDemand();
     await provision(harness.with({ dryRun: true }), "ec2", demand, makeWork());

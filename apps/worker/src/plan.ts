@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Demand,
   isLaunchable,
   type Plan,
   type PlannedOffering,
   ProvisionError,
+  RateLimitedError,
   type RunnerClass,
   scopeKey,
   summariseOffering,
@@ -77,16 +79,32 @@ async function planOfferings(
 
 type Check = { readonly verdict: "passed" | "refused" | "not-checked"; readonly why?: string };
 
+/** More RunInstances than EC2's bucket holds (five, filled by two a second) are asked for by a class of two offerings. */
+const [PAUSES, LONGEST_PAUSE_MS] = [2, 5_000];
+
 /** A refusal is the plan's news; what merely couldn't be asked says so; only a stop of the worker is thrown on. */
 async function check(ask: () => Promise<void>, signal: AbortSignal): Promise<Check> {
-  try {
-    await ask();
-    return { verdict: "passed" };
-  } catch (error) {
-    if (signal.aborted || !(error instanceof Error)) throw error;
-    const isPassing =
-      error instanceof ProvisionError &&
-      (error.errorClass === "transient" || error.errorClass === "rate-limited");
-    return { verdict: isPassing ? "not-checked" : "refused", why: error.message };
+  for (let pauses = 0; ; pauses++) {
+    try {
+      await ask();
+      return { verdict: "passed" };
+    } catch (error) {
+      if (signal.aborted || !(error instanceof Error)) throw error;
+      const pauseMs = pauseOf(error);
+      if (pauseMs === undefined || pauses === PAUSES) return describe(error);
+      await sleep(pauseMs, undefined, { signal });
+    }
   }
+}
+
+function pauseOf(error: Error): number | undefined {
+  const isShort = error instanceof RateLimitedError && error.retryAfterMs <= LONGEST_PAUSE_MS;
+  return isShort ? error.retryAfterMs : undefined;
+}
+
+function describe(error: Error): Check {
+  const isPassing =
+    error instanceof ProvisionError &&
+    (error.errorClass === "transient" || error.errorClass === "rate-limited");
+  return { verdict: isPassing ? "not-checked" : "refused", why: error.message };
 }
