@@ -143,6 +143,8 @@ export async function sendDelivery(delivery: Delivery, options: SendOptions): Pr
   const json = JSON.stringify(delivery.payload);
   const body = options.asForm ? new URLSearchParams({ payload: json }).toString() : json;
   const url = new URL(options.url);
+  // HOST=https://grp.example.com is enough.
+  if (url.pathname === "/") url.pathname = "/webhook";
   if (options.isDryRun) url.searchParams.set("dry-run", "true");
   try {
     const { status, data } = await axios.post<unknown>(url.href, body, {

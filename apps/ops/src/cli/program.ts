@@ -57,7 +57,7 @@ function addSend(program: Command, open: () => CliContext): void {
     .option("--id <number>", "id of the workflow job (default: a new one)", wholeNumber)
     .option("--event <name>", "name of the event", "workflow_job")
     .addOption(new Option("--action <action>", "what happened").choices(ACTIONS).default("queued"))
-    .option("--to <url>", "address of the webhook (default: WEBHOOK_URL)")
+    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)")
     .option("--secret <secret>", "secret to sign with (default: WEBHOOK_TOKEN)")
     .option("--form", "as a form instead of JSON")
     .option("--dry-run", "plan only: nothing is launched")
@@ -76,7 +76,7 @@ function addTestRunners(program: Command, open: () => CliContext): void {
       "send a dry-run delivery for every runner class to a running instance and say which would launch",
     )
     .option("-c, --class <name...>", "only these classes")
-    .option("--to <url>", "address of the webhook (default: WEBHOOK_URL)")
+    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)")
     .option("-r, --repository <owner/name>", "repository of the jobs (default: one that the catalog allows)")
     .option("--secret <secret>", "secret to sign with (default: WEBHOOK_TOKEN)")
     .addOption(
