@@ -1,3 +1,4 @@
+import { RateLimitedError } from "@grp/core";
 import type { HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import { askEach } from "./ask-each.ts";
@@ -8,37 +9,55 @@ const CACHE_MS = 3_600_000;
 
 export type FindHooks = (signal: AbortSignal) => Promise<readonly HookTarget[]>;
 
+type HookQuery = Parameters<WorkerContext["github"]["findHooks"]>[0];
+
 /**
- * Our hooks: the App's own, else every repository's and organization's that points at `url`. Found once an hour by each
- * worker. An account that hides its hooks from us is told and left out; the others are found all the same.
+ * Our hooks: the App's own, else every repository's and organization's that points at `url`. Each account is asked once
+ * an hour by each worker, a repository as soon as it is known. An account that hides its hooks from us is told and left
+ * out; the others are found all the same.
  */
 export function createHookFinder(context: WorkerContext, url: string): FindHooks {
-  let cached: { readonly hooks: readonly HookTarget[]; readonly until: number } | undefined;
-  return async (signal) => {
-    if (cached && cached.until > context.now()) return cached.hooks;
-    const hooks = await findAll(context, url, signal);
-    cached = { hooks, until: context.now() + CACHE_MS };
-    if (hooks.length === 0) context.log.warn("deliveries.no-hook", { url });
+  const { catalog, github, log, now } = context;
+  const cache = new Map<string, { readonly hooks: readonly HookTarget[]; readonly until: number }>();
+  const remember = (query: HookQuery, hooks: readonly HookTarget[]) => {
+    cache.set(JSON.stringify(query), { hooks, until: now() + CACHE_MS });
     return hooks;
   };
-}
+  const isKnown = (query: HookQuery) => (cache.get(JSON.stringify(query))?.until ?? 0) > now();
 
-async function findAll(
-  context: WorkerContext,
-  url: string,
-  signal: AbortSignal,
-): Promise<readonly HookTarget[]> {
-  const { github, catalog, log } = context;
-  const nobody = { url, repositories: [], organizations: [] };
-  const own = await github.findHooks(nobody, signal);
-  if (own.length > 0) return own;
-  const queries = [
-    ...catalog.allow.owners.map((owner) => ({ ...nobody, organizations: [owner] })),
-    ...(await listKnownRepositories(context)).map((one) => ({ ...nobody, repositories: [one] })),
-  ];
-  const ask = (query: (typeof queries)[number]) => github.findHooks(query, signal);
-  const hooks = await askEach(queries, { ask, log, message: "deliveries.hooks-unseen", signal });
-  return [...new Map(hooks.map((hook) => [keyOf(hook), hook])).values()];
+  async function ask(query: HookQuery, signal: AbortSignal): Promise<readonly HookTarget[]> {
+    if (isKnown(query)) return cache.get(JSON.stringify(query))?.hooks ?? [];
+    return remember(query, await github.findHooks(query, signal));
+  }
+
+  async function askAccount(query: HookQuery, signal: AbortSignal): Promise<readonly HookTarget[]> {
+    try {
+      return await ask(query, signal);
+    } catch (error) {
+      // One that refuses will not have thought better of it in a minute.
+      if (!signal.aborted && !(error instanceof RateLimitedError)) remember(query, []);
+      throw error;
+    }
+  }
+
+  return async (signal) => {
+    const nobody = { url, repositories: [], organizations: [] };
+    const own = await ask(nobody, signal);
+    if (own.length > 0) return own;
+    const queries = [
+      ...catalog.allow.owners.map((owner) => ({ ...nobody, organizations: [owner] })),
+      ...(await listKnownRepositories(context)).map((one) => ({ ...nobody, repositories: [one] })),
+    ];
+    const isNews = !queries.every(isKnown);
+    const found = await askEach(queries, {
+      ask: (query) => askAccount(query, signal),
+      log,
+      message: "deliveries.hooks-unseen",
+      signal,
+    });
+    if (found.length === 0 && isNews) log.warn("deliveries.no-hook", { url });
+    return [...new Map(found.map((hook) => [keyOf(hook), hook])).values()];
+  };
 }
 
 /** One hook's name in the state that all workers share. */

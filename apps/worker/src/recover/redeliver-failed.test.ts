@@ -193,8 +193,26 @@ describe("redeliverFailed", () => {
     expect(lines()).to.have.length(0);
   });
 
-  it("says when GitHub has no hook of ours", async () => {
-    await redeliverFailed(context, createHookFinder(context, "https://elsewhere.test/webhook"), signal);
+  it("says when GitHub has no hook of ours, once", async () => {
+    const find = createHookFinder(context, "https://elsewhere.test/webhook");
+    await redeliverFailed(context, find, signal);
+    await redeliverFailed(context, find, signal);
     expect(harness.lines.map(({ message }) => message)).to.deep.equal(["deliveries.no-hook"]);
+  });
+
+  it("asks a repository for its hook as soon as it is known, and the others once an hour", async () => {
+    const url = `${ingress.url}/of-a-repository`;
+    const find = createHookFinder(context, url);
+    expect(await find(signal)).to.deep.equal([]);
+    const place = { kind: "repository", owner: "acme", repository: "app" } as const;
+    await standIn.addHook({ url, secret: "secret", place });
+    await harness.addDemand({ owner: "acme", repository: "app" });
+    expect((await find(signal)).map(({ kind }) => kind)).to.deep.equal(["repository"]);
+    standIn.calls.length = 0;
+    await find(signal);
+    expect(standIn.calls).to.deep.equal([]);
+    harness.clock.now += 60 * MINUTE;
+    await find(signal);
+    expect(standIn.calls).to.have.length(2);
   });
 });
