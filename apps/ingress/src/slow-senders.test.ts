@@ -11,8 +11,9 @@ async function readToEnd(socket: Socket): Promise<string> {
   socket.on("data", (chunk) => {
     text += chunk.toString();
   });
+  // A reset is an end too: `once` would reject for it.
   socket.on("error", () => undefined);
-  if (!socket.closed) await once(socket, "close");
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
   return text;
 }
 

@@ -4,7 +4,9 @@ import { expect } from "chai";
 import { type Harness, makeDemand, startHarness } from "./testing/harness.ts";
 import { makeEnvironment, startWorkerProcess, type WorkerProcess } from "./testing/worker-process.ts";
 
-describe("the worker process", () => {
+describe("the worker process", function () {
+  // Processes start slowly on a busy machine; every wait ends with its event.
+  this.timeout(60_000);
   let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
   let ec2: Ec2StandIn;
@@ -84,9 +86,8 @@ describe("the worker process", () => {
     expect(await worker.line("runner.provisioned")).to.include({ outcome: "launched" });
   });
 
-  it("killed in the middle of a launch, leaves one machine, which the next worker finds", async function () {
+  it("killed in the middle of a launch, leaves one machine, which the next worker finds", async () => {
     // The lock of the dead worker's queue job runs out first: 10 to 15 s.
-    this.timeout(40_000);
     const arrived = ec2.hangNext("RunInstances");
     const demand = await harness.addDemand();
     await producer.enqueueDemand(demand, "ec2");
