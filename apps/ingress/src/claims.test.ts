@@ -419,6 +419,20 @@ describe("POST /claims", () => {
       });
     }
 
+    it("Redis gone between GitHub's answer and the ledger, and grants it afterwards, with one runner", async () => {
+      const launched = await launch(ingress);
+      let isAway = true;
+      const finishClaim: typeof ingress.ledger.finishClaim = async (done) => {
+        if (isAway) throw new Error("Connection is closed.");
+        await ingress.ledger.finishClaim(done);
+      };
+      const flaky = await start({ ledger: { ...ingress.ledger, finishClaim } });
+      expectRefused(await claim(flaky, launched), 503, "redis_unavailable");
+      isAway = false;
+      take(await claim(flaky, launched));
+      expect(onGitHub(launched)).to.have.length(1);
+    });
+
     it("Redis frozen, within its deadline", async () => {
       const launched = await launch(ingress);
       suite.redis.pause();

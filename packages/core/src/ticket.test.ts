@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from "node:crypto";
 import { expect } from "chai";
 import { createTicketSigner } from "./index.ts";
 
@@ -28,6 +29,14 @@ describe("createTicketSigner", () => {
     for (const bad of ["", "x", "grp1..", `${text}.x`, "a.b.c"]) {
       expect(signer.verify(bad, 0), bad).to.deep.equal({ ok: false, reason: "malformed" });
     }
+  });
+
+  it("refuses our own ticket whose fields it does not know, without a throw", () => {
+    const key = Buffer.from(hkdfSync("sha256", "secret", "grp", "ticket-v1", 32));
+    const body = Buffer.from(JSON.stringify({ launch: "l-1" })).toString("base64url");
+    const mac = createHmac("sha256", key).update(`grp1.${body}`).digest("base64url");
+    const verdict = createTicketSigner(["secret"]).verify(`grp1.${body}.${mac}`, 0);
+    expect(verdict).to.deep.equal({ ok: false, reason: "malformed" });
   });
 
   it("accepts the previous secret while it signs with the new one", () => {

@@ -48,8 +48,12 @@ export function createTicketSigner(secrets: readonly [string, ...string[]]): Tic
         return given.length === wanted.length && timingSafeEqual(given, wanted);
       });
       if (!isSigned) return { ok: false, reason: "forged" };
-      const ticket = ticketSchema.parse(JSON.parse(Buffer.from(body, "base64url").toString("utf8")));
-      return ticket.expiresAt <= nowMs ? { ok: false, reason: "expired" } : { ok: true, ticket };
+      // Our own, so it is JSON; but perhaps another version's, whose fields are not these.
+      const parsed = ticketSchema.safeParse(JSON.parse(Buffer.from(body, "base64url").toString("utf8")));
+      if (!parsed.success) return { ok: false, reason: "malformed" };
+      return parsed.data.expiresAt <= nowMs
+        ? { ok: false, reason: "expired" }
+        : { ok: true, ticket: parsed.data };
     },
   };
 }
