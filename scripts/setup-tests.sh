@@ -1,6 +1,7 @@
 #!/bin/sh
-# What some tests use beyond what the product needs: shellcheck, and cloud-init for its own check of user data. Got with
-# apt-get where that may be used; elsewhere those tests are skipped, and this says why. Never fails.
+# What some tests use beyond what the product needs: shellcheck, iptables for the boot script's test, and cloud-init for
+# its own check of user data. Got with apt-get where that may be used; elsewhere those tests are skipped, and this says
+# why. Never fails.
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -33,6 +34,8 @@ WRAPPER
 
 needs=
 has shellcheck || needs="$needs shellcheck"
+# A Linux machine's test only: macOS has no such thing.
+[ "$(uname)" != Linux ] || has iptables || needs="$needs iptables"
 has cloud-init || [ -x "$tools/cloud-init" ] || needs="$needs cloud-init"
 [ -n "$needs" ] || exit 0
 
@@ -40,9 +43,11 @@ if may_install; then
   echo "setup: installing for the tests:$needs"
   apt-get -qq update >/dev/null 2>&1
   has shellcheck || install shellcheck
+  has iptables || install iptables
   has cloud-init || unpack_cloud_init || rm -f "$tools/cloud-init"
 fi
 has shellcheck || echo "setup: no shellcheck here, so its tests are SKIPPED (apt install shellcheck, brew install shellcheck)"
+[ "$(uname)" != Linux ] || has iptables || echo "setup: no iptables here, so its test is SKIPPED (apt install iptables)"
 has cloud-init || [ -x "$tools/cloud-init" ] ||
   echo "setup: no cloud-init here, so its test is SKIPPED (it comes with Ubuntu, or by this script as root on Debian)"
 exit 0

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { type Ec2Offering, InvalidSpecError, type LaunchOrder } from "@grp/core";
 import { expect } from "chai";
 import { testOrder } from "../testing/order.ts";
+import { hasCommand } from "../testing/real-machine.ts";
 import { codemagicWorkflow } from "./codemagic-workflow.ts";
 import { extractBootScript, renderUserData, USER_DATA_LIMIT } from "./render-user-data.ts";
 import { type BootPlatform, bootSource } from "./script.ts";
 
 const PLATFORMS: readonly BootPlatform[] = ["linux", "macos", "codemagic"];
-const hasCommand = (name: string) => spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
 
 function order(os: "linux" | "macos", changes: Partial<LaunchOrder["boot"]> = {}): LaunchOrder<Ec2Offering> {
   const made = testOrder("l-1");
