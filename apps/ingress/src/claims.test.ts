@@ -527,6 +527,34 @@ describe("POST /claims", () => {
       expect(await ingress.delayed("ec2")).to.equal(0);
     });
 
+    it("believes a machine that is taken back before its claim, if nobody else has its ticket", async () => {
+      for (const [size, kind] of [
+        [1, "interrupted"],
+        [2, "notice"],
+      ] as const) {
+        const launched = await launch(ingress, { size });
+        const { instanceId } = launched.instances[0] as Instance;
+        const ticket = ingress.signer.sign(launched.ticket);
+        expect((await report(ingress, ticket, { instanceId, phase: "interrupted" })).status).to.equal(204);
+        const runner = await ingress.ledger.findRunner(launched.launchId, instanceId);
+        expect(runner?.notes.map((note) => note.kind)).to.deep.equal([kind]);
+      }
+      expect(await ingress.logged("runner.reported")).to.include({ level: "warn", phase: "interrupted" });
+    });
+
+    it("warns once that GitHub refused a runner program, by the exit code that says so", async () => {
+      for (const _machine of [1, 2]) {
+        const launched = await launch(ingress);
+        const { instanceId } = launched.instances[0] as Instance;
+        const { reportTicket } = take(await claim(ingress, launched));
+        const body = { instanceId, phase: "failed", exitCode: 7, detail: "the runner ended with 7" };
+        expect((await report(ingress, reportTicket, body)).status).to.equal(204);
+      }
+      const warnings = await ingress.ledger.listWarnings(Date.now());
+      expect(warnings.map(({ kind }) => kind)).to.deep.equal(["runner-version"]);
+      expect(ingress.logLines("warning.raised")).to.have.length(1);
+    });
+
     it("takes a report of a machine that nobody has written down yet, for the log alone", async () => {
       const launched = await launch(ingress, { isAnswered: false });
       const ticket = ingress.signer.sign(launched.ticket);

@@ -154,7 +154,7 @@ async function answerReport(context: IngressContext, request: Request, response:
   send(response, answer);
   const { phase, instanceId, detail, exitCode, logTail } = body.value;
   context.metrics.reports.inc({ phase, outcome: answer.status === 204 ? "recorded" : "refused" });
-  const level = phase === "failed" ? "warn" : "info";
+  const level = phase === "failed" || phase === "interrupted" ? "warn" : "info";
   context.log[level]("runner.reported", {
     launchId: auth.ticket.launchId,
     instanceId,

@@ -4,6 +4,9 @@ import type { GitHub, RunnerProgram } from "./types.ts";
 
 /** A new runner version is due within 30 days, so an hour behind is nothing. */
 const CACHE_MS = 3_600_000;
+
+/** With an older one github.com lets no runner register, in force since September 2026. */
+const LEAST_VERSION = "2.329.0";
 const OS_NAMES = { linux: "linux", macos: "osx" } as const;
 
 interface Download {
@@ -14,20 +17,53 @@ interface Download {
   readonly sha256_checksum?: string;
 }
 
-/** Where to fetch the runner program: one list for all scopes of a server, asked for once an hour. */
-export function createDownloads(clients: Clients, now: () => number): Pick<GitHub, "runnerProgram"> {
+/**
+ * Where to fetch the runner program: one list for all scopes of a server, asked for once an hour. Always the newest that
+ * the server gives out: grp pins no version.
+ */
+export function createDownloads(
+  clients: Clients,
+  { baseUrl, now }: { readonly baseUrl: string; readonly now: () => number },
+): Pick<GitHub, "runnerProgram" | "runnerVersions"> {
   let cached: { readonly list: readonly Download[]; readonly until: number } | undefined;
+  async function list(scope: Scope, signal: AbortSignal): Promise<readonly Download[]> {
+    if (cached && cached.until > now()) return cached.list;
+    const fresh = await clients.use(subjectOf(scope), signal, (client) => fetchList(client, scope));
+    cached = { list: fresh, until: now() + CACHE_MS };
+    return fresh;
+  }
   return {
     async runnerProgram(scope, platform, signal) {
-      if (!cached || cached.until <= now()) {
-        const list = await clients.use(subjectOf(scope), signal, (client) => fetchList(client, scope));
-        cached = { list, until: now() + CACHE_MS };
-      }
       const os = OS_NAMES[platform.os];
-      const found = cached.list.find((item) => item.os === os && item.architecture === platform.arch);
+      const all = await list(scope, signal);
+      const found = all.find((item) => item.os === os && item.architecture === platform.arch);
       return toProgram(found, `${os}-${platform.arch}`);
     },
+    async runnerVersions(scope, signal) {
+      const versions = (await list(scope, signal)).flatMap(({ filename }) => versionOf(filename) ?? []);
+      const newest = versions.toSorted(compareVersions).at(-1);
+      if (newest === undefined)
+        throw new InvalidSpecError("GitHub gives out no runner program", { code: "no_runner_program" });
+      return { newest, ...(isCloud(baseUrl) ? { least: LEAST_VERSION } : {}) };
+    },
   };
+}
+
+/** github.com, or GitHub Enterprise Cloud with data residency. */
+function isCloud(baseUrl: string): boolean {
+  const { hostname } = new URL(baseUrl);
+  return hostname === "api.github.com" || hostname.endsWith(".ghe.com");
+}
+
+/** Below zero when `one` is older. */
+export function compareVersions(one: string, other: string): number {
+  const [left, right] = [one, other].map((version) => version.split(".").map(Number));
+  const index = left?.findIndex((part, at) => part !== (right?.[at] ?? 0)) ?? -1;
+  return index < 0 ? 0 : (left?.[index] ?? 0) - (right?.[index] ?? 0);
+}
+
+function versionOf(filename: string): string | undefined {
+  return /-(\d+\.\d+\.\d+)\./.exec(filename)?.[1];
 }
 
 async function fetchList(client: Client, scope: Scope): Promise<readonly Download[]> {
@@ -44,7 +80,7 @@ async function fetchList(client: Client, scope: Scope): Promise<readonly Downloa
 function toProgram(download: Download | undefined, platform: string): RunnerProgram {
   if (!download)
     throw new InvalidSpecError(`GitHub has no runner program for ${platform}`, { code: "no_runner_program" });
-  const version = /-(\d+\.\d+\.\d+)\./.exec(download.filename)?.[1];
+  const version = versionOf(download.filename);
   if (!download.sha256_checksum || !version)
     throw new InvalidSpecError(`GitHub gives no checksum or version for ${download.filename}`, {
       code: "no_checksum",

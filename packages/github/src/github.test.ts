@@ -165,6 +165,27 @@ describe("runnerProgram", () => {
     expect(calls).to.have.length(1);
   });
 
+  it("knows the newest version by its numbers, and what the cloud asks for at least", async () => {
+    const files = ["2.99.0", "2.337.0", "2.337.0-preview"].map(
+      (version) => `actions-runner-osx-arm64-${version}.zip`,
+    );
+    const body = files.map((filename) => ({ ...download, filename }));
+    const { github, calls } = connect({ [`GET ${RUNNERS}/downloads`]: { body } });
+    await github.runnerProgram(REPOSITORY, { os: "macos", arch: "arm64" }, signal);
+    expect(await github.runnerVersions(REPOSITORY, signal)).to.deep.equal({
+      newest: "2.337.0",
+      least: "2.329.0",
+    });
+    expect(calls).to.have.length(1);
+  });
+
+  it("knows no least version of a server of one's own", async () => {
+    const { fetch } = scriptFetch({ [`GET /api/v3${RUNNERS}/downloads`]: { body: [download] } });
+    const baseUrl = "https://ghes.example.com/api/v3";
+    const github = createGitHub({ auth: { kind: "pat", token: "t" }, baseUrl, fetch });
+    expect(await github.runnerVersions(REPOSITORY, signal)).to.deep.equal({ newest: "2.337.0" });
+  });
+
   it("refuses a program that can't be verified", async () => {
     const { sha256_checksum: _, ...unverifiable } = download;
     const { github } = connect({ [`GET ${RUNNERS}/downloads`]: { body: [unverifiable] } });

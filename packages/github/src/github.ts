@@ -22,7 +22,7 @@ export function createGitHub(options: GitHubOptions): GitHub {
   const clients = createClients(options.auth, { baseUrl: options.baseUrl, gate });
   return {
     ...createRunners(clients, now),
-    ...createDownloads(clients, now),
+    ...createDownloads(clients, { baseUrl: options.baseUrl, now }),
     ...createWorkflowJobs(clients),
     ...createDeliveries(clients),
     ...createRepositories(clients),

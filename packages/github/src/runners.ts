@@ -180,6 +180,7 @@ interface RawRunner {
   readonly status: string;
   readonly busy: boolean;
   readonly labels: readonly { readonly name: string }[];
+  readonly version?: string | null;
 }
 
 function toRunner(raw: RawRunner): GitHubRunner {
@@ -189,5 +190,6 @@ function toRunner(raw: RawRunner): GitHubRunner {
     status: raw.status === "online" ? "online" : "offline",
     busy: raw.busy,
     labels: raw.labels.map(({ name }) => name),
+    ...(raw.version ? { version: raw.version } : {}),
   };
 }

@@ -12,6 +12,15 @@ export interface GitHubRunner {
   readonly status: "online" | "offline";
   readonly busy: boolean;
   readonly labels: readonly string[];
+  /** Of the runner program it really runs, whoever chose it; absent before it has connected. */
+  readonly version?: string;
+}
+
+/** What a server gives out and asks for. */
+export interface RunnerVersions {
+  readonly newest: string;
+  /** With an older one no runner can register. Absent on GitHub Enterprise Server, which has no such limit. */
+  readonly least?: string;
 }
 
 /** Where to fetch GitHub's runner program, and how to know it is the right one. */
@@ -83,6 +92,8 @@ export interface GitHub {
     platform: { os: "linux" | "macos"; arch: "arm64" | "x64" },
     signal: AbortSignal,
   ): Promise<RunnerProgram>;
+  /** From the same list, and as often. */
+  runnerVersions(scope: Scope, signal: AbortSignal): Promise<RunnerVersions>;
   /** Proves that a registration would be allowed, and makes none. */
   checkRegistration(scope: Scope, signal: AbortSignal): Promise<void>;
   getWorkflowJob(

@@ -18,8 +18,14 @@ export const reportBody = z.object({
 
 export type Report = z.infer<typeof reportBody>;
 
+/** The runner program's own code for "GitHub refuses this version"; no other part of a machine ends with it. */
+const VERSION_REFUSED = 7;
+
+/** Shown for longer than a day, so that what only a nightly run shows stays in sight. */
+const WARNING_MS = 26 * 3_600_000;
+
 /** What may be said with the launch's own ticket, which every machine of the launch and the jobs on them can read. */
-const BEFORE_CLAIM: readonly Phase[] = ["booted", "failed"];
+const BEFORE_CLAIM: readonly Phase[] = ["booted", "failed", "interrupted"];
 
 /**
  * A machine tells how it is. Best effort on its side, so nothing may depend on a report coming; the sweep finds out what
@@ -50,7 +56,8 @@ async function record(
   const text = redactText(body.detail ?? body.phase);
   if (body.phase === "booted" || body.phase === "online") await ledger.recordStep(runnerName, body.phase, at);
   else if (body.phase === "finished") await ledger.recordStep(runnerName, "finished", at);
-  else await ledger.addRunnerNote(runnerName, { at, kind: body.phase, text });
+  else await ledger.addRunnerNote(runnerName, { at, kind: noteKind(body.phase, mayEnd), text });
+  if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner, at);
   const isOver = body.phase === "finished" || body.phase === "failed";
   if (!isOver || !mayEnd || runner.step === "gone") return;
   const { launchId, provider } = runner;
@@ -66,4 +73,20 @@ async function record(
     },
     { delayMs: context.endGraceMs },
   );
+}
+
+/** The sweep replaces a machine whose runner is noted as interrupted: not on the word of just any machine of its launch. */
+function noteKind(phase: Phase, mayEnd: boolean): string {
+  return phase === "interrupted" && !mayEnd ? "notice" : phase;
+}
+
+/** The surest sign that somebody has pinned a version: the sweep's rule may not have seen this runner at all. */
+async function warnOfVersion(
+  { ledger, log }: IngressContext,
+  runner: RunnerRecord,
+  at: number,
+): Promise<void> {
+  const text = `GitHub refused the runner program of a runner of class ${runner.runnerClass} as too old: is a version pinned in its image or its codemagic.yaml?`;
+  const isNew = await ledger.raiseWarning({ kind: "runner-version", text, at, ttlMs: WARNING_MS });
+  if (isNew) log.warn("warning.raised", { kind: "runner-version", text, runnerName: runner.runnerName });
 }

@@ -23,6 +23,8 @@ export async function act(context: WorkerContext, deed: Deed, signal: AbortSigna
       return void (await context.github.deregister(deed.scope, deed.runnerId, signal));
     case "release-place":
       return releasePlace(context, deed.holder);
+    case "warn":
+      return warn(context, deed);
     default:
       return actOnDemand(context, deed);
   }
@@ -42,6 +44,18 @@ async function actOnDemand(
       if (deed.state === "completed") await ledger.recordCompleted(deed.update);
       else await ledger.recordInProgress(deed.update);
   }
+}
+
+/** Longer than a day, so that what only a nightly run shows stays in sight. */
+const WARNING_MS = 26 * 3_600_000;
+
+/** One line in the log when it is new; the status and a metric show it for as long as it is seen. */
+async function warn(
+  { ledger, log, now }: WorkerContext,
+  { about, text }: Extract<Deed, { kind: "warn" }>,
+): Promise<void> {
+  const isNew = await ledger.raiseWarning({ kind: about, text, at: now(), ttlMs: WARNING_MS });
+  if (isNew) log.warn("warning.raised", { kind: about, text });
 }
 
 async function end(context: WorkerContext, deed: Extract<Deed, { kind: "end" }>): Promise<void> {

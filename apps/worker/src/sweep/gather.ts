@@ -2,6 +2,7 @@ import { demandJobId, type Instance, type ProviderName, type Scope, scopeKey } f
 import type { GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import { readVersions } from "./read-versions.ts";
 import { findMissing } from "./rules/missing.ts";
 import type { Holder, OpenDemand, RegisteredScope, Stray, World } from "./world.ts";
 
@@ -31,8 +32,10 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
+  const versions = await readVersions(context, options, registered);
   const { installation, catalog } = context;
   const world: World = {
+    ...(versions ? { versions } : {}),
     now: context.now(),
     graceMs: options.graceMs,
     installation,

@@ -32,7 +32,9 @@ export type Deed =
       readonly state: "in_progress" | "completed";
       readonly update: WorkflowJobUpdate;
     }
-  | { readonly kind: "release-place"; readonly holder: string };
+  | { readonly kind: "release-place"; readonly holder: string }
+  /** Tells people of what will fail if nobody looks; `text` is what is the same each time. */
+  | { readonly kind: "warn"; readonly about: string; readonly text: string };
 
 /** Compares what is with what should be. Pure: the same world gives the same deeds. */
 export interface Rule {

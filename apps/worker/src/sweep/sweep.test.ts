@@ -271,4 +271,23 @@ describe("sweep", () => {
     await first.catch(() => undefined);
     expect(await sweep()).to.equal(true);
   });
+
+  it("warns once of a runner program that GitHub soon refuses, and asks for versions only when there are some", async () => {
+    const { runner } = await launchOne();
+    await claim(runner.runnerName);
+    await sweep();
+    expect(harness.github.calls).to.not.include("runnerVersions");
+    harness.github.setRunner(SCOPE, { name: runner.runnerName, version: "2.336.0" });
+    await sweep();
+    expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
+    pass(24 * 24 * HOUR);
+    for (let round = 0; round < 3; round++, pass(HOUR)) await sweep();
+    const [warning, ...more] = await harness.ledger.listWarnings(harness.clock.now);
+    expect([warning?.kind, more.length]).to.deep.equal(["runner-version", 0]);
+    expect(warning?.text).to.contain("class linux runs runner program 2.336.0");
+    expect(harness.lines.filter(({ message }) => message === "warning.raised")).to.have.length(1);
+    harness.github.fail("runnerVersions", new TransientError("down"));
+    await sweep();
+    expect(harness.lines.at(-1)?.fields).to.deep.include({ blind: ["GitHub runner versions"] });
+  });
 });

@@ -76,6 +76,8 @@ async function doOne(
 ): Promise<void> {
   try {
     await act(context, deed, signal);
+    // Nothing was mended, and what is new was told.
+    if (deed.kind === "warn") return;
     tally.done += 1;
     tally.byRule[rule.name] = (tally.byRule[rule.name] ?? 0) + 1;
     context.metrics.swept({ rule: rule.name, outcome: "done" });

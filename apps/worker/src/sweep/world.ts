@@ -1,5 +1,5 @@
 import type { Catalog, Instance, ProviderName, RunnerClass, Scope } from "@grp/core";
-import type { GitHubRunner, GitHubWorkflowJob } from "@grp/github";
+import type { GitHubRunner, GitHubWorkflowJob, RunnerVersions } from "@grp/github";
 import type { ClassCount, LaunchRecord, RunnerRecord, Waiter, WorkflowJobRecord } from "@grp/ledger";
 
 /**
@@ -25,8 +25,20 @@ export interface World {
   readonly registered: ReadonlyMap<string, RegisteredScope>;
   /** What GitHub says of some open demands, by key; null: GitHub knows no such workflow job. */
   readonly workflowJobs: ReadonlyMap<string, GitHubWorkflowJob | null>;
+  /** What GitHub gives out and asks of runner programs; absent when nobody's version was to be judged. */
+  readonly versions?: KnownVersions;
   /** Holders of places, and whether their queue job is still under way. */
   readonly holders: readonly Holder[];
+}
+
+export interface KnownVersions extends RunnerVersions {
+  /** Newest versions in turn, each with the time when we first heard of it. */
+  readonly releases: readonly Release[];
+}
+
+export interface Release {
+  readonly version: string;
+  readonly seenAt: number;
 }
 
 export interface OpenDemand {

@@ -36,7 +36,8 @@ interface Scene {
   /** In place of the registration, one after the other. */
   readonly claims?: readonly Answer[];
   readonly env?: Record<string, string>;
-  readonly spot?: string;
+  /** AWS's notice that it takes the machine back, seen at once or once it has claimed. */
+  readonly spot?: { readonly notice: string; readonly isLate: boolean };
   readonly commands?: Record<string, string>;
 }
 
@@ -67,10 +68,14 @@ describe("the boot script", function () {
       "meta-data/instance-id": "i-123",
       "dynamic/instance-identity/document": '{\n "instanceId": "i-123"\n}',
       "dynamic/instance-identity/rsa2048": "MIAG\nSIGN\n",
-      "meta-data/spot/instance-action": scene.spot,
     };
+    const notice = () =>
+      !scene.spot?.isLate || world.asked.some(({ path }) => path === "/claims")
+        ? scene.spot?.notice
+        : undefined;
     const answer = ({ path }: Asked): Answer | undefined => {
-      const value = path.startsWith("/latest/") ? metadata[path.slice(8)] : undefined;
+      const name = path.replace(/^\/latest\//, "");
+      const value = name === "meta-data/spot/instance-action" ? notice() : metadata[name];
       if (value !== undefined) return { status: 200, body: value };
       const served: Readonly<Record<string, () => Answer>> = {
         "/claims": () => claims.shift() ?? { status: 200, body: registration() },
@@ -237,12 +242,20 @@ describe("the boot script", function () {
     });
   }
 
+  const notice = '{"action":"terminate","time":"2026-01-01T00:00:00Z"}';
+
   it("tells of a spot interruption and lets the job go on", async () => {
-    const { phases, reports } = await play({ spot: '{"action":"terminate","time":"2026-01-01T00:00:00Z"}' });
+    const { phases, reports } = await play({ spot: { notice, isLate: true } });
     expect(phases).to.include.members(["interrupted", "finished"]);
-    expect(reports.find((report) => report.phase === "interrupted")?.detail).to.include(
-      '"action":"terminate"',
-    );
+    const told = reports.find((report) => report.phase === "interrupted");
+    expect([told?.detail, told?.token]).to.deep.equal([notice, `Bearer ${REPORT_TICKET}`]);
+  });
+
+  it("claims nothing when its spot capacity is about to be taken back, and ends", async () => {
+    const { phases, reports, claims, machine } = await play({ spot: { notice, isLate: false } });
+    expect([claims, phases]).to.deep.equal([[], ["booted", "interrupted"]]);
+    expect(reports.at(-1)?.detail).to.equal(notice);
+    expect(machine.calls("shutdown").at(-1)).to.equal("shutdown -h now");
   });
 
   it("shows no secret in the arguments of any process, nor in its files and output", async () => {

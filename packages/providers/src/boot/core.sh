@@ -213,9 +213,14 @@ read_claim() {
 }
 
 claim() {
-  local try=1 arch
+  local try=1 arch notice
   case $(uname -m) in arm64 | aarch64) arch=arm64 ;; *) arch=x64 ;; esac
   while :; do
+    # A workflow job begun here would die with the machine.
+    if [ "$PLATFORM_SPOT" = 1 ] && notice=$(spot_notice); then
+      finish interrupted "$notice"
+      exit 1
+    fi
     rm -f "$WORK/headers.claims"
     post /claims "{\"instanceId\":\"$INSTANCE_ID\",\"os\":\"$PLATFORM_OS\",\"arch\":\"$arch\"$IDENTITY}" 30
     case $STATUS in

@@ -14,6 +14,7 @@ export function runnerAnswer(runner: StandInRunner): object {
     status: runner.status,
     busy: runner.busy,
     ephemeral: true,
+    ...(runner.version !== undefined && { version: runner.version }),
     labels: runner.labels.map((name, index) => ({ id: index + 1, name, type: "custom" })),
   };
 }

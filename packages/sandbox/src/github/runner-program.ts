@@ -44,7 +44,7 @@ stamp() { date -u "+%Y-%m-%d %H:%M:%SZ: $1"; echo "$(date -u) $1" >> "$log"; }
 ask() { curl --silent --show-error --max-time 60 --header "Authorization: Bearer $token" "$@"; }
 trap 'ask --request DELETE "$url/session" > /dev/null 2>&1; echo "Exiting..."; exit 0' INT TERM
 
-status=$(ask --output /dev/null --write-out '%{http_code}' --request POST "$url/session")
+status=$(ask --output /dev/null --write-out '%{http_code}' --request POST "$url/session?version=${RUNNER_VERSION}")
 if [ "$status" != 204 ]; then
   echo "Failed to create a session. The runner registration has been deleted from the server, please re-configure."
   exit 0
@@ -61,6 +61,11 @@ while true; do
     200) break ;;
     204) ;;
     404) echo "The runner no longer exists on the server"; exit 0 ;;
+    403)
+      echo "An error occurred: $(cat _job)"
+      [ "\${ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE:-}" = 1 ] || exit 0
+      exit 7
+      ;;
     *) sleep 0.2 ;;
   esac
 done

@@ -12,6 +12,8 @@ export interface RunnerProtocol {
   encodeJitConfig(runner: StandInRunner): string;
   /** Answers the runner program: `/_runner/session`, `/_runner/message`, `/_runner/job`. */
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** From now on the runner programs of this version are told that they are deprecated, and get no job. */
+  refuse(version: string): void;
   close(): void;
 }
 
@@ -30,7 +32,9 @@ export function createRunnerProtocol(options: {
 }): RunnerProtocol {
   const { world, now } = options;
   const tokens = new Map<string, Session>();
+  const refused = new Set<string | undefined>();
   const timers = createTimers();
+  const tools = { world, timers };
   const jobOf = (runner: StandInRunner) => world.jobs.get(runner.workflowJobId ?? 0);
 
   function hear(session: Session): void {
@@ -49,31 +53,17 @@ export function createRunnerProtocol(options: {
     });
   }
 
-  /** Holds the request until `isTrue` or the poll's time is over; false when the runner went away. */
-  async function hold(request: IncomingMessage, isTrue: () => boolean, ms = POLL_MS): Promise<boolean> {
-    const over = Promise.withResolvers<void>();
-    let isOpen = true;
-    const close = () => {
-      isOpen = false;
-      over.resolve();
-    };
-    const unwatch = world.watch(() => isTrue() && over.resolve());
-    const timer = timers.start(ms, over.resolve);
-    request.socket.once("close", close);
-    if (!isTrue()) await over.promise;
-    request.socket.off("close", close);
-    timers.cancel(timer);
-    unwatch();
-    return isOpen;
-  }
-
   async function serveMessage(
     session: Session,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
     const { runner } = session;
-    const isOpen = await hold(request, () => runner.gone !== undefined || runner.workflowJobId !== undefined);
+    const isOpen = await hold(
+      tools,
+      request,
+      () => runner.gone !== undefined || runner.workflowJobId !== undefined,
+    );
     fallSilent(session);
     if (!isOpen) return;
     const job = jobOf(runner);
@@ -91,7 +81,7 @@ export function createRunnerProtocol(options: {
     if (!job) return void response.writeHead(404).end();
     const leftMs = (job.startedAt ?? now()) + job.durationMs - now();
     const isOver = () => job.status === "completed";
-    const isOpen = leftMs <= 0 || (await hold(request, isOver, Math.min(leftMs, POLL_MS)));
+    const isOpen = leftMs <= 0 || (await hold(tools, request, isOver, Math.min(leftMs, POLL_MS)));
     if (!isOpen) return fallSilent(session);
     if (!isOver() && now() < (job.startedAt ?? 0) + job.durationMs) {
       fallSilent(session);
@@ -117,16 +107,54 @@ export function createRunnerProtocol(options: {
     async answer(request, response) {
       const session = tokens.get(request.headers.authorization?.replace(/^Bearer /, "") ?? "");
       if (!session) return void response.writeHead(401).end();
-      if (session.runner.gone === "deleted") return void response.writeHead(404).end();
+      const { runner } = session;
+      if (runner.gone === "deleted") return void response.writeHead(404).end();
+      const { path, version } = readAddress(request);
+      runner.version ??= version;
+      if (refused.has(runner.version)) return refuseVersion(runner, path, response);
       hear(session);
-      const path = request.url?.replace(/^.*\/_runner/, "");
       if (path === "/message") return await serveMessage(session, request, response);
       if (path === "/job") return await serveJob(session, request, response);
       serveSession(session, request.method === "DELETE");
       response.writeHead(204).end();
     },
+    refuse: (version) => void refused.add(version),
     close: timers.close,
   };
+}
+
+/** Holds the request until `isTrue` or the poll's time is over; false when the runner went away. */
+async function hold(
+  { world, timers }: { world: World; timers: Timers },
+  request: IncomingMessage,
+  isTrue: () => boolean,
+  ms = POLL_MS,
+): Promise<boolean> {
+  const over = Promise.withResolvers<void>();
+  let isOpen = true;
+  const close = () => {
+    isOpen = false;
+    over.resolve();
+  };
+  const unwatch = world.watch(() => isTrue() && over.resolve());
+  const timer = timers.start(ms, over.resolve);
+  request.socket.once("close", close);
+  if (!isTrue()) await over.promise;
+  request.socket.off("close", close);
+  timers.cancel(timer);
+  unwatch();
+  return isOpen;
+}
+
+function readAddress(request: IncomingMessage): { path: string; version: string | undefined } {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://sandbox");
+  return { path: pathname.replace(/^.*\/_runner/, ""), version: searchParams.get("version") ?? undefined };
+}
+
+/** GitHub takes the session of a program that is too old, and tells it so when it asks for work. */
+function refuseVersion({ version }: StandInRunner, path: string, response: ServerResponse): void {
+  if (path !== "/message") return void response.writeHead(204).end();
+  response.writeHead(403).end(`Runner version v${version} is deprecated and cannot receive messages.`);
 }
 
 /** A registration as its machine gets it. */

@@ -72,7 +72,12 @@ describe("the GitHub stand-in", () => {
     folders.push(folder);
     await writeFile(join(folder, program.filename), tarball);
     await promisify(execFile)("tar", ["-xzf", program.filename], { cwd: folder });
-    const env = { ...process.env, ACTIONS_RUNNER_INPUT_JITCONFIG: jitConfig, GRP_SANDBOX_USER: "runner" };
+    const env = {
+      ...process.env,
+      ACTIONS_RUNNER_INPUT_JITCONFIG: jitConfig,
+      ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE: "1",
+      GRP_SANDBOX_USER: "runner",
+    };
     const child = spawn(join(folder, "run.sh"), { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
@@ -124,7 +129,7 @@ describe("the GitHub stand-in", () => {
 
   it("refuses a name in use, and to delete a busy runner", async () => {
     const registration = await mint("grp-1-0");
-    standIn.queueWorkflowJob({ ...HOME, labels: ["ubuntu-arm64"], durationMs: 300 });
+    const job = standIn.queueWorkflowJob({ ...HOME, labels: ["ubuntu-arm64"], durationMs: 60_000 });
     const runner = await startRunner(registration.encodedJitConfig);
     await standIn.until(() => standIn.runners()[0]?.busy === true, "busy");
     expect(await github.deregister(REPOSITORY, registration.runnerId, signal)).to.equal("busy");
@@ -133,8 +138,23 @@ describe("the GitHub stand-in", () => {
       code = error.code;
     });
     expect(code).to.equal("runner_busy");
+    standIn.cancelWorkflowJob(job.id);
     await runner.exited;
     expect(await github.deregister(REPOSITORY, registration.runnerId, signal)).to.equal("gone");
+  });
+
+  it("tells a runner of a version that it refuses, which ends with the code for it", async () => {
+    const first = await startRunner((await mint("grp-1-0")).encodedJitConfig);
+    await standIn.until(() => standIn.runners()[0]?.status === "online", "online");
+    const [{ version = "" } = {}] = await github.listRunners(REPOSITORY, signal);
+    expect(version).to.match(/^2\.\d+\.\d+$/);
+    standIn.refuseRunnerVersion(version);
+    const second = await startRunner((await mint("grp-1-1")).encodedJitConfig);
+    const [code] = await second.exited;
+    expect(code).to.equal(7);
+    expect(second.output()).to.contain(`Runner version v${version} is deprecated`);
+    first.child.kill();
+    await first.exited;
   });
 
   it("keeps a registration whose answer was lost, and grp finds and replaces it", async () => {

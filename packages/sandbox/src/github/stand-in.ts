@@ -48,6 +48,8 @@ export interface GitHubStandIn extends Omit<Webhooks, "announce" | "redeliver" |
   workflowJobs(): readonly StandInWorkflowJob[];
   /** Every registration ever minted, the ended ones too. */
   registrations(): readonly StandInRunner[];
+  /** As GitHub does to a runner program that has not been updated for a month. */
+  refuseRunnerVersion(version: string): void;
   /** Those still on GitHub's list. */
   runners(): readonly StandInRunner[];
   /** The next `times` requests that match (part of `POST /path` or of GitHub's operation id) fail and have no effect. */
@@ -142,6 +144,7 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
     },
     workflowJobs: () => [...world.jobs.values()],
     registrations: () => [...world.runners.values()],
+    refuseRunnerVersion: protocol.refuse,
     runners: () => [...world.runners.values()].filter((runner) => runner.gone === undefined),
     ...createFaults(script, now),
     until: world.until,

@@ -11,6 +11,8 @@ export interface StandInRunner {
   busy: boolean;
   /** Set when it is off GitHub's list, and why. */
   gone?: "job-done" | "deleted";
+  /** What its program said when it connected. */
+  version?: string | undefined;
   onlineAt?: number;
   goneAt?: number;
   /** The one job it ran. */

@@ -65,6 +65,8 @@ interface Running {
   /** Aborted when the machine must end. */
   readonly stop: AbortController;
   metadata?: Metadata;
+  /** When its capacity is taken back; known before the metadata service is up, if need be. */
+  interruptedAt?: number;
 }
 
 /** Machines that run the true boot script, each as processes in a folder of its own. */
@@ -109,6 +111,7 @@ export function createMachines(options: MachinesOptions): Machines {
       values: metadataOf(instance, signer),
       onShutdown: () => options.onShutdown(instance.instanceId),
     });
+    if (machine.interruptedAt !== undefined) machine.metadata.announceInterruption(machine.interruptedAt);
     await writeCommands({ ...commandsOf(machine), user: "root", uname: unameOf(instance) });
     await pause(options.bootMs ?? 0, machine.stop.signal);
     const env = environmentOf(machine, { AWS_EC2_METADATA_SERVICE_ENDPOINT: machine.metadata.url });
@@ -139,8 +142,12 @@ export function createMachines(options: MachinesOptions): Machines {
       start(instance.instanceId, "ec2", (machine) => runInstance(machine, instance)),
     startBuild: (order) => start(order.buildId, "build", (machine) => runBuild(machine, order)),
     end,
-    announceInterruption: (instanceId, atMs) =>
-      machines.get(instanceId)?.machine.metadata?.announceInterruption(atMs),
+    announceInterruption(instanceId, atMs) {
+      const found = machines.get(instanceId)?.machine;
+      if (!found) return;
+      found.interruptedAt = atMs;
+      found.metadata?.announceInterruption(atMs);
+    },
     async close() {
       await Promise.all([...machines.keys()].map(end));
     },

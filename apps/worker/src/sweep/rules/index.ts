@@ -12,6 +12,7 @@ import { missing } from "./missing.ts";
 import { neverEnqueued } from "./never-enqueued.ts";
 import { neverOnline } from "./never-online.ts";
 import { notQueued } from "./not-queued.ts";
+import { runnerVersion } from "./runner-version.ts";
 import { stray } from "./stray.ts";
 import { surplus } from "./surplus.ts";
 
@@ -32,4 +33,5 @@ export const RULES: readonly Rule[] = [
   neverEnqueued,
   missing,
   leakedPlace,
+  runnerVersion,
 ];
