@@ -39,7 +39,7 @@ describe("what people are told, by real processes", function () {
     );
     expect(line).to.include({ level: "warn", instanceId: first });
     const second = await launched(2);
-    await reaped(stack, job.id);
+    await reaped(stack, job);
     expect(job.conclusion).to.equal("success");
     expect(stack.sandbox.github.registrations()).to.have.length(1);
     const { explanation, notes } = await ask(`/workflow-jobs/${job.id}`);

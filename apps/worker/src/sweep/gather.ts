@@ -26,13 +26,13 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const instances = await listInstances(context, options);
   const known = await ledger.listLiveRunners();
   const registered = await listRegistered(context, options, known);
+  const versions = await readVersions(context, options, registered);
   const holders = await listHolders(context);
   const open = await ledger.listOpenDemands();
   const workflowJobs = await askWorkflowJobs(context, options, open);
   const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
-  const versions = await readVersions(context, options, registered);
   const { installation, catalog } = context;
   const world: World = {
     ...(versions ? { versions } : {}),
