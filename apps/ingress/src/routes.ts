@@ -1,38 +1,32 @@
-import { within } from "@grp/runtime";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import type { z } from "zod";
 import { type Admission, createAdmission } from "./admission.ts";
 import { authenticate, refuse } from "./claims/authenticate.ts";
 import { type ClaimAnswer, claim, claimBody, type GrantedClaim } from "./claims/claim.ts";
 import { report, reportBody } from "./claims/report.ts";
-import type { Answer, DeliveryAnswer, IngressContext } from "./context.ts";
-import { receiveDelivery } from "./webhook/receive.ts";
+import type { Answer, IngressContext } from "./context.ts";
+import { readBody } from "./read-body.ts";
+import { send } from "./send.ts";
+import { answerDelivery, MAX_DELIVERY_BYTES } from "./webhook/answer-delivery.ts";
 
-/** GitHub sends nothing larger. */
-const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
 const MAX_CLAIM_BYTES = 64 * 1024;
-
-/** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
-const DELIVERY_DEADLINE_MS = 1_800;
 
 /** All that the internet may call. */
 export function createRoutes(context: IngressContext, admission: Admission = createAdmission()): Express {
   const app = express();
   app.disable("x-powered-by");
   app.set("etag", false);
+  app.set("query parser", false);
+  // Express tries them in this order, and this is what is asked most.
+  app.post("/webhook", admitTo(admission), (request, response) => answerDelivery(context, request, response));
+  app.post("/claims", admitTo(admission), (request, response) => answerClaim(context, request, response));
+  app.post("/claims/report", admitTo(admission), (request, response) =>
+    answerReport(context, request, response),
+  );
   app.get(
     "/",
     (_request, response) =>
       void response.json({ grp: "send GitHub's workflow_job deliveries to POST /webhook" }),
-  );
-  app.post("/webhook", admitTo(admission), rawBody(MAX_DELIVERY_BYTES), (request, response) =>
-    answerDelivery(context, request, response),
-  );
-  app.post("/claims", admitTo(admission), rawBody(MAX_CLAIM_BYTES), (request, response) =>
-    answerClaim(context, request, response),
-  );
-  app.post("/claims/report", admitTo(admission), rawBody(MAX_CLAIM_BYTES), (request, response) =>
-    answerReport(context, request, response),
   );
   app.use(
     (request, response) =>
@@ -57,57 +51,8 @@ function admitTo(admission: Admission) {
   };
 }
 
-/** The bytes as they came: signatures are over them. A compressed body is refused (415): GitHub sends none. */
-function rawBody(limit: number) {
-  return express.raw({ type: () => true, limit, inflate: false });
-}
-
-async function answerDelivery(context: IngressContext, request: Request, response: Response): Promise<void> {
-  const begun = performance.now();
-  const { headers } = request;
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const isDryRun = isTrue(request.query["dry-run"]);
-  const answer = await within(
-    DELIVERY_DEADLINE_MS,
-    receiveDelivery(context, { headers, body, isDryRun }),
-  ).catch(unavailable);
-  send(response, answer);
-  const { outcome, reason } = answer.body;
-  const durationMs = Math.round((performance.now() - begun) * 10) / 10;
-  const event = eventName(headers["x-github-event"]);
-  context.metrics.deliveries.inc({ event, outcome, reason: String(reason ?? "") });
-  context.metrics.deliverySeconds.observe({ outcome }, durationMs / 1_000);
-  const level = answer.status === 503 ? "error" : answer.status >= 400 ? "warn" : "info";
-  context.log[level]("delivery.received", {
-    deliveryId: headers["x-github-delivery"],
-    hookId: headers["x-github-hook-id"],
-    event,
-    outcome,
-    reason,
-    status: answer.status,
-    dryRun: isDryRun,
-    bytes: body.length,
-    durationMs,
-    ...answer.fields,
-  });
-}
-
-/** Redis did not take it in time. The cause is for our log, not for the sender. */
-function unavailable(error: unknown): DeliveryAnswer & { retryAfterSeconds: number } {
-  return {
-    status: 503,
-    body: { outcome: "unavailable", reason: "redis", detail: "not taken; send it again" },
-    retryAfterSeconds: 5,
-    fields: { error },
-  };
-}
-
-/** Names go into a metric's label: only the shape that GitHub's have. */
-function eventName(header: string | string[] | undefined): string {
-  return typeof header === "string" && /^[a-z_]{1,40}$/.test(header) ? header : "none";
-}
-
 async function answerClaim(context: IngressContext, request: Request, response: Response): Promise<void> {
+  const bytes = await readBody(request, MAX_CLAIM_BYTES);
   const begun = performance.now();
   const done = (answer: Answer, fields: Readonly<Record<string, unknown>>) => {
     send(response, answer);
@@ -126,7 +71,7 @@ async function answerClaim(context: IngressContext, request: Request, response: 
   };
   const auth = authenticate(context, request.headers.authorization);
   if (!auth.ok) return done(auth.answer, {});
-  const body = parseJson(claimBody, request.body);
+  const body = parseJson(claimBody, bytes);
   if (!body.ok)
     return done(refuse(400, "malformed", { detail: body.detail }), { launchId: auth.ticket.launchId });
   const outcome = await claim(context, auth.ticket, body.value).catch(
@@ -143,9 +88,10 @@ async function answerClaim(context: IngressContext, request: Request, response: 
 }
 
 async function answerReport(context: IngressContext, request: Request, response: Response): Promise<void> {
+  const bytes = await readBody(request, MAX_CLAIM_BYTES);
   const auth = authenticate(context, request.headers.authorization);
   if (!auth.ok) return send(response, auth.answer);
-  const body = parseJson(reportBody, request.body);
+  const body = parseJson(reportBody, bytes);
   if (!body.ok) return send(response, refuse(400, "malformed", { detail: body.detail }));
   const answer = await report(context, auth.ticket, body.value).catch((error: unknown): Answer => {
     context.log.error("runner.reportLost", { launchId: auth.ticket.launchId, error });
@@ -180,10 +126,10 @@ function asLines(granted: GrantedClaim): string {
 
 function parseJson<T>(
   schema: z.ZodType<T>,
-  body: unknown,
+  body: Buffer,
 ): { ok: true; value: T } | { ok: false; detail: string } {
   try {
-    const parsed = schema.safeParse(JSON.parse(Buffer.isBuffer(body) ? body.toString("utf8") : ""));
+    const parsed = schema.safeParse(JSON.parse(body.toString("utf8")));
     if (parsed.success) return { ok: true, value: parsed.data };
     return {
       ok: false,
@@ -193,16 +139,6 @@ function parseJson<T>(
     return { ok: false, detail: "the body is not JSON" };
   }
 }
-
-function send(response: Response, answer: Answer): void {
-  if (answer.retryAfterSeconds !== undefined) response.set("Retry-After", String(answer.retryAfterSeconds));
-  response.status(answer.status);
-  if (answer.body === undefined) response.end();
-  else if (typeof answer.body === "string") response.type("text/plain").send(answer.body);
-  else response.json(answer.body);
-}
-
-const isTrue = (value: unknown) => ["", "1", "true", "yes"].includes(String(value ?? "no").toLowerCase());
 
 /** What the body reader throws: too large, cut short, compressed. Anything else is a bug, and told as such to us alone. */
 function answerBadRequest(context: IngressContext) {

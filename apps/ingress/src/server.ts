@@ -1,7 +1,8 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { closeServer } from "@grp/runtime";
 import type { Express } from "express";
+import { createExpressServer } from "./express-server.ts";
 
 /** GitHub sends a delivery in one go; who takes longer is holding the server. */
 const LIMITS = {
@@ -27,7 +28,7 @@ export function startPublicServer(
     limits,
   }: { port: number; host?: string | undefined; limits?: Partial<typeof LIMITS> | undefined },
 ): Promise<PublicServer> {
-  const server: Server = createServer({ ...LIMITS, ...limits }, app);
+  const server: Server = createExpressServer({ ...LIMITS, ...limits }, app);
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
     server.once("error", reject);

@@ -6,6 +6,15 @@ class DeadlineError extends Error {
 export function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const deadline = setTimeout(() => reject(new DeadlineError(`no answer within ${ms} ms`)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(deadline));
+    work.then(
+      (value) => {
+        clearTimeout(deadline);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(deadline);
+        reject(error);
+      },
+    );
   });
 }

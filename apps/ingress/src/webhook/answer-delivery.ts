@@ -1,0 +1,70 @@
+import { within } from "@grp/runtime";
+import type { Request, Response } from "express";
+import type { DeliveryAnswer, IngressContext } from "../context.ts";
+import { readBody } from "../read-body.ts";
+import { send } from "../send.ts";
+import { receiveDelivery } from "./receive.ts";
+
+/** GitHub sends nothing larger. */
+export const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
+
+/** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
+const DELIVERY_DEADLINE_MS = 1_800;
+
+/** `POST /webhook`: the answer, and one wide line and the metrics about it. */
+export async function answerDelivery(
+  context: IngressContext,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const body = await readBody(request, MAX_DELIVERY_BYTES);
+  const begun = performance.now();
+  const { headers } = request;
+  const isDryRun = asksForDryRun(request.url);
+  const answer = await within(
+    DELIVERY_DEADLINE_MS,
+    receiveDelivery(context, { headers, body, isDryRun }),
+  ).catch(unavailable);
+  send(response, answer);
+  const { outcome, reason } = answer.body;
+  const durationMs = Math.round((performance.now() - begun) * 10) / 10;
+  const event = eventName(headers["x-github-event"]);
+  context.metrics.deliveries.inc({ event, outcome, reason: String(reason ?? "") });
+  context.metrics.deliverySeconds.observe({ outcome }, durationMs / 1_000);
+  const level = answer.status === 503 ? "error" : answer.status >= 400 ? "warn" : "info";
+  context.log[level]("delivery.received", {
+    deliveryId: headers["x-github-delivery"],
+    hookId: headers["x-github-hook-id"],
+    event,
+    outcome,
+    reason,
+    status: answer.status,
+    dryRun: isDryRun,
+    bytes: body.length,
+    durationMs,
+    ...answer.fields,
+  });
+}
+
+/** Redis did not take it in time. The cause is for our log, not for the sender. */
+function unavailable(error: unknown): DeliveryAnswer & { retryAfterSeconds: number } {
+  return {
+    status: 503,
+    body: { outcome: "unavailable", reason: "redis", detail: "not taken; send it again" },
+    retryAfterSeconds: 5,
+    fields: { error },
+  };
+}
+
+/** `?dry-run`, alone or with a word for yes. */
+function asksForDryRun(url: string): boolean {
+  const at = url.indexOf("?");
+  if (at === -1) return false;
+  const value = new URLSearchParams(url.slice(at)).get("dry-run");
+  return value !== null && ["", "1", "true", "yes"].includes(value.toLowerCase());
+}
+
+/** Names go into a metric's label: only the shape that GitHub's have. */
+function eventName(header: string | string[] | undefined): string {
+  return typeof header === "string" && /^[a-z_]{1,40}$/.test(header) ? header : "none";
+}
