@@ -153,7 +153,7 @@ function answerBadRequest(context: IngressContext) {
       return;
     }
     const status = error.status ?? 500;
-    // The rest of the body is not read, so the connection can't be used again.
+    // The rest of the body may not have been read, so the connection can't be used again.
     response.set("Connection", "close");
     send(response, {
       status,

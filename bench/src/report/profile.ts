@@ -10,6 +10,9 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
+/** Starting up is over by then, and the hot paths are compiled. */
+const SKIPPED_US = 4_000_000;
+
 /** The functions that took most of the CPU time by themselves, of every `.cpuprofile` in the folder, and the same by library. */
 export function describeProfiles(folder: string, most = 25): string {
   return readdirSync(folder)
@@ -21,11 +24,12 @@ export function describeProfiles(folder: string, most = 25): string {
 function describe({ nodes, samples, timeDeltas }: CpuProfile, most: number): string {
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
   const [byFunction, byLibrary] = [new Map<string, number>(), new Map<string, number>()];
-  let total = 0;
+  let [total, elapsed] = [0, 0];
   for (const [at, id] of samples.entries()) {
     const frame = frames.get(id);
     const us = timeDeltas[at] ?? 0;
-    if (!frame || frame.functionName === "(idle)") continue;
+    elapsed += us;
+    if (!frame || frame.functionName === "(idle)" || elapsed < SKIPPED_US) continue;
     total += us;
     const library = libraryOf(frame.url);
     add(byLibrary, library, us);

@@ -9,12 +9,19 @@ type Hash = Stored["hash"];
  * listpack (all within 64 bytes), which takes about half the memory of one long JSON text in a hash.
  */
 export function flatten(prefix: string, value: object): string[] {
-  return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
-    const field = `${prefix}.${name}`;
-    if (member === undefined) return [];
+  const fields: string[] = [];
+  addFields(fields, prefix, value);
+  return fields;
+}
+
+/** Into one list: every delivery comes by here. */
+function addFields(fields: string[], prefix: string, value: object): void {
+  for (const [name, member] of Object.entries(value) as [string, unknown][]) {
+    if (member === undefined) continue;
     const isObject = typeof member === "object" && member !== null && !Array.isArray(member);
-    return isObject ? flatten(field, member) : [field, JSON.stringify(member)];
-  });
+    if (isObject) addFields(fields, `${prefix}.${name}`, member);
+    else fields.push(`${prefix}.${name}`, JSON.stringify(member));
+  }
 }
 
 function unflatten(prefix: string, hash: Hash): Record<string, unknown> {

@@ -13,11 +13,14 @@ import type {
 
 /** Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. */
 export const CREATE = `
+local isTidy = false
 local function createJob(key, pool, fields, at)
   redis.call('HSET', P .. 'job:' .. key, 'state', 'queued', 'demand', 'waiting', 'pool', pool, unpack(fields))
   redis.call('ZADD', P .. 'jobs', 'NX', at, key)
-  redis.call('ZREMRANGEBYSCORE', P .. 'jobs', '-inf', '(' .. at - A.keepMs)
   touch('job', key)
+  if isTidy then return end
+  isTidy = true
+  redis.call('ZREMRANGEBYSCORE', P .. 'jobs', '-inf', '(' .. at - A.keepMs)
 end
 `;
 
@@ -25,23 +28,35 @@ end
 const queued: Script = {
   name: "grpRecordQueued",
   lua: `${PRELUDE}${CREATE}
-local function recordQueued(D)
-  local key, job = D.key, P .. 'job:' .. D.key
-  local isNew = redis.call('EXISTS', job) == 0
-  if isNew then createJob(key, D.pool, D.fields, D.receivedAt) end
+local function recordNew(D)
+  local fields = D.fields
+  for _, field in ipairs({ 't.queued', D.queuedAt, 't.received', D.receivedAt }) do fields[#fields + 1] = field end
+  createJob(D.key, D.pool, fields, D.receivedAt)
+  if D.isReal then joinDemand(D.pool, D.key, D.receivedAt) end
+  return { 1, 0, 'queued', 'waiting' }
+end
+
+local function recordAgain(D, job)
   -- The first queued delivery says best what was asked, also when another event came before it.
   if redis.call('HSETNX', job, 't.queued', D.queuedAt) == 1 then
     redis.call('HSET', job, 't.received', D.receivedAt, unpack(D.fields))
-    touch('job', key)
+    touch('job', D.key)
   end
-  if D.generation > tonumber(redis.call('HGET', job, 'd.generation') or 0) then
+  local state, demand, enqueued, pool, generation =
+    unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool', 'd.generation'))
+  if D.generation > tonumber(generation or 0) then
     redis.call('HSET', job, 'd.generation', D.generation, 'd.offeringIndex', D.offeringIndex)
-    touch('job', key)
+    touch('job', D.key)
   end
-  local state, demand, enqueued, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool'))
-  if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, key, D.receivedAt) end
-  return { isNew and 1 or 0, enqueued and 1 or 0, state, demand }
+  if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, D.key, D.receivedAt) end
+  return { 0, enqueued and 1 or 0, state, demand }
 end
+
+local function recordQueued(D)
+  local job = P .. 'job:' .. D.key
+  return redis.call('EXISTS', job) == 0 and recordNew(D) or recordAgain(D, job)
+end
+
 local replies = {}
 for at, demand in ipairs(A.demands) do
   local isFine, reply = pcall(recordQueued, demand)

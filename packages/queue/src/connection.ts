@@ -10,7 +10,7 @@ const reconnectDelayMs = (times: number) => Math.min(50 * 2 ** times, 900) + Mat
 export function connectRedis(
   url: string,
   onError: (error: Error) => void,
-  options: Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest" | "commandTimeout"> = {},
+  options: Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest"> = {},
 ): Redis {
   const client = new Redis(url, {
     maxRetriesPerRequest: null,

@@ -29,7 +29,7 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
     // Without it, calls would pile up in memory during an outage and all land after it.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: deadlineMs,
+    // No commandTimeout: every call is bounded as a whole, and a timer for each of its commands costs as much again.
   });
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);

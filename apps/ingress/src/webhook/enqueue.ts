@@ -3,7 +3,8 @@ import type { DeliveryAnswer, IngressContext } from "../context.ts";
 
 /**
  * Ledger first, then the queue, then the mark that it is there: a crash in between leaves a demand that the next delivery
- * of the same job, or the sweep, enqueues. Every step may be repeated.
+ * of the same job, or the sweep, enqueues. Every step may be repeated. Nobody waits for the mark: the queue has the job,
+ * and a mark that is lost only has it enqueued once more, which changes nothing.
  */
 export async function enqueue(
   context: IngressContext,
@@ -19,7 +20,9 @@ export async function enqueue(
   if (known.isEnqueued)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
   await context.producer.enqueueDemand(demand, firstProvider(runnerClass));
-  await context.ledger.markEnqueued(key, context.now());
+  context.ledger.markEnqueued(key, context.now()).catch((error: unknown) => {
+    context.log.warn("demand.markLost", { key, error });
+  });
   const enqueueMs = Math.round(performance.now() - begun);
   context.metrics.enqueueSeconds.observe({ outcome: "enqueued" }, enqueueMs / 1_000);
   return {

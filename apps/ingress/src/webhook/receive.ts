@@ -1,5 +1,5 @@
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
-import { parseBody, parseWorkflowJob } from "./delivery.ts";
+import { readWorkflowJob } from "./delivery.ts";
 import { recordWorkflowJob } from "./record-workflow-job.ts";
 
 export interface ReceivedDelivery {
@@ -44,9 +44,7 @@ export async function receiveDelivery(
   if (event === "ping")
     return { status: 200, body: { outcome: "pong", detail: "grp is listening; send workflow_job events" } };
   if (event !== "workflow_job") return { status: 200, body: { outcome: "ignored", reason: "event", event } };
-  const payload = parseBody(body, isForm);
-  if (!payload.ok) return rejected(400, "malformed", payload.detail);
-  const parsed = parseWorkflowJob(payload.value);
+  const parsed = readWorkflowJob(body, isForm);
   if (!parsed.ok) return rejected(400, "malformed", parsed.detail);
   return recordWorkflowJob(context, parsed.value, { deliveryId, isDryRun: delivery.isDryRun });
 }

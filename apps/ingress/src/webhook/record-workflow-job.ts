@@ -7,7 +7,7 @@ import {
   matchRunnerClass,
 } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
-import type { WorkflowJobDelivery } from "./delivery.ts";
+import { queuedTimeOf, type WorkflowJobDelivery } from "./delivery.ts";
 import { enqueue, planOnly } from "./enqueue.ts";
 import { recordUpdate } from "./record-update.ts";
 
@@ -113,10 +113,11 @@ function ignored(
 
 function composeDemand(
   context: IngressContext,
-  { workflow_job: workflowJob, repository }: WorkflowJobDelivery,
+  delivery: WorkflowJobDelivery,
   match: MatchVerdict & { matched: true },
   { deliveryId, isDryRun }: DeliveryOrigin,
 ): Demand {
+  const { workflow_job: workflowJob, repository } = delivery;
   const receivedAt = context.now();
   return {
     version: 1,
@@ -131,7 +132,7 @@ function composeDemand(
     labels: workflowJob.labels,
     generation: 1,
     offeringIndex: 0,
-    queuedAt: workflowJob.created_at ?? workflowJob.started_at ?? receivedAt,
+    queuedAt: queuedTimeOf(delivery) ?? receivedAt,
     receivedAt,
     deliveryId,
     dryRun: isDryRun,
