@@ -3,7 +3,7 @@ import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.t
 import { expectNothingLeft, LINUX, lineOf, QUICK, queueJob } from "./harness.ts";
 
 describe("a workflow job cancelled while its machine boots", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     stack = await startStack({ ingress: [{}, {}], env: QUICK });

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const CLI = join(ROOT, "apps/ops/src/cli.ts");
 
 describe("grp against a running instance", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     stack = await startStack({ ops: {}, env: QUICK });

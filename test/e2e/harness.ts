@@ -64,7 +64,7 @@ export function lineOf(
   { workers }: Stack,
   message: string,
   { id }: StandInWorkflowJob,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<LogLine> {
   const fits = (line: LogLine) => line.message === message && isAbout(line, keyOf(id));
   return Promise.any(workers.filter(({ isRunning }) => isRunning).map((one) => one.line(fits, timeoutMs)));
@@ -80,7 +80,7 @@ export const reaped = (stack: Stack, job: StandInWorkflowJob): Promise<LogLine> 
 export async function ended(
   { sandbox: { github } }: Stack,
   jobs: readonly StandInWorkflowJob[],
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<ReadonlySet<string | null>> {
   await github.until(() => jobs.every(({ status }) => status === "completed"), "every job's end", timeoutMs);
   return new Set(jobs.map(({ conclusion }) => conclusion));
@@ -93,7 +93,7 @@ export function progressOf(stack: Stack, { id }: StandInWorkflowJob): Promise<Pr
 }
 
 /** For what gives no sign of its own. */
-export async function eventually(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function eventually(what: string, isTrue: () => boolean, timeoutMs = 30_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!isTrue()) {
     if (Date.now() > deadline) throw new Error(`${what}: did not happen in ${timeoutMs} ms`);

@@ -3,7 +3,7 @@ import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.t
 import { ended, expectNothingLeft, LINUX, QUICK, queueJob } from "./harness.ts";
 
 describe("kill -9", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     // Every second, what failed to arrive is asked for again.
@@ -28,7 +28,7 @@ describe("kill -9", function () {
     // 503 within 2 s is the promise; the rest is for a busy machine.
     for (const { durationMs } of refused) expect(durationMs).to.be.lessThan(4_000);
     await stack.redis.restart();
-    expect([...(await ended(stack, jobs, 40_000))]).to.deep.equal(["success"]);
+    expect([...(await ended(stack, jobs))]).to.deep.equal(["success"]);
     const again = deliveries().filter(({ isRedelivery }) => isRedelivery);
     expect(new Set(again.map(({ guid }) => guid))).to.deep.equal(new Set(refused.map(({ guid }) => guid)));
     await expectNothingLeft(stack);

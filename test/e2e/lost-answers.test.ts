@@ -13,7 +13,7 @@ import {
 } from "./harness.ts";
 
 describe("a provider's answer that never came", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     stack = await startStack({ env: QUICK });

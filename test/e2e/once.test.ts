@@ -3,7 +3,7 @@ import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.t
 import { expectNothingLeft, LINUX, QUICK, queueUnheard, reaped, send } from "./harness.ts";
 
 describe("the same delivery again, to two ingress and two worker processes", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     stack = await startStack({ ingress: [{}, {}], workers: [{}, {}], env: QUICK });

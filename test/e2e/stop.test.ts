@@ -3,7 +3,7 @@ import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.t
 import { ended, expectNothingLeft, LINUX, QUICK, queueJob, reaped } from "./harness.ts";
 
 describe("SIGTERM in the middle of work", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     // The sweep is to have no hand in it: deliveries that come while no ingress runs are lost here.

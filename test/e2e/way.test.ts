@@ -4,7 +4,7 @@ import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.t
 import { expectNothingLeft, LINUX, MAC, progressOf, QUICK, queueJob, reaped } from "./harness.ts";
 
 describe("the whole way, as real processes", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let stack: Stack;
   before(async () => {
     stack = await startStack({ ops: {}, env: QUICK });

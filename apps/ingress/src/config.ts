@@ -45,8 +45,8 @@ export function readConfig(environment: Environment): IngressConfig {
   const { settings, contents, ...read } = readSettings(settingsSchema, environment, {
     files: [CERTIFICATES],
     rules: [
-      (_given, _catalog, files) => checkCertificates(files.get(CERTIFICATES)),
-      (given, catalog) => (given[CERTIFICATES] ? undefined : checkRegions(catalog)),
+      ({ contents }) => checkCertificates(contents.get(CERTIFICATES)),
+      ({ given, catalog }) => (given[CERTIFICATES] ? undefined : checkRegions(catalog)),
     ],
   });
   const identityCertificates = readIdentityCertificates(contents.get(CERTIFICATES));

@@ -4,6 +4,7 @@ import {
   githubSettings,
   processSettings,
   readSettings,
+  type Seen,
   text,
   ticketSecret,
 } from "@grp/config";
@@ -71,11 +72,8 @@ export function readConfig(environment: Environment): WorkerConfig {
   return { ...settings, catalog, githubAuth };
 }
 
-function needsCodemagic(given: Environment, catalog: Catalog | undefined): SettingFault | undefined {
-  const isUsed = catalog?.classes.some((one) =>
-    one.offerings.some(({ provider }) => provider === "codemagic"),
-  );
-  if (!isUsed || given.CODEMAGIC_TOKEN) return undefined;
+function needsCodemagic({ given, providers }: Seen): SettingFault | undefined {
+  if (!providers.has("codemagic") || given.CODEMAGIC_TOKEN) return undefined;
   const remedy = "Set it, or USE_CODEMAGIC=false";
   return { name: "CODEMAGIC_TOKEN", problem: "is not set, and the catalog has CodeMagic offerings", remedy };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ConfigError } from "@grp/runtime";
 import { expect } from "chai";
 import { z } from "zod";
-import { readSettings } from "./read-settings.ts";
+import { readSettings, type Seen } from "./read-settings.ts";
 import { catalogSettings, githubSettings, ticketSecret } from "./shared-settings.ts";
 
 const CATALOG = `
@@ -92,11 +92,19 @@ describe("readSettings", () => {
 
   it("lets an app's own rule see the catalog", () => {
     const rules = [
-      (_given: unknown, catalog: { classes: readonly unknown[] } | undefined) =>
+      ({ catalog }: Seen) =>
         catalog?.classes.length === 1
           ? { name: "OWN", problem: "one class is too few", remedy: "" }
           : undefined,
     ];
     expect(() => readSettings(schema, good, { rules })).to.throw(/OWN\s+one class is too few/);
+  });
+
+  it("lets it see the providers of a catalog that has faults, so that what they need is told with them", () => {
+    const rules = [
+      ({ providers }: Seen) => ({ name: "OWN", problem: `sees ${[...providers].join()}`, remedy: "" }),
+    ];
+    const faulty = { ...good, GROUP: undefined };
+    expect(() => readSettings(schema, faulty, { rules })).to.throw(/OWN\s+sees ec2\n/);
   });
 });

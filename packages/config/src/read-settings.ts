@@ -20,34 +20,39 @@ export interface ReadSettings<S> {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+/** What a rule of one app's own can look at, whatever else is wrong. */
+export interface Seen {
+  readonly given: Environment;
+  /** Undefined when it has faults. */
+  readonly catalog: Catalog | undefined;
+  /** Of the catalog's offerings, also of a faulty one as far as it can be read. */
+  readonly providers: ReadonlySet<string>;
+  readonly contents: ReadonlyMap<string, string>;
+}
+
 type GitHubFields = z.infer<z.ZodObject<typeof githubSettings>>;
 
 /**
  * Reads the settings, the catalog and every file they name before anything starts; throws one `ConfigError` that names
- * every fault. `files`: settings whose value is the path of a text file. `rules` see the catalog, if it could be read, and
- * the files.
+ * every fault. `files`: settings whose value is the path of a text file.
  */
 export function readSettings<S extends z.ZodRawShape>(
   schema: z.ZodObject<S & typeof githubSettings>,
   environment: Environment,
   more: {
     readonly files?: readonly string[];
-    readonly rules?: readonly ((
-      given: Environment,
-      catalog: Catalog | undefined,
-      contents: ReadonlyMap<string, string>,
-    ) => SettingFault | undefined)[];
+    readonly rules?: readonly ((seen: Seen) => SettingFault | undefined)[];
   } = {},
 ): ReadSettings<z.infer<z.ZodObject<S & typeof githubSettings>>> {
   const found: SettingFault[] = [];
-  const catalog = readCatalog(environment, found);
+  const { catalog, providers } = readCatalog(environment, found);
   const contents = readFiles(["GITHUB_APP_PRIVATE_KEY_FILE", ...(more.files ?? [])], environment, found);
   const settings = readEnvironment(schema, environment, [
     needsGitHub,
     ...(more.rules ?? []).map(
       (rule): SettingRule =>
         (given) =>
-          rule(given, catalog, contents),
+          rule({ given, catalog, providers, contents }),
     ),
     ...found.map((fault) => () => fault),
   ]);
@@ -76,16 +81,19 @@ function chooseAuth(settings: GitHubFields, contents: ReadonlyMap<string, string
   return { kind: "app", appId, privateKey };
 }
 
-function readCatalog(environment: Environment, found: SettingFault[]): Catalog | undefined {
+function readCatalog(environment: Environment, found: SettingFault[]): Pick<Seen, "catalog" | "providers"> {
   const file = environment.RUNNERS_FILE || "runners.yaml";
   const isOff = ["false", "0", "no"].includes(environment.USE_CODEMAGIC?.trim().toLowerCase() ?? "");
   const content = readFile("RUNNERS_FILE", file, found);
-  if (content === undefined) return undefined;
+  if (content === undefined) return { catalog: undefined, providers: new Set() };
   const verdict = parseCatalog(content, { env: environment, useCodemagic: !isOff });
-  if (verdict.ok) return verdict.catalog;
+  if (verdict.ok) {
+    const offerings = verdict.catalog.classes.flatMap((runnerClass) => runnerClass.offerings);
+    return { catalog: verdict.catalog, providers: new Set(offerings.map(({ provider }) => provider)) };
+  }
   for (const fault of verdict.faults)
     found.push({ name: "RUNNERS_FILE", problem: formatFault(file, fault), remedy: "" });
-  return undefined;
+  return { catalog: undefined, providers: verdict.providers };
 }
 
 function readFiles(

@@ -32,7 +32,12 @@ export interface CatalogFault {
 
 export type CatalogVerdict =
   | { readonly ok: true; readonly catalog: Catalog }
-  | { readonly ok: false; readonly faults: readonly CatalogFault[] };
+  | {
+      readonly ok: false;
+      readonly faults: readonly CatalogFault[];
+      /** Those that its offerings name, as far as it can be read: what else they need can be told together. */
+      readonly providers: ReadonlySet<string>;
+    };
 
 export interface CatalogOptions {
   /** Values for `${NAME}` and `${NAME:-default}` in the file. */
@@ -57,7 +62,7 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
       path: "",
       message: error.message,
     }));
-    return { ok: false, faults };
+    return { ok: false, faults, providers: new Set() };
   }
   takeOutDisabled(document, options);
   const missing = fillIn(document, options.env).map(({ name, offset }) => ({
@@ -75,8 +80,18 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
   // An unset variable leaves an empty string behind, whose own fault would only repeat the news.
   const isEcho = (fault: CatalogFault) => missing.some((m) => m.line === fault.line);
   const all = [...missing, ...faults.filter((fault) => !isEcho(fault))];
-  if (all.length > 0 || !parsed.success) return { ok: false, faults: all.sort((a, b) => a.line - b.line) };
-  return { ok: true, catalog: parsed.data };
+  if (all.length === 0 && parsed.success) return { ok: true, catalog: parsed.data };
+  return { ok: false, faults: all.sort((a, b) => a.line - b.line), providers: providersOf(document) };
+}
+
+function providersOf(document: Document): ReadonlySet<string> {
+  const found = new Set<string>();
+  visit(document, {
+    Map(_key, node) {
+      if (node.has("provider")) found.add(String(node.get("provider")));
+    },
+  });
+  return found;
 }
 
 /** JSON Schema of `runners.yaml` for editors, from the same source as the check. */
