@@ -38,6 +38,8 @@ interface Scene {
   readonly env?: Record<string, string>;
   /** AWS's notice that it takes the machine back, seen at once or once it has claimed. */
   readonly spot?: { readonly notice: string; readonly isLate: boolean };
+  /** What the metadata service has not yet when it is first asked for it. */
+  readonly late?: string;
   readonly commands?: Record<string, string>;
 }
 
@@ -73,7 +75,12 @@ describe("the boot script", function () {
       !scene.spot?.isLate || world.asked.some(({ path }) => path === "/claims")
         ? scene.spot?.notice
         : undefined;
+    let late = scene.late;
     const answer = ({ path }: Asked): Answer | undefined => {
+      if (late !== undefined && path === `/latest/${late}`) {
+        late = undefined;
+        return { status: 404 };
+      }
       const name = path.replace(/^\/latest\//, "");
       const value = name === "meta-data/spot/instance-action" ? notice() : metadata[name];
       if (value !== undefined) return { status: 200, body: value };
@@ -136,6 +143,20 @@ describe("the boot script", function () {
         expect(armed).to.match(/^shutdown -h \+\d+$/);
         expect(ended).to.equal("shutdown -h now");
       }
+    });
+  }
+
+  for (const late of [
+    "meta-data/instance-id",
+    "dynamic/instance-identity/document",
+    "dynamic/instance-identity/rsa2048",
+  ]) {
+    it(`asks again for ${late} when it is not there yet`, async () => {
+      const { claims, phases, output } = await play({ late });
+      expect(phases, output).to.deep.equal(["booted", "downloaded", "online", "finished"]);
+      const claim = JSON.parse(claims[0]?.body ?? "{}");
+      expect(claim).to.include({ instanceId: "i-123", identitySignature: "MIAGSIGN" });
+      expect(claim.identityDocument).not.to.equal("");
     });
   }
 

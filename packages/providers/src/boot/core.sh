@@ -156,14 +156,15 @@ imds_login() {
     --header 'X-aws-ec2-metadata-token-ttl-seconds: 21600' "$IMDS/latest/api/token")
 }
 
-# EC2: who this machine is, and AWS's signature on it (RSA-2048, PKCS#7).
+# EC2: who this machine is, and AWS's signature on it (RSA-2048, PKCS#7). Asked for until it is there: a claim without it
+# would be refused for good.
 identify_ec2() {
   IMDS=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
   IMDS=${IMDS%/}
   local document signature
-  until imds_login && INSTANCE_ID=$(imds meta-data/instance-id) && [ -n "$INSTANCE_ID" ]; do sleep 2; done
-  document=$(imds dynamic/instance-identity/document | base64 | tr -d '\n')
-  signature=$({ imds dynamic/instance-identity/rsa2048 || imds dynamic/instance-identity/signature; } | tr -d '\n')
+  until imds_login && INSTANCE_ID=$(imds meta-data/instance-id) && [ -n "$INSTANCE_ID" ] &&
+    document=$(imds dynamic/instance-identity/document | base64 | tr -d '\n') &&
+    signature=$(imds dynamic/instance-identity/rsa2048 | tr -d '\n'); do sleep 2; done
   IDENTITY=",\"identityDocument\":\"$document\",\"identitySignature\":\"$signature\""
 }
 
