@@ -11,6 +11,8 @@ import { expect } from "chai";
 import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE, type TestCloud } from "../testing/ec2-cloud.ts";
 
+const MINUTE = 60_000;
+
 describe("an EC2 launch", () => {
   let cloud: TestCloud;
   const never = new AbortController().signal;
@@ -163,10 +165,47 @@ describe("an EC2 launch", () => {
       expect(runs()).to.have.length(1);
     });
 
+    it("asks other launches' placements no more for a moment, and then again", async () => {
+      cloud.ec2.limitCapacity({ instanceType: "t4g.large" }, 0);
+      await launch("l-1");
+      cloud.ec2.calls.length = 0;
+      await launch("l-2");
+      expect(where()).to.deep.equal(["subnet-a m7g.large"]);
+      await launch("l-3", 1, { market: "spot" });
+      expect(where().slice(1)).to.include("subnet-a t4g.large");
+      cloud.ec2.calls.length = 0;
+      cloud.advance(MINUTE);
+      await launch("l-4");
+      expect(where()[0]).to.equal("subnet-a t4g.large");
+    });
+
+    it("says so at once, without a call, while all was refused a moment ago", async () => {
+      cloud.ec2.limitCapacity({}, 0);
+      await failure(launch("l-1"));
+      cloud.ec2.calls.length = 0;
+      expect(await failure(launch("l-2"))).to.be.instanceOf(NoCapacityError);
+      expect(runs()).to.have.length(0);
+    });
+
+    it("comes to its end though AWS throttles each second call", async () => {
+      const slow = { RunInstances: { request: { max: 1, refillPerSecond: 1 } } };
+      const throttled = await createTestCloud({ throttle: slow });
+      throttled.ec2.limitCapacity({}, 0);
+      const codes: (string | undefined)[] = [];
+      while (codes.at(-1) !== "InsufficientInstanceCapacity" && codes.length < 10) {
+        const error = await failure(throttled.provider.launch(throttled.order("l-1"), never));
+        codes.push((error as ProvisionError).code);
+        throttled.advance(1_000);
+      }
+      expect(codes).to.deep.equal([...Array(3).fill("RequestLimitExceeded"), "InsufficientInstanceCapacity"]);
+      await throttled.close();
+    });
+
     it("blames the configuration only when no placement supports it", async () => {
       cloud.ec2.failNext("Unsupported", { action: "RunInstances", times: 3 });
       cloud.ec2.failNext("InsufficientInstanceCapacity", { action: "RunInstances" });
       expect(await failure(launch())).to.be.instanceOf(NoCapacityError);
+      cloud.advance(MINUTE);
       cloud.ec2.failNext("Unsupported", { action: "RunInstances", times: 4 });
       expect(await failure(launch())).to.be.instanceOf(InvalidSpecError);
     });
@@ -191,6 +230,7 @@ describe("an EC2 launch", () => {
       cloud.ec2.loseNextResponse();
       await failure(launch());
       cloud.placements.clear();
+      cloud.advance(MINUTE);
       await launch();
       expect(live()).to.have.length(2);
     });

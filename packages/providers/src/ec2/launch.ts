@@ -15,12 +15,14 @@ import { codeOf, refusalReach, sortError } from "./errors.ts";
 import type { ImageResolver } from "./image.ts";
 import { type Described, describeInstances, toInstance, unpack } from "./instances.ts";
 import { formatPlacement, type Placement, parsePlacement, placementsFrom } from "./placement.ts";
+import type { Refusals } from "./refusals.ts";
 import { encodeUserData, runRequest } from "./run-request.ts";
 
 export interface LaunchContext {
   readonly clients: Clients;
   readonly images: ImageResolver;
   readonly installation: string;
+  readonly refusals: Refusals;
   readonly renderUserData: (order: LaunchOrder<Ec2Offering>) => string;
 }
 
@@ -37,11 +39,16 @@ export async function launch(
   const userData = encodeUserData(context.renderUserData(order));
   const start = parsePlacement(order.placement);
   const imageId = start?.imageId ?? (await context.images.resolve(order.offering, signal));
-  const walked = await walk(placementsFrom(order.offering, imageId, start), async (placement) => {
+  // Where the last try stood, a machine may be running: there EC2 is always asked.
+  const recall = (placement: Placement) =>
+    placement === start ? undefined : context.refusals.find(order.offering, placement);
+  const placements = placementsFrom(order.offering, imageId, start);
+  const walked = await walk(placements, recall, async (placement) => {
     if (signal.aborted) throw sortError(signal.reason, "EC2 RunInstances", signal);
     if (placement !== start) await order.recordPlacement?.(formatPlacement(placement));
     const request = runRequest(order, placement, userData, context.installation);
     const answer = await runInstances(context.clients, order, request, signal);
+    if (answer instanceof NoCapacityError) context.refusals.remember(order.offering, placement, answer);
     // EC2 answers a token it knows before it looks for room; should it ever not, a machine of the last try may be seen.
     if (placement !== start || !(answer instanceof NoCapacityError)) return answer;
     return (await findByToken(context.clients, order, request, signal)) ?? answer;
@@ -58,13 +65,14 @@ type Answer = readonly Instance[] | NoCapacityError;
 /** Goes on after a refusal, over what it says it reaches; ends at machines, or at an error thrown. */
 async function walk(
   placements: readonly Placement[],
+  recall: (placement: Placement) => NoCapacityError | undefined,
   call: (placement: Placement) => Promise<Answer>,
 ): Promise<{ readonly instances?: readonly Instance[]; readonly refusals: readonly NoCapacityError[] }> {
   const refusals: NoCapacityError[] = [];
   const fullTypes = new Set<string>();
   for (const placement of placements) {
     if (fullTypes.has(placement.instanceType)) continue;
-    const answer = await call(placement);
+    const answer = recall(placement) ?? (await call(placement));
     if (!(answer instanceof NoCapacityError)) return { instances: answer, refusals };
     refusals.push(answer);
     const reach = refusalReach(answer.code);

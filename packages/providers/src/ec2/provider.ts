@@ -3,6 +3,7 @@ import { type ClientOptions, createClients } from "./clients.ts";
 import { createImageResolver } from "./image.ts";
 import { describeInstances, LIVE_STATES, toInstance } from "./instances.ts";
 import { launch } from "./launch.ts";
+import { createRefusals } from "./refusals.ts";
 import { INSTALLATION_TAG } from "./run-request.ts";
 import { createTerminator } from "./terminate.ts";
 import { validate } from "./validate.ts";
@@ -35,13 +36,15 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const regions = [...new Set(options.regions)];
   const clients = createClients(options);
   const images = createImageResolver(clients, now);
+  const refusals = createRefusals(now);
   const terminator = createTerminator({ clients, regions, now });
   return {
     name: "ec2",
     maxLaunchSize: MAX_LAUNCH_SIZE,
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {
-      const instances = await launch({ clients, images, installation, renderUserData }, order, signal);
+      const launchContext = { clients, images, installation, refusals, renderUserData };
+      const instances = await launch(launchContext, order, signal);
       for (const { instanceId } of instances) terminator.remember(instanceId, order.offering.region);
       return instances;
     },
