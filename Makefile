@@ -96,8 +96,8 @@ test-runners: setup ## Dry-run deliveries for every runner class to HOST, and a 
 	@$(TOKEN); $(GRP) test-runners --to "$(HOST)"
 
 # An implicit rule can't be phony; FORCE makes it run though a file of that name may exist.
-run-%: setup FORCE ## Send a delivery that asks for the label % to HOST (DRY_RUN=true unless told otherwise)
-	@$(TOKEN); $(GRP) send --label "$*" --to "$(HOST)" $(if $(filter false 0 no,$(DRY_RUN)),,--dry-run)
+run-%: setup FORCE ## Send a delivery that asks for the label % to HOST and show what comes of it (DRY_RUN=true unless told otherwise)
+	@$(TOKEN); $(GRP) send --label "$*" --to "$(HOST)" --wait $(if $(filter false 0 no,$(DRY_RUN)),,60 --dry-run)
 
 .PHONY: FORCE
 FORCE:

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { createTicketSigner } from "@grp/core";
 import { createGitHub } from "@grp/github";
 import { createLedger } from "@grp/ledger";
@@ -13,6 +12,7 @@ import {
   isRedisReady,
   type Logger,
   loadEnvironment,
+  readFlags,
   reportConfigError,
   runApp,
   startInternalServer,
@@ -39,7 +39,11 @@ const REDIS_TIMEOUT_MS = 800;
 const CLOSE_DEADLINE_MS = 8_000;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { check: { type: "boolean" }, help: { type: "boolean" } } });
+  const values = readFlags(["check", "help"]);
+  if (!values) {
+    process.exitCode = 2;
+    return;
+  }
   if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
   const config = tryConfig(loadEnvironment());
   if (!config) return;

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError, loadEnvironment } from "@grp/runtime";
+import { CommanderError } from "commander";
 import type { CliContext } from "./cli/context.ts";
 import { CliError } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
@@ -9,6 +10,7 @@ import { readCliConfig } from "./config.ts";
 function openContext(): CliContext {
   return {
     config: readCliConfig(loadEnvironment()),
+    width: process.stdout.isTTY ? process.stdout.columns : undefined,
     print: (text) => void process.stdout.write(`${text}\n`),
     setExitCode: (code) => {
       process.exitCode = code;
@@ -21,7 +23,14 @@ function openContext(): CliContext {
 try {
   await createProgram(openContext).parseAsync();
 } catch (error) {
+  process.exitCode = endWith(error);
+}
+
+/** 0: done. 1: it did not work. 2: it was asked wrongly, or is set up wrongly. */
+function endWith(error: unknown): number {
+  // It has said already what is wrong.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (!(error instanceof CliError || error instanceof ConfigError)) throw error;
   process.stderr.write(`grp: ${error.message}\n`);
-  process.exitCode = error.exitCode;
+  return error.exitCode;
 }

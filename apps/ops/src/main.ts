@@ -11,6 +11,7 @@ import {
   type Logger,
   listen,
   loadEnvironment,
+  readFlags,
   reportConfigError,
   runApp,
   showState,
@@ -85,15 +86,20 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
   ];
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  if (args.includes("--help")) return void process.stdout.write(HELP);
+async function main(): Promise<void> {
+  const flags = readFlags(["check", "help"]);
+  if (!flags) {
+    process.exitCode = 2;
+    return;
+  }
+  if (flags.help) return void process.stdout.write(HELP);
   const config = readOpsConfig(loadEnvironment());
-  if (args.includes("--check")) return void process.stdout.write("ops: settings are good\n");
+  if (flags.check) return void process.stdout.write("ops: settings are good\n");
   const logger = createLogger({ app: "ops", level: config.logLevel });
   await runApp({ logger, start: () => startOps(config, logger), closeDeadlineMs: 8_000 });
 }
 
 if (import.meta.main)
-  await main(process.argv.slice(2)).catch((error: unknown) => {
+  await main().catch((error: unknown) => {
     process.exitCode = reportConfigError(error);
   });

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
 import { createGitHub } from "@grp/github";
 import { createLedger } from "@grp/ledger";
@@ -15,6 +14,7 @@ import {
   loadEnvironment,
   type Metrics,
   pingWithin,
+  readFlags,
   reportConfigError,
   runApp,
   startInternalServer,
@@ -55,9 +55,11 @@ what it can't finish within STOP_DEADLINE.
 const COMMAND_TIMEOUT_MS = 5_000;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { check: { type: "boolean" }, "dry-run": { type: "boolean" }, help: { type: "boolean" } },
-  });
+  const values = readFlags(["check", "dry-run", "help"]);
+  if (!values) {
+    process.exitCode = 2;
+    return;
+  }
   if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
   const environment = { ...loadEnvironment(), ...(values["dry-run"] ? { DRY_RUN: "true" } : {}) };
   const config = tryConfig(environment);

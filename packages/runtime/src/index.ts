@@ -1,4 +1,5 @@
 export * from "./environment.ts";
+export * from "./flags.ts";
 export * from "./internal-server.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";

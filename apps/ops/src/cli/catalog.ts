@@ -11,8 +11,8 @@ export async function readText(file: string): Promise<string> {
 }
 
 /** The catalog, or one `CliError` with every fault on a line of its own. */
-export async function readCatalog(config: CliConfig, file = config.runnersFile): Promise<Catalog> {
-  const loaded = await loadCatalog({ ...config, runnersFile: file });
+export async function readCatalog(config: CliConfig, file?: string): Promise<Catalog> {
+  const loaded = await loadCatalog({ ...config, runnersFile: file ?? config.runnersFile });
   if (loaded.ok) return loaded.value;
-  throw new CliError(loaded.why);
+  throw new CliError(file === undefined ? `${loaded.why} (the catalog that RUNNERS_FILE names)` : loaded.why);
 }

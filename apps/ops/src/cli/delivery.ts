@@ -78,7 +78,7 @@ export interface MadeFrom {
 /** A payload as GitHub would send it, made from its own published example of the action. */
 export function makePayload({ action, labels, repository, workflowJobId, at }: MadeFrom): object {
   const [owner, name] = repository.split("/");
-  if (!owner || !name) throw new CliError(`"${repository}" is not a repository as "owner/name"`);
+  if (!owner || !name) throw new CliError(`"${repository}" is not a repository as "owner/name"`, 2);
   const example = findExample(action);
   const time = new Date(at).toISOString();
   return {

@@ -20,10 +20,10 @@ export async function runStatus(context: CliContext, flags: LookFlags): Promise<
   const parts = [
     ...status.warnings.map(({ text, since }) => `WARNING for ${formatDuration(status.at - since)}: ${text}`),
     summarise(status),
-    ...drawWaiting(status),
+    ...drawWaiting(status, context.width),
     ...drawCaps(status),
     ...drawQueues(status),
-    drawWorkflowJobs(workflowJobs),
+    drawWorkflowJobs(workflowJobs, context.width),
   ];
   for (const part of parts) context.print(part);
 }
@@ -39,12 +39,12 @@ function summarise({ runners, dead, classes }: Status): string {
   ].join("\n");
 }
 
-function drawWaiting({ waiting, at }: Status): readonly string[] {
+function drawWaiting({ waiting, at }: Status, width: number | undefined): readonly string[] {
   if (waiting.length === 0) return [];
   const rows = waiting.map(({ runnerClass, waitsFor, count, since, key, next }) => [
     ...[String(count), runnerClass, waitsFor, `${formatDuration(at - since)} (${key})`, next],
   ]);
-  return [drawTable(["jobs", "class", "wait for", "longest", "then"], rows)];
+  return [drawTable(["jobs", "class", "wait for", "longest", "then"], rows, width)];
 }
 
 function drawCaps({ caps }: Status): readonly string[] {
@@ -65,13 +65,13 @@ function drawQueues({ queues }: Status): readonly string[] {
   return [drawTable(["queue", "state", "jobs", "oldest", "throttled for"], rows)];
 }
 
-function drawWorkflowJobs(workflowJobs: readonly WorkflowJobView[]): string {
+function drawWorkflowJobs(workflowJobs: readonly WorkflowJobView[], width: number | undefined): string {
   if (workflowJobs.length === 0) return "no workflow job of ours in the last 7 days";
   const rows = workflowJobs.map(({ key, demand, step, explanation: { whereNow, waitsFor } }) => [
     ...[key, formatRepository(demand), demand.runnerClass, step],
     waitsFor === undefined ? whereNow : `${whereNow}; waits for ${waitsFor}`,
   ]);
-  return drawTable(["workflow job", "repository", "class", "step", "now"], rows);
+  return drawTable(["workflow job", "repository", "class", "step", "now"], rows, width);
 }
 
 /** Dead letters with their reasons; with `history`, also what led to each. */
@@ -80,17 +80,21 @@ export async function runDead(context: CliContext, flags: LookFlags & { history?
   if (flags.json) return context.print(JSON.stringify(dead, null, 2));
   if (dead.length === 0) return context.print("no dead letters");
   if (flags.history) for (const { explanation } of dead) context.print(`${formatExplanation(explanation)}\n`);
-  else context.print(drawDead(dead));
+  else context.print(dead.map(formatDead).join("\n"));
   if (count > dead.length) context.print(`${count - dead.length} older ones: --limit shows more`);
 }
 
-function drawDead(dead: readonly WorkflowJobView[]): string {
-  const rows = dead.map(({ key, demand, failure }) => [
-    ...[key, formatRepository(demand), demand.runnerClass, failure ? formatTime(failure.at) : ""],
-    [failure?.errorClass, failure?.code].filter(Boolean).join(" "),
-    failure?.message ?? "",
-  ]);
-  return drawTable(["workflow job", "repository", "class", "at", "error", "reason"], rows);
+/** Two lines each: nothing of a reason may be cut off. */
+function formatDead({ key, demand, failure }: WorkflowJobView): string {
+  const what = [failure?.errorClass, failure?.code].filter(Boolean).join(" ");
+  const head = [
+    key,
+    formatRepository(demand),
+    demand.runnerClass,
+    failure ? formatTime(failure.at) : "",
+    what,
+  ];
+  return `${head.join("  ")}\n    ${failure?.message ?? ""}`;
 }
 
 /** Retries or dismisses each; the others go on when one can't be, and the exit code tells. */
@@ -103,7 +107,7 @@ export async function runAct(
   const done = verb === "retry" ? "back in its queue" : "dismissed";
   for (const key of keys.map(keyOf)) {
     const refused = await api.act(key, verb);
-    context.print(`${key}: ${refused ?? done}`);
+    context.print(refused ?? `${key}: ${done}`);
     if (refused !== undefined) context.setExitCode(1);
   }
 }

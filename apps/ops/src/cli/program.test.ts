@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { CommanderError } from "commander";
 import { type CliConfig, readCliConfig } from "../config.ts";
 import { CliError } from "./failure.ts";
 import { createProgram } from "./program.ts";
@@ -57,12 +58,14 @@ describe("grp", () => {
       now: Date.now,
       sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
     }));
-    program.exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+    const isSilent = { writeOut: () => undefined, writeErr: () => undefined };
+    for (const command of [program, ...program.commands]) command.configureOutput(isSilent);
     const failed = await program.parseAsync(["node", "grp", ...args]).then(
       () => undefined,
       (error: unknown) => error,
     );
-    if (failed !== undefined && !(failed instanceof CliError)) throw failed;
+    if (failed !== undefined && !(failed instanceof CliError || failed instanceof CommanderError))
+      throw failed;
     return { output: printed.join("\n"), failed, exitCode };
   }
 
@@ -200,8 +203,29 @@ describe("grp", () => {
         .end(isDead ? "{}" : '{"error":"not_dead","why":"wfj-2 is no dead letter"}');
     });
     const retried = await run(["retry", "wfj-1", "wfj-2"], { OPS_URL: ops.url });
-    expect(retried.output).to.equal("wfj-1: back in its queue\nwfj-2: wfj-2 is no dead letter");
+    expect(retried.output).to.equal("wfj-1: back in its queue\nwfj-2 is no dead letter");
     expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
+  });
+
+  it("refuses what it can't understand before anything is sent", async () => {
+    for (const args of [
+      ["send", "--to", "nowhere"],
+      ["send", "--to", "ftp://127.0.0.1/"],
+      ["send", "--id", "abc"],
+      ["status", "--limit", "0"],
+      ["test-runners", "--timeout", "soon"],
+      ["frob"],
+    ])
+      expect((await run(args)).failed, args.join(" ")).to.have.property("name", "CommanderError");
+  });
+
+  it("counts a dry run that nobody would serve as failed", async () => {
+    const body = '{"outcome":"ignored","reason":"labels"}';
+    const ingress = await serve((_seen, response) => response.writeHead(200).end(body));
+    const args = ["send", "--to", ingress.url, "--label", "windows"];
+    expect((await run([...args, "--dry-run"])).exitCode).to.equal(1);
+    expect((await run([...args, "--wait"])).exitCode).to.equal(1);
+    expect((await run(args)).exitCode).to.equal(0);
   });
 
   it("explains a job by the address of its page", async () => {

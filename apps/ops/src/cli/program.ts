@@ -14,8 +14,13 @@ const DEFAULT_WAIT_S = 900;
 export function createProgram(open: () => CliContext): Command {
   const program = new Command("grp")
     .description("Self-hosted GitHub Actions runners on demand: look, check, and try.")
-    .addHelpText("after", `\n${describeCliSettings()}`)
+    .addHelpText(
+      "after",
+      `\n${describeCliSettings()}\n\nExit code: 0 done, 1 it did not work, 2 wrong use or settings.`,
+    )
     .configureHelp({ showGlobalOptions: true })
+    // Before the commands are added, which take it over: an error is thrown, so that the caller has the exit code.
+    .exitOverride()
     .showHelpAfterError("(--help says how)");
   addOfflineCommands(program, open);
   addSend(program, open);
@@ -57,7 +62,7 @@ function addSend(program: Command, open: () => CliContext): void {
     .option("--id <number>", "id of the workflow job (default: a new one)", wholeNumber)
     .option("--event <name>", "name of the event", "workflow_job")
     .addOption(new Option("--action <action>", "what happened").choices(ACTIONS).default("queued"))
-    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)")
+    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)", webAddress)
     .option("--secret <secret>", "secret to sign with (default: WEBHOOK_TOKEN)")
     .option("--form", "as a form instead of JSON")
     .option("--dry-run", "plan only: nothing is launched")
@@ -76,11 +81,11 @@ function addTestRunners(program: Command, open: () => CliContext): void {
       "send a dry-run delivery for every runner class to a running instance and say which would launch",
     )
     .option("-c, --class <name...>", "only these classes")
-    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)")
+    .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)", webAddress)
     .option("-r, --repository <owner/name>", "repository of the jobs (default: one that the catalog allows)")
     .option("--secret <secret>", "secret to sign with (default: WEBHOOK_TOKEN)")
     .addOption(
-      new Option("--timeout <seconds>", "how long to wait for each plan").argParser(wholeNumber).default(60),
+      new Option("--timeout <seconds>", "how long to wait for each plan").argParser(countNumber).default(60),
     )
     .action((flags: TestRunnersFlags) => runTestRunners(open(), flags));
 }
@@ -89,7 +94,7 @@ function addLookCommands(program: Command, open: () => CliContext): void {
   program
     .command("status")
     .description("warnings, what waits and for what, caps, queues and the newest workflow jobs")
-    .option("-n, --limit <count>", "how many workflow jobs", wholeNumber, 10)
+    .option("-n, --limit <count>", "how many workflow jobs", countNumber, 10)
     .option("--json", "as JSON")
     .action((flags) => runStatus(open(), flags));
   program
@@ -101,7 +106,7 @@ function addLookCommands(program: Command, open: () => CliContext): void {
   program
     .command("dead")
     .description("dead letters: demands that failed for good and wait for a person")
-    .option("-n, --limit <count>", "how many, newest first", wholeNumber, 50)
+    .option("-n, --limit <count>", "how many, newest first", countNumber, 50)
     .option("--history", "every step that led to each")
     .option("--json", "as JSON")
     .action((flags) => runDead(open(), flags));
@@ -118,4 +123,18 @@ function addLookCommands(program: Command, open: () => CliContext): void {
 function wholeNumber(text: string): number {
   if (!/^\d{1,16}$/.test(text)) throw new InvalidArgumentError("A whole number is wanted.");
   return Number(text);
+}
+
+function countNumber(text: string): number {
+  const count = wholeNumber(text);
+  if (count === 0) throw new InvalidArgumentError("At least 1 is wanted.");
+  return count;
+}
+
+/** A bare address means its webhook. */
+function webAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !["http:", "https:"].includes(url.protocol))
+    throw new InvalidArgumentError("A URL that begins with http:// or https:// is wanted.");
+  return text;
 }

@@ -1,4 +1,4 @@
-import { demandKey, dryRunKey, formatPlan } from "@grp/core";
+import { type Catalog, demandKey, dryRunKey, formatPlan } from "@grp/core";
 import { formatDuration } from "../format.ts";
 import type { IgnoredView, TimelineEntry, WorkflowJobView } from "../view.ts";
 import { readCatalog } from "./catalog.ts";
@@ -48,7 +48,8 @@ export async function runSend(context: CliContext, flags: SendFlags): Promise<vo
     },
   );
   context.print(`${answer.status} ${JSON.stringify(answer.body)}`);
-  if (answer.status >= 300) return context.setExitCode(1);
+  const isWanted = flags.wait !== undefined || flags.dryRun;
+  if (answer.status >= 300 || (isWanted && answer.body.outcome === "ignored")) return context.setExitCode(1);
   if (flags.wait === undefined || answer.status !== 202) return;
   const untilMs = context.now() + flags.wait * 1_000;
   if (flags.dryRun) return followPlan(context, keyFrom(answer) ?? dryRunKey(deliveryId), untilMs);
@@ -87,14 +88,16 @@ async function chooseTarget(context: CliContext, flags: SendFlags) {
   const runnerClass = flags.class
     ? catalog.classes.find((one) => one.name === flags.class)
     : catalog.classes[0];
-  if (!runnerClass) {
-    const names = catalog.classes.map((one) => one.name).join(", ");
-    throw new CliError(`no runner class "${flags.class}"; there are: ${names}`);
-  }
+  if (!runnerClass) throw noSuchClass(flags.class ?? "", catalog);
   return {
     labels: flags.label ?? runnerClass.labels.slice(0, 1),
     repository: flags.repository ?? chooseRepository(catalog.allow, runnerClass.repositories),
   };
+}
+
+export function noSuchClass(name: string, catalog: Catalog): CliError {
+  const names = catalog.classes.map((one) => one.name).join(", ");
+  return new CliError(`no runner class "${name}"; there are: ${names}`, 2);
 }
 
 /** A repository that is served, so that the delivery is not ignored for its name. */

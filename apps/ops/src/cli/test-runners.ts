@@ -2,9 +2,8 @@ import { type Catalog, dryRunKey, isLaunchable, type Plan } from "@grp/core";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { makeDeliveryId, makePayload, makeWorkflowJobId, sendDelivery } from "./delivery.ts";
-import { CliError } from "./failure.ts";
 import { createOpsApi, type OpsApi } from "./ops-api.ts";
-import { chooseRepository, chooseSecret, keyFrom } from "./send.ts";
+import { chooseRepository, chooseSecret, keyFrom, noSuchClass } from "./send.ts";
 import { drawTable } from "./table.ts";
 
 export interface TestRunnersFlags {
@@ -30,7 +29,8 @@ const POLL_MS = 300;
 export async function runTestRunners(context: CliContext, flags: TestRunnersFlags): Promise<void> {
   const catalog = await readCatalog(context.config);
   const classes = catalog.classes.filter((one) => !flags.class || flags.class.includes(one.name));
-  if (classes.length === 0) throw new CliError(`no such runner class: ${flags.class?.join(", ")}`);
+  const unknown = flags.class?.filter((name) => !catalog.classes.some((one) => one.name === name)) ?? [];
+  if (unknown.length > 0) throw noSuchClass(unknown.join(", "), catalog);
   const secret = chooseSecret(context, flags.secret);
   const api = createOpsApi(context.config);
   // Asked first, so that a wrong address or password is told before anything is sent.
@@ -48,6 +48,7 @@ export async function runTestRunners(context: CliContext, flags: TestRunnersFlag
         one.isGood ? "good" : "BAD",
         one.details,
       ]),
+      context.width,
     ),
   );
   const bad = outcomes.filter((one) => !one.isGood).length;
