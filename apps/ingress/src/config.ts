@@ -28,7 +28,7 @@ export const settingsSchema = z.object({
     text().optional(),
     "PEM file with further certificates that sign EC2 instance identity documents, for regions that AWS has opened since.",
   ),
-  END_GRACE: about(wholeNumber(0, 600).prefault("15"), "Seconds for a finished machine to end by itself."),
+  END_GRACE: about(wholeNumber(0, 600).prefault("5"), "Seconds for a finished machine to end by itself."),
   HOST: about(text().optional(), "Address to listen on; all of them without it."),
   PORT: about(port().prefault("3000"), "Public port: deliveries and claims."),
   INTERNAL_PORT: about(port().prefault("3001"), "Health and metrics."),
