@@ -46,6 +46,10 @@ coverage: setup test-tools ## Run every test and say which lines they reach; the
 chaos: setup ## Break things on purpose for ten minutes at most; SEED=… replays a run, RUNS=… sets their number
 	@GRP_ENV_FILE=none node test/chaos/main.ts
 
+.PHONY: scenarios
+scenarios: setup ## Outages of a minute, no room, ten thousand jobs: what comes of each; takes 40 minutes
+	@GRP_ENV_FILE=none node test/scenarios/main.ts
+
 .PHONY: bench
 bench: setup ## Measure everything in ten minutes at most, and compare it with its baselines (docs/benchmarks.md)
 	@GRP_ENV_FILE=none node bench/src/main.ts

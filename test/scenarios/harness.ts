@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { SandboxOptions, StandInWorkflowJob } from "../../packages/sandbox/src/index.ts";
+import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.ts";
+
+/** What a scenario found, row by row. */
+export type Findings = readonly (readonly [what: string, value: string])[];
+
+/** Every setting is the shipped one; machines boot in one to three seconds. */
+export async function openStack(options: {
+  readonly runners: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly sandbox?: SandboxOptions;
+}): Promise<Stack> {
+  const stack = await startStack({
+    workers: [{}, {}],
+    ops: {},
+    runners: options.runners,
+    appendfsync: "everysec",
+    ...(options.env && { env: options.env }),
+    sandbox: {
+      light: { bootMs: (random) => 1_000 + random() * 2_000 },
+      ...options.sandbox,
+    },
+  });
+  const place = { kind: "organization", owner: "acme" } as const;
+  await stack.sandbox.github.addHook({
+    url: stack.webhookUrl,
+    secret: stack.settings.WEBHOOK_TOKEN ?? "",
+    place,
+  });
+  return stack;
+}
+
+const EC2 = `provider: ec2, region: us-east-1, image: { id: ami-0aa1000000000001 }, instanceTypes: [t4g.large],
+          subnets: "\${EC2_SUBNETS}", securityGroups: "\${EC2_SECURITY_GROUPS}"`;
+
+/** `linux`: spot, then on-demand; `mac`: CodeMagic. */
+export function renderCatalog({ maxRunners, builds = 1 }: { maxRunners: number; builds?: number }): string {
+  return `version: 1
+allow: { owners: [acme] }
+codemagicTeams: { default: { maxConcurrentBuilds: ${builds} } }
+classes:
+  - name: linux
+    labels: [linux, self-hosted]
+    platform: { os: linux, arch: arm64 }
+    maxRunners: ${maxRunners}
+    offerings:
+      - { ${EC2}, market: spot }
+      - { ${EC2}, market: on-demand }
+  - name: mac
+    labels: [mac, self-hosted]
+    platform: { os: macos, arch: arm64 }
+    maxRunners: ${maxRunners}
+    maxRuntime: 110m
+    offerings:
+      - { provider: codemagic, app: "\${CODEMAGIC_APP_ID}" }
+`;
+}
+
+export interface Feed {
+  readonly label: string;
+  readonly perSecond: number;
+  readonly forMs: number;
+  readonly durationMs?: number;
+}
+
+/** Queues workflow jobs at an even rate; resolves with them when all are queued. */
+export async function feed({ sandbox }: Stack, order: Feed): Promise<readonly StandInWorkflowJob[]> {
+  const { label, perSecond, forMs, durationMs = 1_000 } = order;
+  const begunAt = Date.now();
+  const jobs: StandInWorkflowJob[] = [];
+  while (jobs.length < (perSecond * forMs) / 1_000) {
+    await sleep(Math.max(0, begunAt + (jobs.length * 1_000) / perSecond - Date.now()));
+    jobs.push(
+      sandbox.github.queueWorkflowJob({ owner: "acme", repository: "app", labels: [label], durationMs }),
+    );
+  }
+  return jobs;
+}
+
+/** Waits until every one of them has ended. */
+export async function untilServed({ sandbox }: Stack, count: number, limitMs: number): Promise<void> {
+  const isOver = () =>
+    sandbox.github.workflowJobs().filter(({ status }) => status === "completed").length >= count;
+  for (const limit = Date.now() + limitMs; !isOver(); await sleep(250)) if (Date.now() > limit) return;
+}
+
+export const inSeconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+
+/** Of those that were queued in a span: how many, how many were served, and how long they waited for a machine. */
+export function describeWaits(jobs: readonly StandInWorkflowJob[]): string {
+  const waits = jobs
+    .flatMap(({ queuedAt, startedAt }) => (startedAt === undefined ? [] : [startedAt - queuedAt]))
+    .sort((a, b) => a - b);
+  const at = (share: number) =>
+    inSeconds(waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? 0);
+  return `${waits.length} of ${jobs.length} served; waited ${at(0.5)} (median), ${at(0.95)} (p95), ${at(1)} (longest)`;
+}
+
+/** How many had started by then, at each mark after `from`. */
+export function drawTimeline(
+  jobs: readonly StandInWorkflowJob[],
+  from: number,
+  marksS: readonly number[],
+): string {
+  const countBy = (at: number) =>
+    jobs.filter(({ startedAt }) => startedAt !== undefined && startedAt <= at).length;
+  return marksS.map((mark) => `${mark} s: ${countBy(from + mark * 1_000)}`).join(" · ");
+}
+
+/** Registrations that ran nothing, and what lives still. */
+export function describeRest({ sandbox: { github, ec2, codemagic } }: Stack): Findings {
+  const unused = github.registrations().filter(({ workflowJobId }) => workflowJobId === undefined).length;
+  const instances = ec2.instances().filter(({ state }) => state !== "terminated").length;
+  const builds = codemagic.builds().filter(({ isLive }) => isLive).length;
+  return [
+    ["registrations that ran no job", String(unused)],
+    ["left at the end", `${instances} instances, ${builds} builds, ${github.runners().length} runners`],
+  ];
+}
