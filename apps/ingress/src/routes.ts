@@ -7,8 +7,10 @@ import { report, reportBody } from "./claims/report.ts";
 import type { Answer, IngressContext } from "./context.ts";
 import { readBody } from "./read-body.ts";
 import { send } from "./send.ts";
-import { answerDelivery, MAX_DELIVERY_BYTES } from "./webhook/answer-delivery.ts";
+import { answerDelivery } from "./webhook/answer-delivery.ts";
 
+/** GitHub sends nothing larger. */
+const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
 const MAX_CLAIM_BYTES = 64 * 1024;
 
 /** All that the internet may call. */
@@ -18,9 +20,13 @@ export function createRoutes(context: IngressContext, admission: Admission = cre
   app.set("etag", false);
   app.set("query parser", false);
   // Express tries them in this order, and this is what is asked most.
-  app.post("/webhook", admitTo(admission), (request, response) => answerDelivery(context, request, response));
-  app.post("/claims", admitTo(admission), (request, response) => answerClaim(context, request, response));
-  app.post("/claims/report", admitTo(admission), (request, response) =>
+  app.post("/webhook", takeBody(admission, MAX_DELIVERY_BYTES), (request, response) =>
+    answerDelivery(context, request, response),
+  );
+  app.post("/claims", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
+    answerClaim(context, request, response),
+  );
+  app.post("/claims/report", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
     answerReport(context, request, response),
   );
   app.get(
@@ -36,23 +42,17 @@ export function createRoutes(context: IngressContext, admission: Admission = cre
   return app;
 }
 
-function admitTo(admission: Admission) {
-  return (request: Request, response: Response, next: NextFunction) => {
-    const length = Number(request.headers["content-length"] ?? MAX_DELIVERY_BYTES);
-    const leave = admission.admit(Math.min(length, MAX_DELIVERY_BYTES));
-    if (!leave)
-      return send(response, {
-        status: 503,
-        body: { outcome: "unavailable", reason: "busy" },
-        retryAfterSeconds: 1,
-      });
-    response.once("close", leave);
+/** `request.body` is the whole body, once there is room for it and a place to work on it; both until the answer is out. */
+function takeBody(admission: Admission, limit: number) {
+  return async (request: Request, response: Response, next: NextFunction) => {
+    const visit = admission.visit();
+    response.once("close", visit.leave);
+    request.body = await readBody(request, limit, visit);
     next();
   };
 }
 
 async function answerClaim(context: IngressContext, request: Request, response: Response): Promise<void> {
-  const bytes = await readBody(request, MAX_CLAIM_BYTES);
   const begun = performance.now();
   const done = (answer: Answer, fields: Readonly<Record<string, unknown>>) => {
     send(response, answer);
@@ -71,7 +71,7 @@ async function answerClaim(context: IngressContext, request: Request, response: 
   };
   const auth = authenticate(context, request.headers.authorization);
   if (!auth.ok) return done(auth.answer, {});
-  const body = parseJson(claimBody, bytes);
+  const body = parseJson(claimBody, request.body);
   if (!body.ok)
     return done(refuse(400, "malformed", { detail: body.detail }), { launchId: auth.ticket.launchId });
   const outcome = await claim(context, auth.ticket, body.value).catch(
@@ -88,10 +88,9 @@ async function answerClaim(context: IngressContext, request: Request, response: 
 }
 
 async function answerReport(context: IngressContext, request: Request, response: Response): Promise<void> {
-  const bytes = await readBody(request, MAX_CLAIM_BYTES);
   const auth = authenticate(context, request.headers.authorization);
   if (!auth.ok) return send(response, auth.answer);
-  const body = parseJson(reportBody, bytes);
+  const body = parseJson(reportBody, request.body);
   if (!body.ok) return send(response, refuse(400, "malformed", { detail: body.detail }));
   const answer = await report(context, auth.ticket, body.value).catch((error: unknown): Answer => {
     context.log.error("runner.reportLost", { launchId: auth.ticket.launchId, error });
@@ -140,7 +139,7 @@ function parseJson<T>(
   }
 }
 
-/** What the body reader throws: too large, cut short, compressed. Anything else is a bug, and told as such to us alone. */
+/** What the body reader throws: too large, cut short, no room. Anything else is a bug, and told as such to us alone. */
 function answerBadRequest(context: IngressContext) {
   return (
     error: Error & { status?: number; type?: string },
@@ -152,31 +151,20 @@ function answerBadRequest(context: IngressContext) {
       next(error);
       return;
     }
-    const status = error.status ?? 500;
+    const { status = 500, type: reason = "internal" } = error;
+    const outcome = status === 503 ? "unavailable" : "rejected";
+    const detail = status === 500 ? "internal error" : error.message;
     // The rest of the body may not have been read, so the connection can't be used again.
     response.set("Connection", "close");
     send(response, {
       status,
-      body: {
-        outcome: "rejected",
-        reason: error.type ?? "internal",
-        detail: status < 500 ? error.message : "internal error",
-      },
+      body: { outcome, reason, detail },
+      ...(status === 503 && { retryAfterSeconds: 1 }),
     });
-    const fields = {
-      path: request.path,
-      status,
-      outcome: "rejected",
-      reason: error.type,
-      deliveryId: request.headers["x-github-delivery"],
-    };
-    if (status < 500) context.log.warn("delivery.received", fields);
-    else context.log.error("request.failed", { ...fields, error });
-    if (request.path === "/webhook")
-      context.metrics.deliveries.inc({
-        event: "none",
-        outcome: "rejected",
-        reason: error.type ?? "internal",
-      });
+    const deliveryId = request.headers["x-github-delivery"];
+    const fields = { path: request.path, status, outcome, reason, deliveryId };
+    if (status === 500) context.log.error("request.failed", { ...fields, error });
+    else context.log.warn("delivery.received", fields);
+    if (request.path === "/webhook") context.metrics.deliveries.inc({ event: "none", outcome, reason });
   };
 }

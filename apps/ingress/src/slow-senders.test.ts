@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { expect } from "chai";
-import { deliver, type TestIngress } from "./testing/ingress.ts";
+import { deliver, type TestAnswer, type TestIngress } from "./testing/ingress.ts";
 import { workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
 
@@ -62,49 +62,97 @@ describe("a slow sender", () => {
   });
 
   it("that goes away in mid-body leaves nothing behind and no error", async () => {
-    const ingress = await suite.start({ admission: { requests: 1, bytes: 1e9 } });
+    const ingress = await suite.start();
     const socket = await dial(ingress);
     socket.write(`${HEAD}Content-Length: 1000\r\n\r\nabc`);
-    await busy(ingress);
     socket.destroy();
-    await free(ingress);
+    expect(await ingress.logged("delivery.received")).to.include({ status: 400, reason: "request.aborted" });
     expect(ingress.logLines().filter(({ level }) => level === "error")).to.deep.equal([]);
   });
 
-  it("takes one of the places, and who comes beyond them is told 503 and to come back", async () => {
-    const ingress = await suite.start({ admission: { requests: 1, bytes: 1e9 } });
-    const socket = await dial(ingress);
-    socket.write(`${HEAD}Content-Length: 2\r\n\r\n{`);
-    const answer = await busy(ingress);
+  it("takes nobody's place, however many there are and however much they announce", async () => {
+    const ingress = await suite.start({ admission: { requests: 1, bytes: 1 } });
+    const sockets = await Promise.all(Array.from({ length: 50 }, () => dial(ingress)));
+    for (const socket of sockets) socket.write(`${HEAD}Content-Length: 26214400\r\n\r\n{`);
+    for (let times = 0; times < 5; times++)
+      expect((await deliver(ingress, workflowJob("queued"))).status).to.equal(202);
+    for (const socket of sockets) expect(socket.readableEnded).to.equal(false);
+  });
+});
+
+describe("too much at once", () => {
+  const suite = useIngress();
+
+  function expectBusy(answer: TestAnswer): void {
     expect(answer.status).to.equal(503);
     expect(answer.body).to.include({ outcome: "unavailable", reason: "busy" });
     expect(answer.headers.get("retry-after")).to.equal("1");
-    const end = readToEnd(socket);
-    socket.end("}");
-    expect(await end).to.match(/^HTTP\/1.1 400 /);
-    expect((await free(ingress)).status).to.equal(202);
+  }
+
+  it("of requests that are worked on: 503, and taken once the others are done", async () => {
+    const first = await suite.start();
+    let goOn: (() => void) | undefined;
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let begun: (() => void) | undefined;
+    const isIn = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const recordQueued: typeof first.ledger.recordQueued = async (demand) => {
+      begun?.();
+      await gate;
+      return first.ledger.recordQueued(demand);
+    };
+    const ingress = await suite.start({
+      admission: { requests: 1, bytes: 1e9 },
+      context: { ledger: { ...first.ledger, recordQueued } },
+    });
+    const held = deliver(ingress, workflowJob("queued"));
+    await isIn;
+    expectBusy(await deliver(ingress, workflowJob("queued")));
+    expect(await ingress.logged("delivery.received")).to.include({ level: "warn", reason: "busy" });
+    goOn?.();
+    expect((await held).status).to.equal(202);
+    expect((await untilTaken(ingress)).status).to.equal(202);
   });
 
-  it("has only the room that all bodies together may take", async () => {
-    const ingress = await suite.start({ admission: { requests: 100, bytes: 1_000_000 } });
-    const socket = await dial(ingress);
-    socket.write(`${HEAD}Content-Length: 999000\r\n\r\n{`);
-    expect((await busy(ingress)).body).to.include({ outcome: "unavailable", reason: "busy" });
+  it("of bytes: large bodies beyond the room are told 503, small ones are taken all the same", async () => {
+    const ingress = await suite.start({ admission: { requests: 100, bytes: 500_000 } });
+    const large = (bytes: number) => ({ ...workflowJob("queued"), padding: "x".repeat(bytes) });
+    expect((await deliver(ingress, large(400_000))).status).to.equal(202);
+    expectBusy(await deliver(ingress, large(600_000)));
+    const [socket, answer] = await fillRoom(ingress, large(100_000));
+    expectBusy(answer);
+    expect((await deliver(ingress, workflowJob("queued"))).status).to.equal(202);
     socket.destroy();
-    expect((await free(ingress)).status).to.equal(202);
+    expect((await untilTaken(ingress, large(100_000))).status).to.equal(202);
   });
 
-  /** Until the slow request has been seen. */
-  const busy = (ingress: TestIngress) => until(ingress, (status) => status === 503);
-  const free = (ingress: TestIngress) => until(ingress, (status) => status === 202);
+  /** A body of which enough is there to leave no room for `payload`, and what that is told. */
+  async function fillRoom(ingress: TestIngress, payload: object): Promise<[Socket, TestAnswer]> {
+    for (const end = Date.now() + 8_000; ; ) {
+      const socket = connect(ingress.port, "127.0.0.1");
+      await once(socket, "connect");
+      const head = `${HEAD}Content-Length: 9000000\r\n\r\n`;
+      await new Promise((resolve) => socket.write(`${head}${"x".repeat(550_000)}`, resolve));
+      for (const _time of [1, 2, 3]) await deliver(ingress, workflowJob("queued"));
+      const answer = await deliver(ingress, payload);
+      if (answer.status === 503 || Date.now() > end) return [socket, answer];
+      // It came before the last of those bytes, which then had no room themselves.
+      socket.destroy();
+    }
+  }
 
-  async function until(ingress: TestIngress, isIt: (status: number) => boolean) {
+  /** A place is given back when the answer is out, which may be a moment after it has been read. */
+  async function untilTaken(
+    ingress: TestIngress,
+    payload: object = workflowJob("queued"),
+  ): Promise<TestAnswer> {
     const end = Date.now() + 5_000;
     for (;;) {
-      const answer = await deliver(ingress, workflowJob("queued"));
-      if (isIt(answer.status)) return answer;
-      if (Date.now() > end) throw new Error(`still ${answer.status}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      const answer = await deliver(ingress, payload);
+      if (answer.status !== 503 || Date.now() > end) return answer;
     }
   }
 });

@@ -1,12 +1,8 @@
 import { within } from "@grp/runtime";
 import type { Request, Response } from "express";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
-import { readBody } from "../read-body.ts";
 import { send } from "../send.ts";
 import { receiveDelivery } from "./receive.ts";
-
-/** GitHub sends nothing larger. */
-export const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
 
 /** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
 const DELIVERY_DEADLINE_MS = 1_800;
@@ -17,9 +13,9 @@ export async function answerDelivery(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const body = await readBody(request, MAX_DELIVERY_BYTES);
   const begun = performance.now();
   const { headers } = request;
+  const body = request.body as Buffer;
   const isDryRun = asksForDryRun(request.url);
   const answer = await within(
     DELIVERY_DEADLINE_MS,
