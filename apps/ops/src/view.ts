@@ -130,7 +130,8 @@ function joinTimeline(record: WorkflowJobRecord, runner: RunnerRecord | undefine
     online: ran.online,
     busy: times.inProgress ?? ran.busy,
     finished: times.completed ?? ran.finished,
-    gone: ran.gone,
+    // A launch that failed started nothing: its runner is gone, and no machine ever was.
+    gone: runner?.instanceId === undefined ? undefined : ran.gone,
   };
   const origin = times.received ?? times.queued ?? 0;
   return STEPS.flatMap((step) => {

@@ -49,8 +49,10 @@ const RUNNER_WORDS: { readonly [step in RunnerStep]?: string } = {
 
 function describeRunner(runner: RunnerRecord, record: WorkflowJobRecord): ExplainedStep[] {
   const name = runner.instanceId ?? runner.runnerName;
+  // A launch that failed started nothing: its runner is gone, and no machine ever was.
+  const times = runner.instanceId === undefined ? { ...runner.times, gone: undefined } : runner.times;
   const steps = Object.entries(RUNNER_WORDS).map(([step, word]): readonly [number | undefined, string] => [
-    runner.times[step as RunnerStep],
+    times[step as RunnerStep],
     `${name}: ${word}`,
   ]);
   const other = runner.workflowJobKey;

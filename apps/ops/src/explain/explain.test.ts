@@ -162,7 +162,9 @@ describe("the explanation of a workflow job", () => {
     await test.ledger.openLaunch(opened);
     const note = { at: T0 + 5 * SECOND, kind: "no-capacity", text: "no t4g.large in us-east-1a" };
     await test.ledger.recordLaunchFailed(opened.launchId, note);
-    expect((await tell(1)).whereNow).to.equal("its launch failed: no t4g.large in us-east-1a");
+    const told = await tell(1);
+    expect(told.whereNow).to.equal("its launch failed: no t4g.large in us-east-1a");
+    expect(told.steps.map(({ what }) => what).join("\n")).not.to.contain("machine gone");
   });
 
   it("tells the last try that failed, until a machine is on its way", async () => {

@@ -83,7 +83,7 @@ function drawWorkflowJobs(views: readonly WorkflowJobView[]): Html {
     (
       view,
     ) => html`<tr><td><a class="mono" href="/workflow-jobs/${view.key}">${view.demand.workflowJobId}</a><br>
-<span class="soft">${formatRepository(view.demand)}</span></td><td>${view.demand.runnerClass}<br>${drawState(view)}</td>
+<span class="soft">${formatRepository(view.demand)}</span></td><td class="nowrap">${view.demand.runnerClass}<br>${drawState(view)}</td>
 <td>${drawWay(view)}</td><td class="words">${drawNow(view)}</td></tr>`,
   );
   return html`<div class="scroll"><table><tr><th>Workflow job</th><th>Class</th><th>Steps</th><th>Now</th></tr>${rows}</table></div>`;
