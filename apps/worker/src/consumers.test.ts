@@ -1,9 +1,10 @@
 import { EventEmitter, once } from "node:events";
-import type { Demand } from "@grp/core";
+import { type Demand, InvalidSpecError } from "@grp/core";
 import { createQueueProducer, type QueueProducer } from "@grp/queue";
 import { expect } from "chai";
 import { type Consumers, startConsumers } from "./consumers.ts";
 import type { WorkerContext } from "./context.ts";
+import { buryDead } from "./dead.ts";
 import { type Harness, startHarness } from "./testing/harness.ts";
 
 const POLICY = { transientBaseMs: 20, transientCapMs: 50, noCapacityBaseMs: 50, noCapacityCapMs: 100 };
@@ -37,7 +38,8 @@ describe("workers on one Redis", () => {
   const startWorkers = async (count: number) => {
     const tell = (message: string, fields: Record<string, unknown>) => told.emit(message, fields);
     const log: WorkerContext["log"] = { info: tell, warn: tell, error: tell };
-    const context = harness.with({ producer, log });
+    const metrics = { ...harness.metrics, failed: (event: object) => void told.emit("counted", event) };
+    const context = harness.with({ producer, log, metrics });
     const settings = { redisUrl: server.redis.url, concurrency: 5, policy: POLICY };
     workers = Array.from({ length: count }, () => startConsumers(context, settings));
     await Promise.all(workers.map((worker) => worker.ready()));
@@ -120,12 +122,25 @@ describe("workers on one Redis", () => {
     expect(harness.ec2.machines).to.deep.equal([]);
   });
 
-  it("tell a dead letter once", async () => {
+  it("tell of a failed demand once: an error line, a metric, a dead letter", async () => {
     harness.ec2.failNext("invalid-spec", { verb: "launch" });
+    const seen: [string, Record<string, unknown>][] = [];
+    for (const name of ["runner.failed", "counted"]) told.on(name, (fields) => seen.push([name, fields]));
     const failed = next("runner.failed");
     const demand = await enqueue();
-    await startWorkers(1);
-    expect(await failed).to.include({ key: demand.key, errorClass: "invalid-spec", attempts: 1 });
+    await startWorkers(2);
+    await failed;
+    // As a worker that died in between would have it told again.
+    const error = new InvalidSpecError("no such image", { code: "InvalidAMIID.NotFound" });
+    const work = { provider: "ec2", jobId: demand.key, demand, error, attempts: 1 } as const;
+    await buryDead(
+      harness.with({ metrics: { ...harness.metrics, failed: () => seen.push(["again", {}]) } }),
+      work,
+    );
+    expect(seen.map(([name]) => name).sort()).to.deep.equal(["counted", "runner.failed"]);
+    expect(Object.fromEntries(seen)["runner.failed"]).to.include({
+      ...{ key: demand.key, errorClass: "invalid-spec", attempts: 1 },
+    });
     expect(await harness.ledger.listDead(10)).to.have.length(1);
   });
 

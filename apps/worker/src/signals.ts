@@ -31,12 +31,13 @@ export async function collectState(
   { ledger, producer, now }: Pick<WorkerContext, "ledger" | "producer" | "now">,
   metrics: Metrics,
 ): Promise<void> {
-  const [queues, caps, classes, dead, warnings] = await Promise.all([
+  const [queues, caps, classes, oldest, dead, warnings] = await Promise.all([
     producer.counts(),
     ledger.listCaps(),
     ledger.countByClass(),
+    ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
   ]);
-  showState(metrics, { queues, caps, classes, dead, warnings });
+  showState(metrics, { queues, caps, classes, oldest, dead, warnings });
 }

@@ -2,7 +2,10 @@ import { decodeWorkflowJob } from "./codec.ts";
 import { runPipeline, type Store } from "./store.ts";
 import type { ClassCount, Ledger, WorkflowJobRecord } from "./types.ts";
 
-type Queries = Pick<Ledger, "getWorkflowJob" | "listWorkflowJobs" | "listOpenDemands" | "countByClass">;
+type Queries = Pick<
+  Ledger,
+  "getWorkflowJob" | "listWorkflowJobs" | "listOpenDemands" | "countByClass" | "listLongestWaits"
+>;
 
 /** What people and the sweep ask about workflow jobs. Reads only; a few round trips however many there are. */
 export function createQueries(store: Store): Queries {
@@ -26,17 +29,32 @@ export function createQueries(store: Store): Queries {
       const pipeline = redis.pipeline();
       for (const pool of pools) pipeline.zcard(key(`demand:${pool}`)).zcard(key(`supply:${pool}`));
       const counts = (await runPipeline(pipeline)) as number[];
-      return pools.map((pool, index): ClassCount => {
-        const bar = pool.indexOf("|");
-        return {
-          runnerClass: pool.slice(0, bar),
-          scope: pool.slice(bar + 1),
+      return pools.map(
+        (pool, index): ClassCount => ({
+          ...splitPool(pool),
           demand: counts[2 * index] ?? 0,
           supply: counts[2 * index + 1] ?? 0,
-        };
+        }),
+      );
+    },
+    async listLongestWaits(at) {
+      const pools = (await redis.smembers(key("pools"))).sort();
+      const pipeline = redis.pipeline();
+      for (const pool of pools) pipeline.zrange(key(`demand:${pool}`), "0", "0", "WITHSCORES");
+      const first = (await runPipeline(pipeline)) as string[][];
+      return pools.flatMap((pool, index) => {
+        const receivedAt = first[index]?.[1];
+        return receivedAt === undefined
+          ? []
+          : [{ ...splitPool(pool), ageMs: Math.max(0, at - Number(receivedAt)) }];
       });
     },
   };
+}
+
+function splitPool(pool: string): { runnerClass: string; scope: string } {
+  const bar = pool.indexOf("|");
+  return { runnerClass: pool.slice(0, bar), scope: pool.slice(bar + 1) };
 }
 
 /** In the order asked; those that expired or can't be read are left out. */

@@ -175,6 +175,12 @@ export interface ClassCount {
   readonly supply: number;
 }
 
+export interface LongestWait {
+  readonly runnerClass: string;
+  readonly scope: string;
+  readonly ageMs: number;
+}
+
 /** A valid workflow job that is none of ours, and why. */
 export interface IgnoredWorkflowJob {
   readonly workflowJobId: number;
@@ -235,6 +241,8 @@ export interface Ledger {
   /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool. */
   listOpenDemands(most?: number): Promise<readonly WorkflowJobRecord[]>;
   countByClass(): Promise<readonly ClassCount[]>;
+  /** Of each class and scope that has demand: how long the one received first has waited. */
+  listLongestWaits(at: number): Promise<readonly LongestWait[]>;
 
   // --- launches and runners ------------------------------------------------------------------------------------
   openLaunch(order: OpenLaunch): Promise<OpenLaunchVerdict>;

@@ -147,6 +147,18 @@ describe("workflow jobs in the ledger", () => {
     expect(notes[0]?.text).to.have.length(500);
   });
 
+  it("says how long the first of each class and scope has waited", async () => {
+    for (const [id, receivedAt] of [
+      [1, T0 + 1_000],
+      [2, T0 + 500],
+    ] as const)
+      await ledger.recordQueued(demand(id, { receivedAt }));
+    const pool = { runnerClass: "ubuntu-arm64", scope: "repo:acme/app" };
+    expect(await ledger.listLongestWaits(T0 + 3_500)).to.deep.equal([{ ...pool, ageMs: 3_000 }]);
+    for (const workflowJobId of [1, 2]) await ledger.recordCompleted({ workflowJobId, at: T0 });
+    expect(await ledger.listLongestWaits(T0 + 3_500)).to.deep.equal([]);
+  });
+
   it("keeps retries in a row as one note, the latest", async () => {
     await ledger.recordQueued(demand(1));
     for (const kind of ["lost", "retry", "retry", "lost", "retry", "retry"])

@@ -1,9 +1,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
-/** From the answer to a delivery (milliseconds) to a cold boot of a mac (tens of minutes). */
-const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
+/** From a write to Redis (a millisecond) over a cold boot (a mac: tens of minutes) to the day that GitHub keeps a job queued. */
+const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 const callBuckets = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60];
-const waitBuckets = [5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1_200, 1_800, 3_600];
+const waitBuckets = [
+  5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1_200, 1_800, 3_600, 7_200, 21_600, 86_400,
+];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -27,9 +29,7 @@ function declareIngress({ counter, histogram }: Declare) {
     deliverySeconds: histogram("grp_delivery_seconds", "From delivery to answer", requestBuckets, [
       "outcome",
     ]),
-    enqueueSeconds: histogram("grp_enqueue_seconds", "Time to put a demand into Redis", requestBuckets, [
-      "outcome",
-    ]),
+    enqueueSeconds: histogram("grp_enqueue_seconds", "Time to put a demand into Redis", requestBuckets, []),
     claims: counter("grp_claims_total", "Claims answered", ["runner_class", "outcome"]),
     claimSeconds: histogram("grp_claim_seconds", "From claim to answer", callBuckets, ["outcome"]),
     reports: counter("grp_reports_total", "Reports of machines", ["phase", "outcome"]),
@@ -88,6 +88,10 @@ function declareState({ counter, gauge }: Declare) {
     capLimit: gauge("grp_cap_limit", "Places under a cap", ["cap"]),
     capWaiting: gauge("grp_cap_waiting", "Demands in line for a place", ["cap"]),
     demand: gauge("grp_demand", "Workflow jobs queued and not started", ["runner_class", "scope"]),
+    demandOldestSeconds: gauge("grp_demand_oldest_seconds", "Age of the workflow job that waits longest", [
+      "runner_class",
+      "scope",
+    ]),
     supply: gauge("grp_supply", "Launches under way, machines booting and idle runners", [
       "runner_class",
       "scope",

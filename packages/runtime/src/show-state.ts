@@ -20,6 +20,11 @@ export interface State {
     readonly demand: number;
     readonly supply: number;
   }[];
+  readonly oldest: readonly {
+    readonly runnerClass: string;
+    readonly scope: string;
+    readonly ageMs: number;
+  }[];
   readonly dead: number;
   readonly warnings: readonly { readonly kind: string }[];
 }
@@ -28,25 +33,30 @@ export interface State {
  * Sets the state gauges. Worker and ops both show them, so that they outlive either; they say the same, so take their
  * maximum, never their sum.
  */
-export function showState(metrics: Metrics, { queues, caps, classes, dead, warnings }: State): void {
+export function showState(metrics: Metrics, state: State): void {
+  showWork(metrics, state);
+  metrics.deadLetters.set(state.dead);
+  metrics.warnings.reset();
+  for (const { kind } of state.warnings) metrics.warnings.inc({ kind });
+}
+
+function showWork(metrics: Metrics, { queues, caps, classes, oldest }: State): void {
   for (const { provider, state, count, oldestAgeMs = 0 } of queues) {
     metrics.queueJobs.set({ provider, state }, count);
     if (state === "waiting") metrics.queueOldestSeconds.set({ provider, state }, oldestAgeMs / 1_000);
   }
   // What is empty is not listed any more: it must not keep its last value.
   for (const gauge of [metrics.capLimit, metrics.capUsed, metrics.capWaiting]) gauge.reset();
+  for (const gauge of [metrics.demand, metrics.supply, metrics.demandOldestSeconds]) gauge.reset();
   for (const { name: cap, limit, used, waiting } of caps) {
     metrics.capLimit.set({ cap }, limit);
     metrics.capUsed.set({ cap }, used);
     metrics.capWaiting.set({ cap }, waiting);
   }
-  metrics.demand.reset();
-  metrics.supply.reset();
   for (const { runnerClass, scope, demand, supply } of classes) {
     metrics.demand.set({ runner_class: runnerClass, scope }, demand);
     metrics.supply.set({ runner_class: runnerClass, scope }, supply);
   }
-  metrics.deadLetters.set(dead);
-  metrics.warnings.reset();
-  for (const { kind } of warnings) metrics.warnings.inc({ kind });
+  for (const { runnerClass, scope, ageMs } of oldest)
+    metrics.demandOldestSeconds.set({ runner_class: runnerClass, scope }, ageMs / 1_000);
 }

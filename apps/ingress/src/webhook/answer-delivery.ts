@@ -25,7 +25,9 @@ export async function answerDelivery(
   const { outcome, reason } = answer.body;
   const durationMs = Math.round((performance.now() - begun) * 10) / 10;
   const event = eventName(headers["x-github-event"]);
-  context.metrics.deliveries.inc({ event, outcome, reason: String(reason ?? "") });
+  // Before its signature is good, its event is whatever a stranger likes: that must not become a label.
+  const told = outcome === "rejected" ? "none" : event;
+  context.metrics.deliveries.inc({ event: told, outcome, reason: String(reason ?? "") });
   context.metrics.deliverySeconds.observe({ outcome }, durationMs / 1_000);
   const level = answer.status === 503 ? "error" : answer.status >= 400 ? "warn" : "info";
   context.log[level]("delivery.received", {

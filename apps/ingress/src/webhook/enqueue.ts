@@ -23,8 +23,8 @@ export async function enqueue(
   context.ledger.markEnqueued(key, context.now()).catch((error: unknown) => {
     context.log.warn("demand.markLost", { key, error });
   });
-  const enqueueMs = Math.round(performance.now() - begun);
-  context.metrics.enqueueSeconds.observe({ outcome: "enqueued" }, enqueueMs / 1_000);
+  const enqueueMs = Math.round((performance.now() - begun) * 10) / 10;
+  context.metrics.enqueueSeconds.observe(enqueueMs / 1_000);
   return {
     status: 202,
     body: { outcome: "enqueued", key, runnerClass: runnerClass.name },

@@ -15,7 +15,7 @@ export async function recordUpdate(
   if (delivery.action === "in_progress") {
     const change = await context.ledger.recordInProgress(update);
     if (!change.record && !change.runner) return unknown(delivery);
-    observeStart(context, change.record, demand);
+    if (change.runner) observeStart(context, change.record, update.at);
     return recorded(delivery, { ours: change.runner !== undefined });
   }
   const change = await context.ledger.recordCompleted(update);
@@ -66,14 +66,10 @@ async function endMachine(context: IngressContext, runner: RunnerRecord): Promis
   );
 }
 
-function observeStart(
-  context: IngressContext,
-  record: WorkflowJobRecord | undefined,
-  demand: Demand | undefined,
-): void {
-  const inProgressAt = record?.times.inProgress;
-  if (!record || !demand || inProgressAt === undefined) return;
-  const seconds = Math.max(0, inProgressAt - record.demand.queuedAt) / 1_000;
+/** Once for each: a delivery that comes again finds the time of the first. */
+function observeStart(context: IngressContext, record: WorkflowJobRecord | undefined, at: number): void {
+  if (record?.times.inProgress !== at) return;
+  const seconds = Math.max(0, at - record.demand.queuedAt) / 1_000;
   context.metrics.queuedToRunningSeconds.observe({ runner_class: record.demand.runnerClass }, seconds);
 }
 

@@ -14,8 +14,8 @@ export interface Board {
   close(): Promise<void>;
 }
 
-/** Schedules with a queue of their own; one that nobody runs is shown empty. */
-const SCHEDULES = ["sweep"];
+/** The workers' schedules, each with a queue of its own; one that nobody runs is shown empty. */
+const SCHEDULES = ["sweep", "redeliver", "unheard", "alert"];
 
 /** bull-board over our queues. Nothing secret is ever put into a queue; what is shown is redacted all the same. */
 export function createBoard(connection: Redis, options: { basePath: string; isReadOnly: boolean }): Board {

@@ -1,4 +1,11 @@
-import { type ClassCount, RUNNER_STEPS, type RunnerRecord, type RunnerStep, type Warning } from "@grp/ledger";
+import {
+  type ClassCount,
+  type LongestWait,
+  RUNNER_STEPS,
+  type RunnerRecord,
+  type RunnerStep,
+  type Warning,
+} from "@grp/ledger";
 import { joinWorkflowJobs } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
 import { readWorld } from "./read-world.ts";
@@ -12,6 +19,7 @@ export interface Counts {
   readonly caps: readonly { name: string; limit: number; used: number; waiting: number }[];
   readonly queues: Awaited<ReturnType<OpsContext["producer"]["counts"]>>;
   readonly classes: readonly ClassCount[];
+  readonly oldest: readonly LongestWait[];
   readonly dead: number;
   readonly warnings: readonly Warning[];
 }
@@ -33,14 +41,15 @@ export interface Status extends Counts {
 
 export async function readCounts(context: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
   const { ledger, producer, now } = context;
-  const [caps, queues, classes, dead, warnings] = await Promise.all([
+  const [caps, queues, classes, oldest, dead, warnings] = await Promise.all([
     ledger.listCaps(),
     producer.counts(),
     ledger.countByClass(),
+    ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
   ]);
-  return { caps, queues, classes, dead, warnings };
+  return { caps, queues, classes, oldest, dead, warnings };
 }
 
 /** Everything at a glance. */
