@@ -1,6 +1,6 @@
 import { createTicketSigner } from "@grp/core";
 import { createGitHub } from "@grp/github";
-import { createLedger } from "@grp/ledger";
+import { createBudget, createLedger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   closeRedis,
@@ -18,6 +18,7 @@ import {
   startInternalServer,
 } from "@grp/runtime";
 import { createIdentityCheck } from "./claims/identity.ts";
+import { HOLD_MS } from "./claims/mint.ts";
 import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
 import type { IngressContext } from "./context.ts";
 import { createRoutes } from "./routes.ts";
@@ -75,7 +76,13 @@ async function start(config: IngressConfig, log: Logger) {
     installation: config.GRP_INSTALLATION,
     ledger: createLedger({ redis }),
     producer,
-    github: createGitHub({ auth: config.githubAuth, baseUrl: config.GITHUB_API_URL }),
+    github: createGitHub({
+      auth: config.githubAuth,
+      baseUrl: config.GITHUB_API_URL,
+      budget: createBudget({ redis }),
+      limits: config.catalog.limits.github,
+      holdMs: HOLD_MS,
+    }),
     signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),
     checkIdentity: createIdentityCheck(config.identityCertificates),

@@ -2,7 +2,8 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { z } from "zod";
 import { type Admission, createAdmission } from "./admission.ts";
 import { authenticate, refuse } from "./claims/authenticate.ts";
-import { type ClaimAnswer, claim, claimBody, type GrantedClaim } from "./claims/claim.ts";
+import { claim, claimBody } from "./claims/claim.ts";
+import type { ClaimAnswer, GrantedClaim } from "./claims/mint.ts";
 import { report, reportBody } from "./claims/report.ts";
 import type { Answer, IngressContext } from "./context.ts";
 import { readBody } from "./read-body.ts";
@@ -61,7 +62,7 @@ async function answerClaim(context: IngressContext, request: Request, response: 
     const durationMs = Math.round(performance.now() - begun);
     context.metrics.claims.inc({ runner_class: String(fields.runnerClass ?? ""), outcome });
     context.metrics.claimSeconds.observe({ outcome }, durationMs / 1_000);
-    const isOurFault = answer.status >= 500;
+    const isOurFault = answer.status >= 500 && outcome !== "claim_in_line";
     context.log[isOurFault ? "warn" : "info"]("runner.claimed", {
       ...fields,
       outcome,

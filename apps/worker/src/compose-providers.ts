@@ -1,4 +1,4 @@
-import type { ProviderName, RunnerProvider } from "@grp/core";
+import type { Budget, ProviderName, RunnerProvider } from "@grp/core";
 import { createCodemagicProvider, createEc2Provider, dryRun, ec2Regions, metered } from "@grp/providers";
 import type { Metrics } from "@grp/runtime";
 import type { WorkerConfig } from "./config.ts";
@@ -8,11 +8,14 @@ import { observeCalls } from "./signals.ts";
 export function composeProviders(
   config: WorkerConfig,
   metrics: Metrics,
+  budget: Budget,
 ): { providers: ReadonlyMap<ProviderName, RunnerProvider>; close(): void } {
   const ec2 = createEc2Provider({
     installation: config.GRP_INSTALLATION,
     regions: ec2Regions(config.catalog),
     endpoint: config.AWS_ENDPOINT_URL_EC2,
+    limits: config.catalog.limits.ec2,
+    budget,
   });
   const codemagic = createCodemagicProvider({
     installation: config.GRP_INSTALLATION,
@@ -21,17 +24,7 @@ export function composeProviders(
     apiUrl: config.CODEMAGIC_API_URL,
     v3ApiUrl: config.CODEMAGIC_V3_API_URL,
   });
-  const all: RunnerProvider[] = config.CODEMAGIC_TOKEN ? [ec2, codemagic] : [ec2];
-  if (config.USE_CODEMAGIC && config.CODEMAGIC_TOKEN)
-    all.push(
-      createCodemagicProvider({
-        token: config.CODEMAGIC_TOKEN,
-        apiUrl: config.CODEMAGIC_API_URL,
-        v3ApiUrl: config.CODEMAGIC_V3_API_URL,
-        installation: config.GRP_INSTALLATION,
-        catalog: config.catalog,
-      }),
-    );
+  const all: RunnerProvider[] = config.USE_CODEMAGIC && config.CODEMAGIC_TOKEN ? [ec2, codemagic] : [ec2];
   const observe = observeCalls(metrics);
   const wrap = (provider: RunnerProvider) => metered(config.DRY_RUN ? dryRun(provider) : provider, observe);
   return {

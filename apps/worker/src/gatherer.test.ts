@@ -60,6 +60,46 @@ describe("the gatherer", () => {
     expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["abc", "de"]);
   });
 
+  it("asks for leave before each call, and takes more along the longer it must wait", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const asked: number[] = [];
+    const answers = [{ waitMs: 1 }, { granted: 2 }, { granted: 1 }];
+    const join = (name: string) => gatherer.join(joining(calls, name, { admit }));
+    const late: Promise<string>[] = [];
+    const admit = async (wanted: number) => {
+      asked.push(wanted);
+      if (asked.length === 1) late.push(join("b"), join("c"));
+      return answers.shift() ?? { granted: wanted };
+    };
+    const first = join("a");
+    for (let made = 1; made <= 2; made++) {
+      await calls.made(made);
+      calls.calls[made - 1]?.end();
+    }
+    await Promise.all([first, ...late]);
+    expect(asked).to.deep.equal([1, 3, 1]);
+    expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["ab", "c"]);
+  });
+
+  it("tells those who wait that leave could not be asked for, and goes on with the next", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    let isAway = true;
+    const admit = async (wanted: number) => {
+      if (isAway) throw new Error("away");
+      return { granted: wanted };
+    };
+    expect(await gatherer.join(joining(calls, "a", { admit })).catch(({ message }) => message)).to.equal(
+      "away",
+    );
+    isAway = false;
+    const later = gatherer.join(joining(calls, "b", { admit }));
+    await calls.made(1);
+    calls.calls[0]?.end();
+    expect(await later).to.equal("for b");
+  });
+
   it("makes calls of one, and calls for different keys, side by side", async () => {
     const calls = createCalls();
     const gatherer = createGatherer<string, string>();

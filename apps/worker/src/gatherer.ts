@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Admission } from "@grp/core";
+
 /** What one call is made for; several of them may share it. */
 export interface Joining<M, R> {
   /** Those of one key may share a call; one call at a time is made for it. */
@@ -5,6 +8,8 @@ export interface Joining<M, R> {
   readonly member: M;
   /** The most members of one call. With 1 there is nothing to share: such calls go out side by side. */
   readonly limit: number;
+  /** Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. */
+  admit?(wanted: number): Promise<Admission>;
   /** Ends the wait of this member alone; a call under way ends when all of its members have gone. */
   readonly signal: AbortSignal;
   /** One answer for each member, in their order. What it throws is thrown to all of them. */
@@ -49,6 +54,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
   }
 
   async function serve(members: readonly Waiting<M, R>[]): Promise<void> {
+    if (members.length === 0) return;
     try {
       const answers = await call(members);
       for (const [index, member] of members.entries()) member.resolve(answers[index] as R);
@@ -62,7 +68,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
     line.isCalling = true;
     // Those that come in the same turn of the event loop come together.
     await new Promise(setImmediate);
-    for (let members = take(line); members.length > 0; members = take(line)) await serve(members);
+    while (line.waiting.size > 0) await serve(await takeAdmitted(line));
     lines.delete(key);
   }
 
@@ -109,10 +115,27 @@ function createFailures(now: () => number) {
   };
 }
 
-/** Those who have waited longest, as many as go into one call. */
-function take<M, R>({ waiting }: Line<M, R>): readonly Waiting<M, R>[] {
-  const [first] = waiting;
-  const members = [...waiting].slice(0, first?.joining.limit ?? 0);
+/** Asks for leave again after so long at most, for those who waited for it may have gone. */
+const LONGEST_SLEEP_MS = 1_000;
+
+/** Those who have waited longest, as many as have leave to go into one call; none when nobody waits any more. */
+async function takeAdmitted<M, R>(line: Line<M, R>): Promise<readonly Waiting<M, R>[]> {
+  for (let [first] = line.waiting; first; [first] = line.waiting) {
+    const { admit, limit } = first.joining;
+    const wanted = Math.min(limit, line.waiting.size);
+    try {
+      const admission = (await admit?.(wanted)) ?? { granted: wanted };
+      if ("granted" in admission) return take(line, admission.granted);
+      await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
+    } catch (error) {
+      for (const member of take(line, wanted)) member.reject(error);
+    }
+  }
+  return [];
+}
+
+function take<M, R>({ waiting }: Line<M, R>, most: number): readonly Waiting<M, R>[] {
+  const members = [...waiting].slice(0, most);
   for (const member of members) waiting.delete(member);
   return members;
 }

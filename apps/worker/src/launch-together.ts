@@ -20,10 +20,12 @@ export function launchTogether(
   place: { readonly index: number; readonly offering: Offering },
 ): Promise<Share> {
   const { demand, runnerClass, work } = attempt;
+  const provider = providerOf(context, place.offering.provider);
   return context.gatherer.join({
     key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
     member: attempt,
-    limit: providerOf(context, place.offering.provider).maxLaunchSize,
+    limit: provider.maxLaunchSize,
+    admit: (wanted) => provider.admit(place.offering, wanted),
     signal: work.signal,
     run: (members, signal) =>
       launchFor(context, oldestFirst(members), place, signal).then(inOrderOf(members)),
@@ -51,7 +53,8 @@ export function resumeTogether(
       if (launch?.state !== "open") return members.map(() => ({ kind: "answered" }) as const);
       const { runnerClass } = attempt;
       const { offering } = known;
-      const answer = await callProvider(context, { launch, offering, runnerClass, isNew: false }, signal);
+      const open = { launch, offering, runnerClass, isNew: false, isAdmitted: false };
+      const answer = await callProvider(context, open, signal);
       return members.map((member) => shareOf(context, member, launch, answer));
     },
   });
@@ -81,7 +84,8 @@ async function launchFor(
     const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
     if (!opened) return others;
     const { launch, isNew } = opened;
-    const answer = await callProvider(context, { launch, offering, runnerClass, isNew }, signal);
+    const isAdmitted = renewal === earlier;
+    const answer = await callProvider(context, { launch, offering, runnerClass, isNew, isAdmitted }, signal);
     const isSpent = answer !== ELSEWHERE && "refusal" in answer && answer.refusal === "spent";
     if (isSpent && renewal - earlier >= MAX_SPENT) throw answer.error;
     if (isSpent) continue;

@@ -21,12 +21,13 @@ export interface Started {
   readonly launchMs: number;
 }
 
-/** A launch that the ledger holds open. `isNew`: no provider was ever asked for it. */
+/** A launch that the ledger holds open. `isNew`: no provider was ever asked for it. `isAdmitted`: one gave leave to. */
 export interface OpenedLaunch {
   readonly launch: LaunchRecord;
   readonly offering: Offering;
   readonly runnerClass: RunnerClass;
   readonly isNew: boolean;
+  readonly isAdmitted: boolean;
 }
 
 /**
@@ -65,7 +66,10 @@ async function startMachines(
 }
 
 /** The same bytes on every try, since all that goes in was written down when the launch was opened. */
-function composeOrder(context: WorkerContext, { runnerClass, launch, offering }: OpenedLaunch): LaunchOrder {
+function composeOrder(
+  context: WorkerContext,
+  { runnerClass, launch, offering, isAdmitted }: OpenedLaunch,
+): LaunchOrder {
   const { launchId, scope, size, placement } = launch;
   const ticket = context.signer.sign({
     launchId,
@@ -80,6 +84,7 @@ function composeOrder(context: WorkerContext, { runnerClass, launch, offering }:
     runnerClass,
     scope,
     size,
+    isAdmitted,
     boot: {
       publicUrl: context.publicUrl,
       ticket,

@@ -1,6 +1,6 @@
-import { createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
+import { type Budget, createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
 import { createGitHub } from "@grp/github";
-import { createLedger } from "@grp/ledger";
+import { createBudget, createLedger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   closeRedis,
@@ -50,6 +50,9 @@ Any number of workers may run on the same Redis. SIGTERM or Ctrl-C ends one: it 
 what it can't finish within STOP_DEADLINE.
 
 `;
+
+/** Longer, and the piece of work is laid aside meanwhile. */
+const GITHUB_HOLD_MS = 2_000;
 
 /** Commands must end in time for a retry to be of use; a piece of work may well wait that long. */
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -110,9 +113,10 @@ async function start(config: WorkerConfig, logger: Logger) {
     deadlineMs: COMMAND_TIMEOUT_MS,
     onError,
   });
-  const { providers, close: closeProviders } = composeProviders(config, metrics);
+  const budget = createBudget({ redis });
+  const { providers, close: closeProviders } = composeProviders(config, metrics, budget);
   const context: WorkerContext = {
-    ...compose(config, logger, metrics, providers),
+    ...compose(config, { logger, metrics, budget, providers }),
     ledger: createLedger({ redis }),
     producer,
   };
@@ -153,21 +157,31 @@ async function start(config: WorkerConfig, logger: Logger) {
 
 function compose(
   config: WorkerConfig,
-  log: Logger,
-  metrics: Metrics,
-  providers: ReadonlyMap<ProviderName, RunnerProvider>,
+  parts: {
+    readonly logger: Logger;
+    readonly metrics: Metrics;
+    readonly budget: Budget;
+    readonly providers: ReadonlyMap<ProviderName, RunnerProvider>;
+  },
 ): Omit<WorkerContext, "ledger" | "producer"> {
   return {
     catalog: config.catalog,
     installation: config.GRP_INSTALLATION,
     publicUrl: config.PUBLIC_URL,
     dryRun: config.DRY_RUN,
-    providers,
+    providers: parts.providers,
     gatherer: createGatherer(),
-    github: createGitHub({ auth: config.githubAuth, baseUrl: config.GITHUB_API_URL }),
+    github: createGitHub({
+      auth: config.githubAuth,
+      baseUrl: config.GITHUB_API_URL,
+      budget: parts.budget,
+      limits: config.catalog.limits.github,
+      isBackground: true,
+      holdMs: GITHUB_HOLD_MS,
+    }),
     signer: createTicketSigner([config.TICKET_SECRET]),
-    log,
-    metrics: createWorkerMetrics(metrics),
+    log: parts.logger,
+    metrics: createWorkerMetrics(parts.metrics),
     now: Date.now,
   };
 }

@@ -91,6 +91,39 @@ const runnerClass = z.strictObject({
   exposeMetadata: z.boolean().default(false),
 });
 
+const bucket = (burst: number, perSecond: number) =>
+  z
+    .strictObject({
+      burst: z.coerce.number().int().min(1).default(burst),
+      perSecond: z.coerce.number().positive().default(perSecond),
+    })
+    .prefault({});
+
+/** What AWS and GitHub publish; to be raised where they granted more. */
+const limits = z
+  .strictObject({
+    /** Per account and region. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
+    ec2: z
+      .strictObject({
+        runInstances: bucket(5, 2),
+        /** Machines, over all RunInstances calls. */
+        instances: bucket(1_000, 2),
+        terminateInstances: bucket(100, 5),
+        describe: bucket(100, 20),
+      })
+      .prefault({}),
+    /** Per installation of the App, or per token. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+    github: z
+      .strictObject({
+        /** A read costs one, a write five. */
+        points: z.coerce.number().int().min(10).default(900),
+        window: duration.default(60_000),
+        concurrent: z.coerce.number().int().min(1).default(100),
+      })
+      .prefault({}),
+  })
+  .prefault({});
+
 /** The whole of `runners.yaml`, as parsed YAML after `${NAME}` and `enabled` have been dealt with. */
 export const catalogSchema = z.strictObject({
   version: z.literal(1),
@@ -113,6 +146,7 @@ export const catalogSchema = z.strictObject({
       }),
     )
     .default({}),
+  limits,
   classes: z.array(runnerClass).min(1, "at least one runner class"),
 });
 

@@ -39,10 +39,16 @@ export class NoCapacityError extends ProvisionError {
 export class RateLimitedError extends ProvisionError {
   readonly errorClass = "rate-limited";
   readonly retryAfterMs: number;
+  /** Everybody else learns of it by the budget, and waits if it must: so this piece of work alone is laid aside. */
+  readonly isShared: boolean;
 
-  constructor(message: string, details: ErrorDetails & { readonly retryAfterMs: number }) {
+  constructor(
+    message: string,
+    details: ErrorDetails & { readonly retryAfterMs: number; readonly isShared?: boolean },
+  ) {
     super(message, details);
     this.retryAfterMs = details.retryAfterMs;
+    this.isShared = details.isShared ?? false;
   }
 }
 

@@ -1,3 +1,4 @@
+export * from "./budget.ts";
 export * from "./catalog.ts";
 export * from "./demand.ts";
 export * from "./errors.ts";

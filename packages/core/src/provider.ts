@@ -21,6 +21,8 @@ export interface LaunchOrder<O extends Offering = Offering> {
   readonly scope: Scope;
   /** Instances wanted. */
   readonly size: number;
+  /** `admit` gave leave for as many a moment ago. */
+  readonly isAdmitted?: boolean;
   readonly boot: BootParameters;
   /**
    * Where an earlier try of this launch stood when it ended: the last string given to `recordPlacement`. A retry must
@@ -51,6 +53,9 @@ export interface Instance {
   readonly isSpot?: boolean;
 }
 
+/** Leave for so many machines, at most as many as wanted; or how long to wait before asking again. */
+export type Admission = { readonly granted: number } | { readonly waitMs: number };
+
 /**
  * The four verbs of a provider. Every error is one of `errors.ts`; nothing retries inside. An aborted call ends at once
  * with a `TransientError` of code `aborted`: what it had asked for may still happen, and a retry finds it.
@@ -61,6 +66,8 @@ export interface RunnerProvider<O extends Offering = Offering> {
   readonly maxLaunchSize: number;
   /** Prove that a launch would be accepted, and start nothing. */
   validate(offering: O, signal: AbortSignal): Promise<void>;
+  /** How many machines a launch of `wanted` may ask for at this moment, by the provider's rate limits. Starts nothing. */
+  admit(offering: O, wanted: number): Promise<Admission>;
   /** Start `order.size` machines. The same order id again yields the same machines, never more. May yield fewer. */
   launch(order: LaunchOrder<O>, signal: AbortSignal): Promise<readonly Instance[]>;
   /**

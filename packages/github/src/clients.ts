@@ -1,9 +1,9 @@
-import { InvalidSpecError, type Scope, UnauthorizedError } from "@grp/core";
+import { InvalidSpecError, type Scope, type Turn, UnauthorizedError } from "@grp/core";
 import { App } from "@octokit/app";
 import { Octokit } from "@octokit/core";
 import { paginateRest } from "@octokit/plugin-paginate-rest";
 import { hasStatus, toGitHubError } from "./errors.ts";
-import type { Fetch } from "./gate.ts";
+import type { Fetch, Gate } from "./gate.ts";
 
 const PagedOctokit = Octokit.plugin(paginateRest);
 export type Client = InstanceType<typeof PagedOctokit>;
@@ -17,6 +17,8 @@ export type GitHubAuth =
 export interface Subject {
   readonly owner: string;
   readonly repository?: string;
+  /** Its requests' place among those that wait for GitHub's leave. */
+  readonly turn?: Turn | undefined;
 }
 
 /** Authenticated clients: by owner, and for what only the App itself may ask. */
@@ -29,27 +31,39 @@ export interface Clients {
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-export function createClients(auth: GitHubAuth, options: { baseUrl: string; gate: Fetch }): Clients {
+export function createClients(auth: GitHubAuth, options: { baseUrl: string; gate: Gate }): Clients {
   const settings = {
     baseUrl: options.baseUrl.replace(/\/+$/, ""),
     userAgent: "grp",
-    request: { fetch: options.gate },
     // Octokit's own warnings print addresses and, on a deprecation, whole headers.
     log: silent,
   };
-  if (auth.kind === "app") return createAppClients(auth, settings);
+  if (auth.kind === "app") return createAppClients(auth, settings, options.gate);
   const client = new PagedOctokit({ ...settings, auth: auth.token });
-  return { use: (_subject, signal, work) => sorted(() => work(bind(client, signal))), app: null };
+  const fetchFor = ({ turn }: Subject) => options.gate({ credential: "token", turn });
+  return {
+    use: (subject, signal, work) => sorted(() => work(bind(client, { signal, fetch: fetchFor(subject) }))),
+    app: null,
+  };
 }
 
-function createAppClients(auth: GitHubAuth & { kind: "app" }, settings: Record<string, unknown>): Clients {
+function createAppClients(
+  auth: GitHubAuth & { kind: "app" },
+  settings: Record<string, unknown>,
+  gate: Gate,
+): Clients {
+  const credential = `app-${auth.appId}`;
   const app = new App({
     appId: auth.appId,
     privateKey: auth.privateKey,
     Octokit: PagedOctokit.defaults(settings),
     log: silent,
   });
-  const appClient = app.octokit as Client;
+  const bindApp = (signal: AbortSignal) =>
+    bind(app.octokit as Client, { signal, fetch: gate({ credential }) });
+  // GitHub counts each installation for itself.
+  const fetchFor = ({ owner, turn }: Subject) =>
+    gate({ credential: `${credential}:${owner.toLowerCase()}`, turn });
   // An account has one installation of an App; tokens are cached behind each client, an hour as GitHub gives them.
   const byOwner = new Map<string, Client>();
 
@@ -58,7 +72,7 @@ function createAppClients(auth: GitHubAuth & { kind: "app" }, settings: Record<s
     const known = byOwner.get(owner);
     if (known) return known;
     const client = (await app.getInstallationOctokit(
-      await findInstallation(bind(appClient, signal), subject),
+      await findInstallation(bindApp(signal), subject),
     )) as Client;
     byOwner.set(owner, client);
     return client;
@@ -66,7 +80,8 @@ function createAppClients(auth: GitHubAuth & { kind: "app" }, settings: Record<s
 
   return {
     use: async (subject, signal, work) => {
-      const client = bind(await sorted(() => clientFor(subject, signal)), signal);
+      const owners = await sorted(() => clientFor(subject, signal));
+      const client = bind(owners, { signal, fetch: fetchFor(subject) });
       try {
         return await sorted(() => work(client));
       } catch (error) {
@@ -76,7 +91,7 @@ function createAppClients(auth: GitHubAuth & { kind: "app" }, settings: Record<s
         throw error;
       }
     },
-    app: (signal, work) => sorted(() => work(bind(appClient, signal))),
+    app: (signal, work) => sorted(() => work(bindApp(signal))),
   };
 }
 
@@ -109,15 +124,15 @@ async function sorted<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** The scope's owner, and its repository where it has one. */
-export function subjectOf(scope: Scope): Subject {
+export function subjectOf(scope: Scope, turn?: Turn): Subject {
   return scope.kind === "repository"
-    ? { owner: scope.owner, repository: scope.repository }
-    : { owner: scope.owner };
+    ? { owner: scope.owner, repository: scope.repository, turn }
+    : { owner: scope.owner, turn };
 }
 
 // Octokit's pagination drops the signal of its caller, so the client itself is given it.
-function bind(client: Client, signal: AbortSignal): Client {
-  const request = client.request.defaults({ request: { signal } }) as Client["request"];
+function bind(client: Client, own: { signal: AbortSignal; fetch: Fetch }): Client {
+  const request = client.request.defaults({ request: own }) as Client["request"];
   const bound = Object.assign(Object.create(client) as Client, { request });
   return Object.assign(bound, paginateRest(bound));
 }

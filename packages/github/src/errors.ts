@@ -94,9 +94,15 @@ export function hasStatus(error: unknown, status: number): boolean {
   return error instanceof ProvisionError && error.code === String(status);
 }
 
-export function rateLimited(waitMs: number): RateLimitedError {
-  const text = `GitHub asks for no request for ${Math.ceil(waitMs / 1_000)} s`;
-  return new RateLimitedError(text, { code: "rate_limited", retryAfterMs: waitMs });
+/** `in_line`: GitHub was not asked, for others are to be served first. */
+export function rateLimited(
+  waitMs: number,
+  more: { readonly code?: "in_line" | "rate_limited"; readonly isShared?: boolean } = {},
+): RateLimitedError {
+  const { code = "rate_limited" } = more;
+  const why = code === "in_line" ? "All that GitHub allows is spent" : "GitHub asks for no request";
+  const text = `${why} for ${Math.ceil(waitMs / 1_000)} s`;
+  return new RateLimitedError(text, { ...more, code, retryAfterMs: waitMs });
 }
 
 interface HttpError extends Error {

@@ -1,13 +1,15 @@
-import { RateLimitedError, TransientError } from "@grp/core";
+import { type Budget, RateLimitedError, TransientError, UNLIMITED } from "@grp/core";
 import { expect } from "chai";
 import sinon from "sinon";
 import { createGate } from "./gate.ts";
 
+const TOKEN = { credential: "token" };
 const URL_ = "https://api.github.com/x";
 const never: typeof fetch = (_input, init) =>
-  new Promise((_resolve, reject) =>
-    init?.signal?.addEventListener("abort", () => reject(init.signal?.reason)),
-  );
+  new Promise((_resolve, reject) => {
+    if (init?.signal?.aborted) reject(init.signal.reason);
+    init?.signal?.addEventListener("abort", () => reject(init.signal?.reason));
+  });
 
 async function failureOf(work: Promise<unknown>): Promise<Error> {
   try {
@@ -30,7 +32,7 @@ describe("the gate before GitHub", () => {
           ? new Response("{}", { status: 429, headers: { "retry-after": "30" } })
           : new Response("{}");
       },
-    });
+    })(TOKEN);
     const refused = (await failureOf(gate(URL_))) as RateLimitedError;
     expect(refused).to.be.instanceOf(RateLimitedError);
     expect(refused.retryAfterMs).to.equal(30_000);
@@ -43,26 +45,89 @@ describe("the gate before GitHub", () => {
 
   it("stops one installation of an App and not the others", async () => {
     const asked: string[] = [];
-    const fetch: typeof globalThis.fetch = async (_input, init) => {
-      const who = new Headers(init?.headers).get("authorization") ?? "";
-      asked.push(who);
-      return who === "token a" ? new Response("{}", { status: 429 }) : new Response("{}");
+    const fetch: typeof globalThis.fetch = async (input) => {
+      asked.push(String(input));
+      return String(input) === "app-1:a" ? new Response("{}", { status: 429 }) : new Response("{}");
     };
     const gate = createGate({ now: () => 0, fetch });
-    const as = (who: string) => gate(URL_, { headers: { authorization: who } });
-    await failureOf(as("token a"));
-    await failureOf(as("token a"));
-    await as("token b");
-    await as("bearer jwt");
-    expect(asked).to.deep.equal(["token a", "token b", "bearer jwt"]);
+    const as = (credential: string) => gate({ credential })(credential);
+    await failureOf(as("app-1:a"));
+    await failureOf(as("app-1:a"));
+    await as("app-1:b");
+    await as("app-1");
+    expect(asked).to.deep.equal(["app-1:a", "app-1:b", "app-1"]);
   });
 
   it("stops after the last request that the primary limit allows", async () => {
     const at = 1_000_000;
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1060" };
-    const gate = createGate({ now: () => at, fetch: async () => new Response("{}", { headers }) });
+    const gate = createGate({ now: () => at, fetch: async () => new Response("{}", { headers }) })(TOKEN);
     expect((await gate(URL_)).status).to.equal(200);
     expect(((await failureOf(gate(URL_))) as RateLimitedError).retryAfterMs).to.equal(60_000);
+  });
+
+  it("spends what a request costs before it leaves, and gives back its share of those under way", async () => {
+    const spent: unknown[] = [];
+    const given: string[] = [];
+    const turn = { member: "grp-1-0", order: 7, patienceMs: 30_000 };
+    const budget: Budget = {
+      ...UNLIMITED,
+      async spend({ charges, turn }) {
+        spent.push([...charges.map(({ limit, cost }) => `${limit.kind} ${limit.name} ${cost}`), turn]);
+        return { granted: true, amount: 1, afterMs: 0, lease: `l${spent.length}` };
+      },
+      async giveBack(lease, [limit]) {
+        given.push(`${lease} ${limit?.name}`);
+      },
+    };
+    const gate = createGate({ now: Date.now, fetch: async () => new Response("{}"), budget });
+    await gate({ credential: "app-1:acme" })(URL_);
+    await gate({ credential: "app-1:acme", turn })(URL_, { method: "POST" });
+    const name = "github:app-1:acme";
+    expect(spent).to.deep.equal([
+      [`parallel ${name} 1`, `window ${name} 1`, undefined],
+      [`parallel ${name} 1`, `window ${name} 5`, turn],
+    ]);
+    expect(given).to.deep.equal([`l1 ${name}`, `l2 ${name}`]);
+  });
+
+  it("holds a request back for a short wait, and refuses it for a long one, told how long", async () => {
+    const waits = [40, 30];
+    let requests = 0;
+    const budget: Budget = {
+      ...UNLIMITED,
+      spend: async (spending) => {
+        const waitMs = waits.shift();
+        return waitMs === undefined ? UNLIMITED.spend(spending) : { granted: false, waitMs };
+      },
+    };
+    const fetch = async () => {
+      requests += 1;
+      return new Response("{}");
+    };
+    const gate = createGate({ now: Date.now, fetch, budget, holdMs: 100 })(TOKEN);
+    const begun = performance.now();
+    await gate(URL_);
+    expect(performance.now() - begun).to.be.at.least(69);
+    waits.push(101);
+    const refused = (await failureOf(gate(URL_))) as RateLimitedError;
+    expect(refused).to.include({ code: "in_line", retryAfterMs: 101, isShared: true });
+    expect(requests).to.equal(1);
+  });
+
+  it("tells all processes when GitHub refuses", async () => {
+    const slowed: string[] = [];
+    const budget: Budget = {
+      ...UNLIMITED,
+      async slowDown([limit], pauseMs) {
+        slowed.push(`${limit?.name} ${pauseMs}`);
+      },
+    };
+    const headers = { "retry-after": "30" };
+    const fetch = async () => new Response("{}", { status: 429, headers });
+    const refused = await failureOf(createGate({ now: () => 0, fetch, budget })(TOKEN)(URL_));
+    expect(refused).to.include({ isShared: true });
+    expect(slowed).to.deep.equal(["github:token 30000"]);
   });
 
   it("gives up after 10 s, also in the middle of a body", async () => {
@@ -76,7 +141,7 @@ describe("the gate before GitHub", () => {
           }),
         );
       for (const fetch of [never, slowBody]) {
-        const failure = failureOf(createGate({ now: Date.now, fetch })(URL_));
+        const failure = failureOf(createGate({ now: Date.now, fetch })(TOKEN)(URL_));
         await clock.tickAsync(10_000);
         const error = (await failure) as TransientError;
         expect(error).to.be.instanceOf(TransientError);
@@ -89,7 +154,9 @@ describe("the gate before GitHub", () => {
 
   it("ends at once when the caller gives up", async () => {
     const caller = new AbortController();
-    const failure = failureOf(createGate({ now: Date.now, fetch: never })(URL_, { signal: caller.signal }));
+    const failure = failureOf(
+      createGate({ now: Date.now, fetch: never })(TOKEN)(URL_, { signal: caller.signal }),
+    );
     caller.abort();
     expect(((await failure) as TransientError).code).to.equal("aborted");
   });
@@ -99,7 +166,7 @@ describe("the gate before GitHub", () => {
     const fetch = async () => {
       throw new TypeError("fetch failed", { cause });
     };
-    const error = (await failureOf(createGate({ now: Date.now, fetch })(URL_))) as TransientError;
+    const error = (await failureOf(createGate({ now: Date.now, fetch })(TOKEN)(URL_))) as TransientError;
     expect(error).to.be.instanceOf(TransientError);
     expect(error.code).to.equal("ECONNREFUSED");
   });

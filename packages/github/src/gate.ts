@@ -1,5 +1,6 @@
 import { ProvisionError, TransientError } from "@grp/core";
-import { redact } from "./errors.ts";
+import { createEntrance, type EntranceOptions, type Passport } from "./entrance.ts";
+import { rateLimited, redact } from "./errors.ts";
 import { createPauses } from "./pauses.ts";
 
 /** Long enough for GitHub's slow minutes, short enough that a machine that waits for its claim may try again. */
@@ -7,42 +8,64 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 export type Fetch = typeof globalThis.fetch;
 
-export interface GateOptions {
+export interface GateOptions extends EntranceOptions {
   readonly fetch: Fetch;
   readonly now: () => number;
 }
 
 /**
- * A `fetch` that every request of one client passes, token requests included: 10 s for the whole answer, and once
- * GitHub asks for a pause no request with those credentials leaves before it is over. Failures are core's errors.
- * Nothing is tried twice.
+ * A `fetch` for every request of one client, token requests included: 10 s for the whole answer; none leaves before
+ * GitHub's limits for these credentials allow it, by the budget, or before a pause is over that GitHub asked for.
+ * Failures are core's errors. Nothing is tried twice.
  */
-export function createGate({ fetch, now }: GateOptions): Fetch {
+export type Gate = (passport: Passport) => Fetch;
+
+export function createGate(options: GateOptions): Gate {
+  const { fetch, now } = options;
   const pauses = createPauses(now);
-  return async (input, init = {}) => {
-    const pause = pauses.of(new Headers(init.headers).get("authorization") ?? "");
-    pause.check();
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), REQUEST_TIMEOUT_MS);
-    const signal = init.signal ? AbortSignal.any([timeout.signal, init.signal]) : timeout.signal;
+  const entrance = createEntrance(options);
+  const refuse = (waitMs: number) => rateLimited(waitMs, { isShared: options.budget !== undefined });
+
+  async function request(passport: Passport, input: Parameters<Fetch>[0], init: SignalledInit) {
+    const pause = pauses.of(passport.credential);
+    if (pause.leftMs() > 0) throw refuse(pause.leftMs());
+    const leave = await entrance.enter(passport, init.method ?? "GET", init.signal);
     try {
-      const response = await fetch(input, { ...init, signal });
+      const response = await fetch(input, init);
       // Read here, so that a body that never ends counts as a time-out and not as an empty answer.
       const body = await response.text();
-      pause.heed({ status: response.status, headers: response.headers, body });
+      const waitMs = pause.heed({ status: response.status, headers: response.headers, body });
+      if (waitMs !== undefined) {
+        await entrance.slowDown(passport, waitMs);
+        throw refuse(waitMs);
+      }
       const copy = new Response(body || null, { status: response.status, headers: response.headers });
       // A made Response has no address, and octokit's pagination reads it.
       return Object.defineProperty(copy, "url", { value: response.url || String(input) });
-    } catch (error) {
-      throw toNetworkError(error, {
-        isAborted: init.signal?.aborted === true,
-        isLate: timeout.signal.aborted,
-      });
     } finally {
-      clearTimeout(timer);
+      leave();
     }
-  };
+  }
+
+  return (passport) =>
+    async (input, init = {}) => {
+      const timeout = new AbortController();
+      const timer = setTimeout(() => timeout.abort(), REQUEST_TIMEOUT_MS + (options.holdMs ?? 0));
+      const signal = init.signal ? AbortSignal.any([timeout.signal, init.signal]) : timeout.signal;
+      try {
+        return await request(passport, input, { ...init, signal });
+      } catch (error) {
+        throw toNetworkError(error, {
+          isAborted: init.signal?.aborted === true,
+          isLate: timeout.signal.aborted,
+        });
+      } finally {
+        clearTimeout(timer);
+      }
+    };
 }
+
+type SignalledInit = RequestInit & { readonly signal: AbortSignal };
 
 function toNetworkError(error: unknown, end: { isAborted: boolean; isLate: boolean }): ProvisionError {
   if (error instanceof ProvisionError) return error;

@@ -1,13 +1,13 @@
 import { createClients, type GitHubAuth } from "./clients.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
-import { createGate, type Fetch } from "./gate.ts";
+import { createGate, type Fetch, type GateOptions } from "./gate.ts";
 import { createRepositories } from "./repositories.ts";
 import { createRunners } from "./runners.ts";
 import type { GitHub } from "./types.ts";
 import { createWorkflowJobs } from "./workflow-jobs.ts";
 
-export interface GitHubOptions {
+export interface GitHubOptions extends Pick<GateOptions, "budget" | "limits" | "isBackground" | "holdMs"> {
   readonly auth: GitHubAuth;
   /** `https://api.github.com`, or `https://<host>/api/v3` of a GitHub Enterprise Server. */
   readonly baseUrl: string;
@@ -18,7 +18,7 @@ export interface GitHubOptions {
 /** One client, one memory: rate-limit pause, installations, runner groups and the runner program are shared by all calls. */
 export function createGitHub(options: GitHubOptions): GitHub {
   const now = options.now ?? Date.now;
-  const gate = createGate({ fetch: options.fetch ?? globalThis.fetch, now });
+  const gate = createGate({ ...options, fetch: options.fetch ?? globalThis.fetch, now });
   const clients = createClients(options.auth, { baseUrl: options.baseUrl, gate });
   return {
     ...createRunners(clients, now),

@@ -49,7 +49,7 @@ export function createRunners(clients: Clients, now: () => number): Runners {
 
   return {
     mintRegistration: (order, signal) =>
-      clients.use(subjectOf(order.scope), signal, async (client) => {
+      clients.use(subjectOf(order.scope, order.turn), signal, async (client) => {
         try {
           return await mint(client, order);
         } catch (cause) {

@@ -1,4 +1,4 @@
-import type { Scope } from "@grp/core";
+import type { Scope, Turn } from "@grp/core";
 
 export interface Registration {
   readonly runnerId: number;
@@ -75,10 +75,10 @@ export type HookTarget =
 export interface GitHub {
   /**
    * Mints a JIT registration. A name already there is our own earlier call whose answer was lost: that runner is
-   * deleted, if it is not busy, and the call made again.
+   * deleted, if it is not busy, and the call made again. With a `turn`, it waits in line for GitHub's points.
    */
   mintRegistration(
-    order: { scope: Scope; name: string; labels: readonly string[] },
+    order: { scope: Scope; name: string; labels: readonly string[]; turn?: Turn },
     signal: AbortSignal,
   ): Promise<Registration>;
   findRunner(scope: Scope, name: string, signal: AbortSignal): Promise<GitHubRunner | null>;

@@ -79,7 +79,8 @@ local runner = P .. 'runner:' .. A.runnerName
 local pool = redis.call('HGET', runner, 'pool')
 if not pool then return end
 redis.call('HDEL', runner, 'lockedUntil')
-redis.call('ZREM', P .. 'claimed:' .. pool, A.runnerName)`,
+redis.call('ZREM', P .. 'claimed:' .. pool, A.runnerName)
+if A.comesBackAt then redis.call('HSET', runner, 'comesBackAt', A.comesBackAt) end`,
 };
 
 type Reply =
@@ -103,8 +104,8 @@ export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishC
     async finishClaim(claim) {
       await store.run(finish, claim);
     },
-    async abandonClaim(runnerName) {
-      await store.run(abandon, { runnerName });
+    async abandonClaim(runnerName, comesBackAt) {
+      await store.run(abandon, { runnerName, comesBackAt });
     },
   };
 }

@@ -96,6 +96,7 @@ export function decodeRunner(runnerName: string, { hash, notes }: Stored): Runne
     runnerId: hash.runnerId === undefined ? undefined : Number(hash.runnerId),
     workflowJobKey: hash.workflowJobKey,
     placeHolder: hash.placeHolder ?? "",
+    comesBackAt: hash.comesBackAt === undefined ? undefined : Number(hash.comesBackAt),
     notes: decodeNotes(notes),
   });
 }

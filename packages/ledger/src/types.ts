@@ -92,6 +92,8 @@ export interface RunnerRecord {
   readonly workflowJobKey?: string;
   /** Holder of its place under the caps. */
   readonly placeHolder: string;
+  /** Its machine claimed, and was told to come back then: GitHub's limits are spent on others until about that time. */
+  readonly comesBackAt?: number;
   readonly notes: readonly Note[];
 }
 
@@ -289,8 +291,8 @@ export interface Ledger {
     lockMs: number;
   }): Promise<ClaimVerdict>;
   finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<void>;
-  /** The mint failed: the same machine may claim again at once. */
-  abandonClaim(runnerName: string): Promise<void>;
+  /** No mint, or it failed: the same machine may claim again at once. `comesBackAt`: it was told to come back then. */
+  abandonClaim(runnerName: string, comesBackAt?: number): Promise<void>;
 
   // --- caps ----------------------------------------------------------------------------------------------------
   /**

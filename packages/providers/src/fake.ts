@@ -1,4 +1,5 @@
 import {
+  type Admission,
   type ErrorClass,
   type Instance,
   InvalidSpecError,
@@ -39,6 +40,8 @@ export interface FakeProvider extends RunnerProvider {
   loseNextResponse(verb?: Verb): void;
   /** The next call never ends by itself, only by its signal; resolves when it has been made. */
   hangNext(): Promise<void>;
+  /** What the next askers for leave are told; all is granted after that. */
+  admitNext(...admissions: Admission[]): void;
   /** At most that many live machines; launches yield fewer, then NoCapacityError. */
   limitRoom(count: number): void;
   /** The machine ends by itself (its job is done), or is taken back. */
@@ -70,6 +73,7 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
   const calls: string[] = [];
   const script = createScript();
   const now = options.now ?? Date.now;
+  const admissions: Admission[] = [];
   let room = Number.POSITIVE_INFINITY;
 
   const call = async <T>(verb: Verb, subject: string, signal: AbortSignal, work: () => T): Promise<T> => {
@@ -93,6 +97,10 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
     maxLaunchSize: options.maxLaunchSize ?? (options.name === "codemagic" ? 1 : 100),
     machines,
     calls,
+    admit: async (_offering, wanted) => admissions.shift() ?? { granted: wanted },
+    admitNext(...next) {
+      admissions.push(...next);
+    },
     validate: (_offering, signal) => call("validate", "", signal, () => undefined),
     launch: (order, signal) =>
       call("launch", order.launchId, signal, () => {

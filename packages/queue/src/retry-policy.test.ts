@@ -48,6 +48,12 @@ describe("decide", () => {
     expect(hold(3_600_000)).to.deep.equal({ kind: "hold", pauseMs: 900_000 });
   });
 
+  it("lays only the one aside that must wait for a limit which all share", () => {
+    const aside = decideFirst(new RateLimitedError("slow", { retryAfterMs: 8_000, isShared: true }));
+    expect(aside).to.have.property("kind", "aside");
+    expect(aside).to.have.property("delayMs").within(8_000, 10_000);
+  });
+
   it("keeps trying to end a machine for hours", () => {
     expect(decide(new TransientError("x"), { attempt: 119, kind: "terminate" }, RETRY_POLICY).kind).to.equal(
       "retry",

@@ -10,6 +10,8 @@ export type Verdict =
   /** Tell `onDead`, then fail it for good. */
   | { readonly kind: "dead"; readonly error: Error }
   | { readonly kind: "retry"; readonly delayMs: number }
+  /** It alone is laid aside; no attempt is used. */
+  | { readonly kind: "aside"; readonly delayMs: number }
   /** The whole queue pauses; no attempt is used. */
   | { readonly kind: "hold"; readonly pauseMs: number };
 
@@ -78,9 +80,11 @@ export function decide(
   policy: RetryPolicy,
 ): Verdict {
   const cause = error instanceof Error ? error : new Error(`not an Error was thrown: ${typeof error}`);
-  if (cause instanceof RateLimitedError)
+  if (cause instanceof RateLimitedError) {
     // One second at least, or it would spin; a quarter of an hour at most, then it is asked again.
-    return { kind: "hold", pauseMs: Math.min(Math.max(cause.retryAfterMs, 1_000), 900_000) };
+    const waitMs = Math.min(Math.max(cause.retryAfterMs, 1_000), 900_000);
+    return cause.isShared ? { kind: "aside", delayMs: spread(waitMs) } : { kind: "hold", pauseMs: waitMs };
+  }
   const errorClass = cause instanceof ProvisionError ? cause.errorClass : "unknown";
   if (errorClass === "invalid-spec" || errorClass === "unauthorized") return { kind: "dead", error: cause };
   const most = attemptsOf(policy, context.kind);
@@ -99,6 +103,11 @@ export function leastRetryMs(attempt: number, policy: RetryPolicy): number {
 }
 
 const LEAST_JITTER = 0.75;
+
+/** Not before, and not all together. */
+function spread(ms: number): number {
+  return Math.round(ms * (1 + Math.random() / 4));
+}
 
 /** Between three quarters and five quarters: many that failed together don't come back together. */
 function jitter(ms: number): number {

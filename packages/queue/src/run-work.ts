@@ -84,6 +84,7 @@ async function answerError(
     attempt: turn.attempt,
     delayMs,
   });
+  if (verdict.kind === "aside") return { kind: "wait", delayMs, why: cause.message };
   if (verdict.kind === "retry") throw retryLater(cause, delayMs);
   await options.queue.rateLimit(delayMs);
   throw queueIsHeld();

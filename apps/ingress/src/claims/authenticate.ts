@@ -5,6 +5,9 @@ export type Authenticated =
   | { readonly ok: true; readonly ticket: Ticket }
   | { readonly ok: false; readonly answer: Answer };
 
+/** When to come back, if nobody names a time. */
+export const RETRY_SECONDS = 5;
+
 /** An error body: a word for scripts, and nothing secret. */
 export function refuse(
   status: number,

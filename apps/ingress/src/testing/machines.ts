@@ -25,6 +25,8 @@ export interface LaunchOptions {
   readonly runnerClass?: string;
   /** False while the provider's answer is outstanding. */
   readonly isAnswered?: boolean;
+  /** Of its demands; a second without it. */
+  readonly queuedAgoMs?: number;
   readonly scope?: Scope;
 }
 
@@ -46,7 +48,9 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   const { size = 1, provider = "ec2", isAnswered = true, scope = SCOPE } = options;
   const runnerClass = options.runnerClass ?? (provider === "ec2" ? "ubuntu-arm64" : "macOS-arm64");
   const now = Date.now();
-  const demands = Array.from({ length: size }, () => demandOf(runnerClass, scope, now));
+  const demands = Array.from({ length: size }, () =>
+    demandOf(runnerClass, scope, now - (options.queuedAgoMs ?? 1_000)),
+  );
   for (const demand of demands) await ingress.ledger.recordQueued(demand);
   const identity = {
     placeHolders: demands.map(({ key }) => key),
@@ -67,14 +71,14 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   return { launchId: id, scope, runnerClass, runnerNames, instances, demands, ticket };
 }
 
-function demandOf(runnerClass: string, scope: Scope, now: number): Demand {
+function demandOf(runnerClass: string, scope: Scope, queuedAt: number): Demand {
   lastId += 1;
   const { owner } = scope;
   const repository = scope.kind === "repository" ? scope.repository : "app";
   return {
     ...{ version: 1, key: demandKey(lastId), workflowJobId: lastId, runId: 1, runAttempt: 1 },
     ...{ owner, repository, scope, runnerClass, labels: [runnerClass] },
-    ...{ generation: 1, offeringIndex: 0, queuedAt: now - 1_000, receivedAt: now, deliveryId: "d" },
+    ...{ generation: 1, offeringIndex: 0, queuedAt, receivedAt: queuedAt, deliveryId: "d" },
     dryRun: false,
   };
 }

@@ -205,6 +205,18 @@ describe("the boot script", function () {
     expect(Date.now() - began).to.be.greaterThan(2_000);
   });
 
+  it("stays for as long as it is in line, though that is longer than a boot may take", async () => {
+    const inLine = { status: 503, headers: { "Retry-After": "2" }, body: '{"error":"claim_in_line"}' };
+    const began = Date.now();
+    const { claims, phases, output } = await play({
+      claims: [inLine, inLine, inLine],
+      env: { GRP_BOOT_TIMEOUT: "5" },
+    });
+    expect(claims).to.have.length(4);
+    expect(phases.at(-1), output).to.equal("finished");
+    expect(Date.now() - began).to.be.greaterThan(6_000);
+  });
+
   for (const status of [400, 401, 409, 410]) {
     it(`shuts down without another word when the claim is answered ${status}`, async () => {
       const { claims, phases, machine, code } = await play({ claims: [{ status, body: '{"error":"no"}' }] });

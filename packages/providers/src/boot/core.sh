@@ -176,17 +176,21 @@ spot_notice() {
   return 1
 }
 
-# Seconds to wait before try number $1: Retry-After if the answer had one, else exponential to 30 s; jitter on both.
+# Waits before try number $1: as long as Retry-After says and no more than a second longer, or, if the answer had none,
+# up to an exponential time to 30 s, at random.
 pause_before() {
   local wait=1 after i=1
+  after=$(tr -d '\r' <"$WORK/headers.claims" 2>/dev/null | awk -F': *' 'tolower($1) == "retry-after" { print $2; exit }')
+  if is_number "$after"; then
+    sleep "$((10#$after)).$((RANDOM % 10))"
+    return
+  fi
   while [ "$i" -lt "$1" ] && [ "$wait" -lt 30 ]; do
     wait=$((wait * 2))
     i=$((i + 1))
   done
   [ "$wait" -le 30 ] || wait=30
-  after=$(tr -d '\r' <"$WORK/headers.claims" 2>/dev/null | awk -F': *' 'tolower($1) == "retry-after" { print $2; exit }')
-  if is_number "$after"; then wait=$((10#$after)); else wait=$((wait / 2)); fi
-  sleep "$wait.$((RANDOM % 10))"
+  sleep "$((wait / 2)).$((RANDOM % 10))"
   sleep "$((RANDOM % (wait / 2 + 1)))"
 }
 
@@ -232,6 +236,13 @@ claim() {
         ;;
     esac
     log "claim $try answered $STATUS"
+    # We are expected, and in line for what GitHub allows: the time it takes to boot begins anew.
+    case $ANSWER in
+      *claim_in_line*)
+        deadline "$GRP_BOOT_TIMEOUT" boot
+        platform_arm
+        ;;
+    esac
     pause_before "$try"
     try=$((try + 1))
   done

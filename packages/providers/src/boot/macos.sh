@@ -6,7 +6,9 @@ PLATFORM_SPOT=0
 RUNNER_USER=grp-runner
 PREPARE_FAULT=''
 
+# Each shutdown that is scheduled keeps its own time: the last one is to count.
 platform_arm() {
+  pkill -x shutdown
   shutdown -h "+$(((GRP_BOOT_TIMEOUT + GRP_IDLE_TIMEOUT + GRP_MAX_RUNTIME) / 60 + 5))" >>"$WORK/boot.log" 2>&1
 }
 

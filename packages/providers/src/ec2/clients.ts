@@ -1,5 +1,6 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { SSMClient } from "@aws-sdk/client-ssm";
+import type { Pace } from "./pace.ts";
 
 export interface ClientOptions {
   /** Where EC2 is, if not at AWS (`AWS_ENDPOINT_URL_EC2` is read by the SDK itself when this is absent). */
@@ -20,6 +21,8 @@ const silent = () => undefined;
 const SILENT_LOGGER = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
 export interface Clients {
+  /** Every call to EC2 goes through it. */
+  readonly pace: Pace;
   ec2(region: string): EC2Client;
   ssm(region: string): SSMClient;
   destroy(): void;
@@ -29,7 +32,7 @@ export interface Clients {
  * One client per region and service, made when first asked for. The SDK's retries are off (it would ask for
  * InsufficientInstanceCapacity three times in 0.2 s): the queue retries, by the class of the error.
  */
-export function createClients(options: ClientOptions): Clients {
+export function createClients(options: ClientOptions, pace: Pace): Clients {
   const config = (region: string, endpoint: string | undefined) => ({
     region,
     maxAttempts: 1,
@@ -45,6 +48,7 @@ export function createClients(options: ClientOptions): Clients {
   const ec2 = new Map<string, EC2Client>();
   const ssm = new Map<string, SSMClient>();
   return {
+    pace,
     ec2: (region) => getOrMake(ec2, region, () => new EC2Client(config(region, options.endpoint))),
     ssm: (region) => getOrMake(ssm, region, () => new SSMClient(config(region, options.ssmEndpoint))),
     destroy() {

@@ -3,6 +3,7 @@ import type { ErrorClass } from "@grp/core";
 import { describeProvider } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
 import { createClients } from "./clients.ts";
+import { AWS_LIMITS, createPace } from "./pace.ts";
 
 const CODES: Readonly<Record<ErrorClass, string>> = {
   "invalid-spec": "InvalidParameterValue",
@@ -36,7 +37,7 @@ describeProvider("ec2", async () => {
     },
     async addForeign() {
       const credentials = { accessKeyId: "AKIDOTHER", secretAccessKey: "not-a-secret" };
-      const clients = createClients({ endpoint: ec2.url, credentials });
+      const clients = createClients({ endpoint: ec2.url, credentials }, createPace(AWS_LIMITS));
       const request = { ImageId: IMAGE, InstanceType: "t4g.micro", MinCount: 1, MaxCount: 1 } as const;
       await clients.ec2("us-east-1").send(new RunInstancesCommand(request));
       clients.destroy();

@@ -1,7 +1,7 @@
 import {
   InvalidSpecError,
   NoCapacityError,
-  type ProvisionError,
+  ProvisionError,
   RateLimitedError,
   TransientError,
   UnauthorizedError,
@@ -40,6 +40,7 @@ export function refusalReach(code: string | undefined): RefusalReach | undefined
 
 /** Sorts whatever the SDK threw into our classes: by code, else by HTTP status; no answer at all is transient. */
 export function sortError(error: unknown, doing: string, signal?: AbortSignal): ProvisionError {
+  if (error instanceof ProvisionError) return error;
   if (signal?.aborted) return new TransientError(`${doing}: aborted`, { code: "aborted", cause: error });
   const code = codeOf(error);
   const details = { cause: error, ...(code === undefined ? {} : { code }) };
@@ -52,7 +53,11 @@ export function sortError(error: unknown, doing: string, signal?: AbortSignal): 
     case "unauthorized":
       return new UnauthorizedError(message, details);
     case "rate-limited":
-      return new RateLimitedError(message, { ...details, retryAfterMs: THROTTLED_RETRY_AFTER_MS });
+      return new RateLimitedError(message, {
+        ...details,
+        retryAfterMs: THROTTLED_RETRY_AFTER_MS,
+        isShared: true,
+      });
     case "transient":
       return new TransientError(message, details);
   }

@@ -84,9 +84,10 @@ async function describeImages(
   signal: AbortSignal,
 ) {
   try {
-    const answer = await clients
-      .ec2(region)
-      .send(new DescribeImagesCommand(request), { abortSignal: signal });
+    const command = new DescribeImagesCommand(request);
+    const answer = await clients.pace.call({ region, api: "DescribeImages", signal }, () =>
+      clients.ec2(region).send(command, { abortSignal: signal }),
+    );
     return answer.Images ?? [];
   } catch (error) {
     throw sortError(error, `EC2 DescribeImages in ${region}`, signal);

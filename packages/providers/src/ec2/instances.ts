@@ -32,9 +32,11 @@ export async function describeInstances(
   let nextToken: string | undefined;
   do {
     const request = { Filters: [...filters], MaxResults: PAGE_SIZE, NextToken: nextToken };
-    const answer = await clients
-      .ec2(region)
-      .send(new DescribeInstancesCommand(request), { abortSignal: signal })
+    const command = new DescribeInstancesCommand(request);
+    const answer = await clients.pace
+      .call({ region, api: "DescribeInstances", signal }, () =>
+        clients.ec2(region).send(command, { abortSignal: signal }),
+      )
       .catch((error: unknown) => {
         throw sortError(error, `EC2 DescribeInstances in ${region}`, signal);
       });

@@ -43,11 +43,12 @@ export async function launch(
   const recall = (placement: Placement) =>
     placement === start ? undefined : context.refusals.find(order.offering, placement);
   const placements = placementsFrom(order.offering, imageId, start);
+  const costs = createCosts(order);
   const walked = await walk(placements, recall, async (placement) => {
     if (signal.aborted) throw sortError(signal.reason, "EC2 RunInstances", signal);
     if (placement !== start) await order.recordPlacement?.(formatPlacement(placement));
     const request = runRequest(order, placement, userData, context.installation);
-    const answer = await runInstances(context.clients, order, request, signal);
+    const answer = await runInstances(context.clients, order, { request, ...costs.next() }, signal);
     if (answer instanceof NoCapacityError) context.refusals.remember(order.offering, placement, answer);
     // EC2 answers a token it knows before it looks for room; should it ever not, a machine of the last try may be seen.
     if (placement !== start || !(answer instanceof NoCapacityError)) return answer;
@@ -58,6 +59,19 @@ export async function launch(
   const [best] = placementsFrom(order.offering, imageId);
   await order.recordPlacement?.(formatPlacement(best));
   throw summarise(walked.refusals);
+}
+
+/** What the first call takes was counted by `admit`; or before, when a launch that goes on first asked for its machines. */
+function createCosts({ isAdmitted = false, placement, size }: LaunchOrder<Ec2Offering>) {
+  let isFirst = true;
+  return {
+    next() {
+      const isCounted = isFirst && placement !== undefined;
+      const cost = { isAdmitted: isFirst && isAdmitted, ...(isCounted ? {} : { machines: size }) };
+      isFirst = false;
+      return cost;
+    },
+  };
 }
 
 type Answer = readonly Instance[] | NoCapacityError;
@@ -86,13 +100,16 @@ async function walk(
 async function runInstances(
   clients: Clients,
   order: LaunchOrder<Ec2Offering>,
-  request: RunInstancesCommandInput,
+  { request, ...paced }: { request: RunInstancesCommandInput; isAdmitted: boolean; machines?: number },
   signal: AbortSignal,
 ): Promise<Answer> {
   const { region } = order.offering;
   const doing = `EC2 RunInstances ${request.InstanceType} in ${request.SubnetId}, ${region}`;
   try {
-    const answer = await clients.ec2(region).send(new RunInstancesCommand(request), { abortSignal: signal });
+    const command = new RunInstancesCommand(request);
+    const answer = await clients.pace.call({ region, api: "RunInstances", signal, ...paced }, () =>
+      clients.ec2(region).send(command, { abortSignal: signal }),
+    );
     return stillThere(unpack(region, answer), order);
   } catch (error) {
     const code = codeOf(error);

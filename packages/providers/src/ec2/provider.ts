@@ -1,8 +1,9 @@
-import type { Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
+import type { Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
 import { type ClientOptions, createClients } from "./clients.ts";
 import { createImageResolver } from "./image.ts";
 import { describeInstances, LIVE_STATES, toInstance } from "./instances.ts";
 import { launch } from "./launch.ts";
+import { AWS_LIMITS, createPace, type Ec2Limits } from "./pace.ts";
 import { createRefusals } from "./refusals.ts";
 import { INSTALLATION_TAG } from "./run-request.ts";
 import { createTerminator } from "./terminate.ts";
@@ -15,6 +16,9 @@ export interface Ec2ProviderOptions extends ClientOptions {
   readonly regions: readonly string[];
   /** Same order, same bytes: EC2 takes a retry with other user data for another launch. */
   readonly renderUserData: (order: LaunchOrder<Ec2Offering>) => string;
+  /** What AWS allows, and who has used it up; nothing is held back without. */
+  readonly limits?: Ec2Limits;
+  readonly budget?: Budget;
   readonly now?: () => number;
 }
 
@@ -34,13 +38,15 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const { installation, renderUserData } = options;
   const now = options.now ?? Date.now;
   const regions = [...new Set(options.regions)];
-  const clients = createClients(options);
+  const pace = createPace(options.limits ?? AWS_LIMITS, options.budget);
+  const clients = createClients(options, pace);
   const images = createImageResolver(clients, now);
   const refusals = createRefusals(now);
   const terminator = createTerminator({ clients, regions, now });
   return {
     name: "ec2",
     maxLaunchSize: MAX_LAUNCH_SIZE,
+    admit: ({ region }, wanted) => pace.admit(region, wanted),
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {
       const launchContext = { clients, images, installation, refusals, renderUserData };
@@ -67,7 +73,7 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
 }
 
 /** Every region of the catalog's EC2 offerings, once, in file order. */
-export function ec2Regions(catalog: Catalog): readonly string[] {
+export function ec2Regions(catalog: Pick<Catalog, "classes">): readonly string[] {
   const offerings = catalog.classes.flatMap((runnerClass) => runnerClass.offerings);
   return [...new Set(offerings.flatMap((one) => (one.provider === "ec2" ? [one.region] : [])))];
 }

@@ -54,6 +54,26 @@ describe("ending an EC2 instance", () => {
     expect(actions()).to.deep.equal(["DescribeInstances eu-west-1 ok", "TerminateInstances eu-west-1 ok"]);
   });
 
+  it("ends many with few calls, and one that EC2 does not know spoils it for none", async () => {
+    cloud = await createTestCloud({ shuttingDownMs: 30_000 });
+    const order = cloud.order("l-1", 50, { image: { id: IMAGE } });
+    const ids = (await cloud.provider.launch(order, never)).map(({ instanceId }) => instanceId);
+    cloud.ec2.calls.length = 0;
+    cloud.ec2.failNext("InvalidInstanceID.NotFound", { action: "TerminateInstances" });
+    const some = ids.slice(0, 5);
+    await Promise.all(some.map((id) => cloud.provider.terminate(id, never)));
+    expect(actions().filter((action) => action.endsWith("ok"))).to.have.length(1 + some.length);
+    cloud.ec2.calls.length = 0;
+    const stop = new AbortController();
+    const all = ids.map((id, at) => cloud.provider.terminate(id, at === 9 ? stop.signal : never));
+    const ends = Promise.allSettled(all);
+    stop.abort();
+    expect((await ends).map(({ status }) => status).indexOf("rejected")).to.equal(9);
+    expect(actions()).to.have.length(2);
+    const left = cloud.ec2.instances().filter(({ state }) => state !== "shutting-down");
+    expect(left.map(({ instanceId }) => instanceId)).to.deep.equal([ids[9]]);
+  });
+
   it("leaves a machine alone that Describe shows terminated already", async () => {
     cloud = await createTestCloud();
     const id = await start();

@@ -1,4 +1,5 @@
 import { TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { gather, type Settled } from "@grp/core";
 import type { Clients } from "./clients.ts";
 import { codeOf, sortError } from "./errors.ts";
 import { type Described, describeInstances } from "./instances.ts";
@@ -11,6 +12,12 @@ import { type Described, describeInstances } from "./instances.ts";
 const BELIEVE_NOT_FOUND_AFTER_MS = 300_000;
 
 const SETTLED = ["shutting-down", "terminated"];
+
+/** EC2 takes at most 200 values in a filter; no more machines in one call than are started in one. */
+const [MAX_LOOKED_UP, MAX_ENDED] = [200, 100];
+
+/** One bad id of several fails the whole call: then each is asked for by itself. */
+const BLAME_ONE = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "UnauthorizedOperation"];
 
 /** Ids that are asked for once and never again must not pile up. */
 const MAX_REMEMBERED = 10_000;
@@ -31,15 +38,18 @@ export interface TerminatorOptions {
 export function createTerminator({ clients, regions, now }: TerminatorOptions): Terminator {
   const regionOf = new Map<string, string>();
   const missingSince = new Map<string, number>();
+  const look = perRegion((region) =>
+    gather((ids: readonly string[]) => lookUp(clients, region, ids), { most: MAX_LOOKED_UP }),
+  );
+  const end = perRegion((region) =>
+    gather((ids: readonly string[]) => endAll(clients, region, ids), { most: MAX_ENDED }),
+  );
 
-  const find = async (instanceId: string, signal: AbortSignal): Promise<Described | undefined> => {
+  const find = async (instanceId: string): Promise<Described | undefined> => {
     const known = regionOf.get(instanceId);
     const where = known === undefined ? regions : [known];
-    const byId = { Name: "instance-id", Values: [instanceId] };
-    const found = await Promise.all(
-      where.map((region) => describeInstances(clients, region, [byId], signal)),
-    );
-    return found.flat()[0];
+    const found = await Promise.all(where.map((region) => look(region)(instanceId)));
+    return found.find((described) => described !== undefined);
   };
   const settle = (instanceId: string) => {
     regionOf.delete(instanceId);
@@ -60,34 +70,81 @@ export function createTerminator({ clients, regions, now }: TerminatorOptions): 
      * allows only what bears our tag may answer UnauthorizedOperation for an instance that is long gone.
      */
     async terminate(instanceId, signal) {
-      const found = await find(instanceId, signal);
+      const found = await untilAborted(find(instanceId), signal);
       if (!found) return judgeMissing(instanceId);
       missingSince.delete(instanceId);
       keep(regionOf, instanceId, found.region);
       const seen = found.instance.State?.Name;
-      const state =
-        seen && SETTLED.includes(seen) ? seen : await end(clients, found.region, instanceId, signal);
+      const isSettled = seen !== undefined && SETTLED.includes(seen);
+      const state = isSettled ? seen : await untilAborted(end(found.region)(instanceId), signal);
       return state === "terminated" ? settle(instanceId) : "terminating";
     },
   };
 }
 
-/** The state EC2 says it is in now; undefined if this part of EC2 doesn't know it yet. */
-async function end(
+/** A call for many ends for none of them when one caller gives up; that one only stops waiting for it. */
+const NEVER = new AbortController().signal;
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = () => sortError(signal.reason, "EC2 terminate", signal);
+  if (signal.aborted) throw aborted();
+  let stop = () => {};
+  const given = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(aborted());
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Those of the ids that this part of EC2 knows. */
+async function lookUp(
   clients: Clients,
   region: string,
-  instanceId: string,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+  ids: readonly string[],
+): Promise<readonly Settled<Described | undefined>[]> {
+  const byId = { Name: "instance-id", Values: [...ids] };
+  const found = await describeInstances(clients, region, [byId], NEVER);
+  const known = new Map(found.map((described) => [described.instance.InstanceId, described]));
+  return ids.map((id) => ({ ok: true, value: known.get(id) }));
+}
+
+type State = string | undefined;
+
+/** The states EC2 says they are in now; undefined for one that this part of EC2 doesn't know yet. */
+async function endAll(
+  clients: Clients,
+  region: string,
+  ids: readonly string[],
+): Promise<readonly Settled<State>[]> {
   try {
-    const command = new TerminateInstancesCommand({ InstanceIds: [instanceId] });
-    const answer = await clients.ec2(region).send(command, { abortSignal: signal });
-    const change = answer.TerminatingInstances?.find((one) => one.InstanceId === instanceId);
-    return change?.CurrentState?.Name;
+    const command = new TerminateInstancesCommand({ InstanceIds: [...ids] });
+    const answer = await clients.pace.call({ region, api: "TerminateInstances", signal: NEVER }, () =>
+      clients.ec2(region).send(command),
+    );
+    const changes = answer.TerminatingInstances ?? [];
+    const states = new Map(changes.map((one) => [one.InstanceId, one.CurrentState?.Name]));
+    return ids.map((id) => ({ ok: true, value: states.get(id) }));
   } catch (error) {
-    if (codeOf(error) === "InvalidInstanceID.NotFound") return undefined;
-    throw sortError(error, `EC2 TerminateInstances ${instanceId} in ${region}`, signal);
+    const code = codeOf(error) ?? "";
+    if (ids.length > 1 && BLAME_ONE.includes(code))
+      return (await Promise.all(ids.map((id) => endAll(clients, region, [id])))).flat();
+    const isUnknown = code === "InvalidInstanceID.NotFound";
+    const sorted = sortError(error, `EC2 TerminateInstances in ${region}`);
+    return ids.map(() => (isUnknown ? { ok: true, value: undefined } : { ok: false, error: sorted }));
   }
+}
+
+function perRegion<T>(make: (region: string) => T): (region: string) => T {
+  const made = new Map<string, T>();
+  return (region) => {
+    const known = made.get(region) ?? make(region);
+    made.set(region, known);
+    return known;
+  };
 }
 
 function keep<T>(map: Map<string, T>, key: string, value: T): void {

@@ -51,7 +51,9 @@ async function dryRun(
     DryRun: true,
   });
   try {
-    await clients.ec2(region).send(command, { abortSignal: signal });
+    await clients.pace.call({ region, api: "RunInstances", signal }, () =>
+      clients.ec2(region).send(command, { abortSignal: signal }),
+    );
   } catch (error) {
     const code = codeOf(error);
     if (code === "DryRunOperation") return;

@@ -11,6 +11,14 @@ describe("rule boot-timeout", () => {
     expect(judge(runner)).to.have.nested.property("[0].reason", "boot-timeout");
   });
 
+  it("waits for one that waits for its turn at GitHub's limits, and for no longer than it was told", () => {
+    const { now } = makeWorld();
+    const since = 10 * MINUTE + GRACE_MS + 1;
+    const waiting = { ...makeRunner("booted", HOUR), comesBackAt: now - since + 2 };
+    expect(judge(waiting)).to.deep.equal([]);
+    expect(judge({ ...waiting, comesBackAt: now - since })).to.have.nested.property("[0].kind", "retire");
+  });
+
   it("gives up a launch that its provider never answered", () => {
     expect(judge(makeRunner("launching", HOUR))).to.have.nested.property("[0].kind", "give-up-launch");
   });

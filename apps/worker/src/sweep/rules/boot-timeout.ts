@@ -12,7 +12,9 @@ function judgeRunner(world: World, runner: World["runners"][number]): readonly D
   const { step, times } = runner;
   if (step === "launching" && isPast(world, times.launching, limit))
     return [{ kind: "give-up-launch", runner, text: "the provider has not answered" }];
-  if ((step === "launched" || step === "booted") && isPast(world, times.launched, limit))
+  // One that waits for its turn at GitHub's limits has come, and will come again.
+  const since = Math.max(times.launched ?? 0, runner.comesBackAt ?? 0);
+  if ((step === "launched" || step === "booted") && isPast(world, since, limit))
     return [{ kind: "retire", runner, reason: "boot-timeout", text: "its machine did not claim in time" }];
   return [];
 }

@@ -58,7 +58,7 @@ async function work(machine: LightMachine, deadline: Deadline): Promise<number> 
   await report(machine, settings.ticket, { phase: "booted", detail: machine.os });
   if (fate.fault === "dies-in-boot") return 1;
   if (fate.fault === "never-claims") return stayOn(machine, deadline);
-  const granted = await claim(machine, deadline.signal);
+  const granted = await claim(machine, deadline);
   if (!granted) return 0;
   deadline.set(settings.idleTimeoutMs, "idle");
   if (fate.fault === "dies-after-claim") return 1;
@@ -108,7 +108,7 @@ interface Granted {
 }
 
 /** Undefined when it is told to go. */
-async function claim(machine: LightMachine, signal: AbortSignal): Promise<Granted | undefined> {
+async function claim(machine: LightMachine, deadline: Deadline): Promise<Granted | undefined> {
   const { settings, instanceId, os, arch } = machine;
   const body = JSON.stringify({ instanceId, os, arch, ...machine.identify() });
   for (let tries = 1; ; tries++) {
@@ -117,20 +117,22 @@ async function claim(machine: LightMachine, signal: AbortSignal): Promise<Grante
       headers: bearer(settings.ticket),
       body,
       timeoutMs: CLAIM_TIMEOUT_MS,
-      signal,
+      signal: deadline.signal,
     });
     if (status === 200) return readClaim(machine, text);
     machine.log(`claim ${tries} answered ${status}`);
     if (FINAL.includes(status)) return undefined;
+    if (text.includes("claim_in_line")) deadline.set(settings.bootTimeoutMs, "boot");
+    const signal = deadline.signal;
     await sleep(pauseMs(tries, headers["retry-after"], machine.fate.random), undefined, { signal });
   }
 }
 
-/** `Retry-After` if the answer had one, else exponential to 30 s; jitter on both. */
+/** As long as `Retry-After` says and up to a second more; without it, exponential to 30 s, with jitter. */
 function pauseMs(tries: number, retryAfter: string | undefined, random: () => number): number {
-  const backoff = Math.floor(Math.min(2 ** (tries - 1), 30) / 2);
-  const seconds = retryAfter === undefined ? backoff : Number(retryAfter);
-  return (seconds + random() + Math.floor(random() * (Math.floor(seconds / 2) + 1))) * 1_000;
+  if (retryAfter !== undefined) return (Number(retryAfter) + random()) * 1_000;
+  const half = Math.floor(Math.min(2 ** (tries - 1), 30) / 2);
+  return (half + random() + Math.floor(random() * (half + 1))) * 1_000;
 }
 
 function readClaim(machine: LightMachine, text: string): Granted {

@@ -1,0 +1,161 @@
+import {
+  orderOf,
+  type ProvisionError,
+  parseDemandJobId,
+  RateLimitedError,
+  type RunnerClass,
+  type Ticket,
+} from "@grp/core";
+import type { RunnerProgram } from "@grp/github";
+import type { ClaimVerdict } from "@grp/ledger";
+import type { Answer, IngressContext } from "../context.ts";
+import { RETRY_SECONDS, refuse } from "./authenticate.ts";
+
+/** One mint: two GitHub calls of 10 s each at most, with a third after a 409; some of it may be waiting for its turn. */
+const MINT_TIMEOUT_MS = 25_000;
+export const LOCK_MS = MINT_TIMEOUT_MS + 5_000;
+
+/**
+ * A machine that was told to come back in a minute comes some time within that second. Told to come a little early, it
+ * is there when its turn comes, and GitHub's limit is used to the full.
+ */
+const COMES_EARLY_SECONDS = 2;
+
+/** So a claim is held here for longer than that. */
+export const HOLD_MS = (COMES_EARLY_SECONDS + 2) * 1_000;
+
+/** A machine that is later than that loses its turn. */
+const PATIENCE_MS = 30_000;
+
+/** What a granted claim hands over: the registration is a secret, shown to nobody but this machine. */
+export interface GrantedClaim {
+  readonly runnerName: string;
+  readonly jitConfig: string;
+  readonly reportTicket: string;
+  readonly runnerUrl: string;
+  readonly runnerSha256: string;
+  readonly runnerVersion: string;
+  readonly runnerFilename: string;
+}
+
+export type ClaimAnswer =
+  | { readonly granted: GrantedClaim; readonly fields: Readonly<Record<string, unknown>> }
+  | { readonly refused: Answer; readonly fields: Readonly<Record<string, unknown>> };
+
+export interface Mint {
+  readonly ticket: Ticket;
+  readonly instanceId: string;
+  readonly platform: { readonly os: "linux" | "macos"; readonly arch: "arm64" | "x64" };
+  readonly runnerClass: RunnerClass;
+  readonly verdict: ClaimVerdict & { readonly outcome: "granted" };
+}
+
+/** Registers the machine's runner in its turn, and hands the registration over. */
+export async function mint(context: IngressContext, order: Mint): Promise<ClaimAnswer> {
+  const { launch, runner } = order.verdict;
+  const { runnerName } = runner;
+  const { launchId, runnerClass } = launch;
+  const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
+  const queuedAt = await readQueuedAt(context, order);
+  try {
+    const minted = await register(context, order, queuedAt);
+    if (!minted) {
+      await context.ledger.abandonClaim(runnerName);
+      return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
+    }
+    const { runnerId } = minted;
+    await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() });
+    const sinceQueuedMs = queuedAt === undefined ? undefined : context.now() - queuedAt;
+    observe(context, runnerClass, sinceQueuedMs);
+    return { granted: grant(context, order, minted), fields: { ...fields, runnerId, sinceQueuedMs } };
+  } catch (error) {
+    return answerFailure(context, { error, runnerName, fields });
+  }
+}
+
+/** Of the workflow job that the machine was launched for; another of its pool may get the runner. */
+async function readQueuedAt(context: IngressContext, { verdict }: Mint): Promise<number | undefined> {
+  const record = await context.ledger.getWorkflowJob(parseDemandJobId(verdict.runner.placeHolder).key);
+  return record?.demand.queuedAt;
+}
+
+function observe(context: IngressContext, runnerClass: string, sinceQueuedMs: number | undefined): void {
+  if (sinceQueuedMs === undefined) return;
+  context.metrics.queuedToClaimedSeconds.observe({ runner_class: runnerClass }, sinceQueuedMs / 1_000);
+}
+
+interface Minted {
+  readonly runnerId: number;
+  readonly encodedJitConfig: string;
+  readonly program: RunnerProgram;
+}
+
+/** Undefined when the machine's earlier runner is busy: it did get its registration, and a job is running there. */
+async function register(
+  context: IngressContext,
+  { platform, runnerClass, verdict }: Mint,
+  queuedAt = context.now(),
+): Promise<Minted | undefined> {
+  const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
+  const { scope } = verdict.launch;
+  const program = await context.github.runnerProgram(scope, platform, signal);
+  if (verdict.previousRunnerId !== undefined) {
+    const before = await context.github.deregister(scope, verdict.previousRunnerId, signal);
+    if (before === "busy") return undefined;
+  }
+  const name = verdict.runner.runnerName;
+  // The workflow job that was queued first is served first.
+  const turn = { member: name, order: orderOf(0, queuedAt), patienceMs: PATIENCE_MS };
+  const order = { scope, name, labels: runnerClass.labels, turn };
+  const registration = await context.github.mintRegistration(order, signal);
+  return { ...registration, program };
+}
+
+function grant(
+  context: IngressContext,
+  { ticket, instanceId, runnerClass, verdict }: Mint,
+  minted: Minted,
+): GrantedClaim {
+  const expiresAt = context.now() + runnerClass.idleTimeout + runnerClass.maxRuntime + 3_600_000;
+  return {
+    runnerName: verdict.runner.runnerName,
+    jitConfig: minted.encodedJitConfig,
+    reportTicket: context.signer.sign({ ...ticket, instanceId, expiresAt }),
+    runnerUrl: minted.program.url,
+    runnerSha256: minted.program.sha256,
+    runnerVersion: minted.program.version,
+    runnerFilename: minted.program.filename,
+  };
+}
+
+/**
+ * Our own credentials or settings being wrong is no fault of the machine's: it waits while somebody mends them. What is
+ * none of GitHub's errors is thrown on.
+ */
+async function answerFailure(
+  context: IngressContext,
+  { error, runnerName, fields }: { error: unknown; runnerName: string; fields: Record<string, unknown> },
+): Promise<ClaimAnswer> {
+  const inLineMs = isProvisionError(error) && error.code === "in_line" ? waitOf(error) : undefined;
+  const comesBackAt = inLineMs === undefined ? undefined : context.now() + inLineMs;
+  await context.ledger.abandonClaim(runnerName, comesBackAt).catch(() => undefined);
+  if (!isProvisionError(error)) throw error;
+  const { errorClass, code, message: detail } = error;
+  const refused =
+    inLineMs === undefined
+      ? refuse(503, "github_unavailable", {
+          retryAfterSeconds: Math.max(1, Math.ceil(waitOf(error) / 1_000)),
+        })
+      : refuse(503, "claim_in_line", {
+          retryAfterSeconds: Math.max(1, Math.floor(inLineMs / 1_000) - COMES_EARLY_SECONDS),
+        });
+  return { refused, fields: { ...fields, errorClass, code, detail } };
+}
+
+function waitOf(error: ProvisionError): number {
+  return error instanceof RateLimitedError ? error.retryAfterMs : RETRY_SECONDS * 1_000;
+}
+
+function isProvisionError(error: unknown): error is ProvisionError {
+  return error instanceof Error && "errorClass" in error;
+}

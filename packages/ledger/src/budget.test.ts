@@ -1,0 +1,204 @@
+import type { BucketLimit, Budget, Charge, ParallelLimit, Spending, WindowLimit } from "@grp/core";
+import { expect } from "chai";
+import { createBudget } from "./budget.ts";
+import { createRandom, startLedger, T0, type TestLedger } from "./fixtures.ts";
+
+const REQUESTS: BucketLimit = { kind: "bucket", name: "ec2:run", capacity: 5, perSecond: 2 };
+const MACHINES: BucketLimit = { kind: "bucket", name: "ec2:machines", capacity: 100, perSecond: 2 };
+const POINTS: WindowLimit = { kind: "window", name: "github:acme", most: 100, windowMs: 60_000 };
+
+describe("the budget", () => {
+  let test: TestLedger;
+  let now: number;
+  let budget: Budget;
+  before(async () => {
+    test = await startLedger();
+  });
+  after(() => test.stop());
+  beforeEach(async () => {
+    await test.redis.flushall();
+    now = T0;
+    budget = createBudget({ redis: test.redis, now: () => now });
+  });
+
+  const spend = (limit: Charge["limit"], cost: number, more: Omit<Spending, "charges"> = {}) =>
+    budget.spend({ charges: [{ limit, cost }], ...more });
+  const waitOf = async (...args: Parameters<typeof spend>) => {
+    const verdict = await spend(...args);
+    return verdict.granted ? 0 : verdict.waitMs;
+  };
+  const spendAll = async (everyMs: number) => {
+    for (let call = 0; call < 20; call++, now += everyMs) await spend(POINTS, 5);
+  };
+  const turn = (member: string, order: number) => ({ turn: { member, order, patienceMs: 30_000 } });
+
+  describe("of a bucket", () => {
+    it("grants what is in it, says when there will be enough, and fills by the clock", async () => {
+      for (let call = 0; call < 5; call++) expect(await waitOf(REQUESTS, 1)).to.equal(0);
+      expect(await waitOf(REQUESTS, 1)).to.equal(500);
+      expect(await waitOf(REQUESTS, 3)).to.equal(1_500);
+      now += 500;
+      expect(await waitOf(REQUESTS, 1)).to.equal(0);
+      expect(await waitOf(REQUESTS, 1)).to.equal(500);
+      now += 3_600_000;
+      expect(await waitOf(REQUESTS, 5)).to.equal(0);
+      expect(await waitOf(REQUESTS, 1)).to.equal(500);
+    });
+
+    it("lends what will be there soon, and says when to call", async () => {
+      const afterOf = async (cost: number) => {
+        const verdict = await spend(REQUESTS, cost, { holdMs: 2_000 });
+        return verdict.granted ? verdict.afterMs : -verdict.waitMs;
+      };
+      expect(await afterOf(5)).to.equal(0);
+      expect([await afterOf(1), await afterOf(1), await afterOf(2)]).to.deep.equal([500, 1_000, 2_000]);
+      expect(await afterOf(1)).to.equal(-500);
+      now += 500;
+      expect(await afterOf(1)).to.equal(2_000);
+    });
+
+    it("takes from all limits or from none, and less where less will do", async () => {
+      const charges = [
+        { limit: REQUESTS, cost: 1 },
+        { limit: MACHINES, cost: 80, least: 1 },
+      ];
+      expect(await budget.spend({ charges })).to.deep.include({ granted: true, amount: 80 });
+      expect(await budget.spend({ charges })).to.deep.include({ granted: true, amount: 20 });
+      expect(await budget.spend({ charges })).to.deep.equal({ granted: false, waitMs: 500 });
+      expect(await waitOf(REQUESTS, 3)).to.equal(0);
+    });
+  });
+
+  describe("of a window", () => {
+    it("never grants more within any window, whatever the times", async () => {
+      const random = createRandom(3);
+      const granted: { at: number; cost: number }[] = [];
+      for (let call = 0; call < 400; call++) {
+        now += random(3_000);
+        const cost = random(2) === 0 ? 1 : 5;
+        if ((await waitOf(POINTS, cost)) === 0) granted.push({ at: now, cost });
+      }
+      const most = Math.max(
+        ...granted.map(({ at }) =>
+          granted
+            .filter((other) => other.at > at - 60_000 && other.at <= at)
+            .reduce((sum, { cost }) => sum + cost, 0),
+        ),
+      );
+      expect(most).to.be.within(96, 100);
+    });
+
+    it("grants at the time it told, and not before", async () => {
+      for (let call = 0; call < 20; call++) {
+        expect(await waitOf(POINTS, 5)).to.equal(0);
+        now += 100;
+      }
+      const waitMs = await waitOf(POINTS, 5);
+      expect(waitMs).to.equal(58_000);
+      now += waitMs - 1;
+      expect(await waitOf(POINTS, 5)).to.equal(1);
+      now += 1;
+      expect(await waitOf(POINTS, 5)).to.equal(0);
+    });
+
+    it("serves the line in its order, and tells each the time its place implies", async () => {
+      await spendAll(1_000);
+      const begun = now;
+      const ask = (order: number) => waitOf(POINTS, 5, turn(`m${order}`, order));
+      const orders = Array.from({ length: 45 }, (_, index) => index + 1);
+      // From the back to the front: each stands before those that came earlier.
+      for (const order of orders.toReversed()) await ask(order);
+      const told: number[] = [];
+      for (const order of orders) told[order] = await ask(order);
+      expect([told[1], told[2], told[20]]).to.deep.equal([40_000, 41_000, 59_000]);
+      expect([told[21], told[40], told[41]]).to.deep.equal([100_000, 119_000, 160_000]);
+      for (const order of orders.slice(0, 20)) {
+        now = begun + Number(told[order]);
+        expect(await ask(99)).to.be.greaterThan(0);
+        expect(await ask(order)).to.equal(0);
+      }
+    });
+
+    it("tells those behind an empty window to wait for those ahead", async () => {
+      for (let order = 0; order < 30; order++)
+        await test.redis.zadd("{grp}:line:github:acme", order, `m${order}`);
+      for (let order = 0; order < 30; order++)
+        await test.redis.zadd("{grp}:line:github:acme:seen", now + 9_000, `m${order}`);
+      expect(await waitOf(POINTS, 5, turn("last", 99))).to.equal(60_000);
+      expect(await waitOf(POINTS, 5, turn("first", -1))).to.equal(0);
+    });
+
+    it("forgets those who do not come back, and then those behind go on", async () => {
+      for (let call = 0; call < 20; call++) await spend(POINTS, 5);
+      for (let order = 0; order < 20; order++) await spend(POINTS, 5, turn(`dead${order}`, order));
+      expect(await waitOf(POINTS, 5, turn("m", 50))).to.equal(120_000);
+      now += 60_000;
+      expect(await waitOf(POINTS, 5, turn("m", 50))).to.be.greaterThan(0);
+      now += 30_000;
+      expect(await waitOf(POINTS, 5, turn("m", 50))).to.equal(0);
+    });
+
+    it("tells a place in line apart to the millisecond, whatever its priority adds", async () => {
+      await spend(POINTS, 100);
+      await spend(POINTS, 5, turn("second", 9_001_800_000_000_001));
+      await spend(POINTS, 5, turn("first", 9_001_800_000_000_000));
+      now += 60_000;
+      await spend(POINTS, 95, turn("zero", 0));
+      expect(await waitOf(POINTS, 5, turn("second", 9_001_800_000_000_001))).to.be.greaterThan(0);
+      expect(await waitOf(POINTS, 5, turn("first", 9_001_800_000_000_000))).to.equal(0);
+    });
+
+    it("leaves room for the line: the rest has its share, and a small one while somebody waits", async () => {
+      const background = { background: { share: 0.6, shareInLine: 0.1 } };
+      for (let call = 0; call < 12; call++) expect(await waitOf(POINTS, 5, background)).to.equal(0);
+      expect(await waitOf(POINTS, 5, background)).to.be.within(1, 5_000);
+      for (let call = 0; call < 8; call++) expect(await waitOf(POINTS, 5)).to.equal(0);
+      await spend(POINTS, 5, turn("m", 1));
+      now += 60_000;
+      expect(await waitOf(POINTS, 5, background)).to.equal(0);
+      expect(await waitOf(POINTS, 5, background)).to.equal(0);
+      expect(await waitOf(POINTS, 5, background)).to.be.greaterThan(0);
+      expect(await waitOf(POINTS, 5, turn("m", 1))).to.equal(0);
+      expect(await waitOf(POINTS, 5, background)).to.equal(0);
+    });
+  });
+
+  it("counts what is under way until it is given back, or long over", async () => {
+    const limit: ParallelLimit = { kind: "parallel", name: "github:acme", most: 2, leaseMs: 15_000 };
+    const first = await spend(limit, 1);
+    await spend(limit, 1);
+    expect(await waitOf(limit, 1)).to.be.greaterThan(0);
+    await budget.giveBack(first.granted ? first.lease : "", [limit]);
+    expect(await waitOf(limit, 1)).to.equal(0);
+    expect(await waitOf(limit, 1)).to.be.greaterThan(0);
+    now += 15_000;
+    expect(await waitOf(limit, 1)).to.equal(0);
+  });
+
+  it("pauses and slows down for everybody when it was too much all the same, and recovers", async () => {
+    await spend(REQUESTS, 1);
+    const another = createBudget({ redis: test.redis, now: () => now });
+    for (const side of [budget, another]) await side.slowDown([REQUESTS, POINTS], 10_000);
+    expect(await waitOf(REQUESTS, 1)).to.equal(10_000);
+    expect(await waitOf(POINTS, 1)).to.equal(10_000);
+    now += 10_000;
+    expect(await waitOf(REQUESTS, 5)).to.equal(0);
+    // Half of two a second, and a little more by now.
+    expect(await waitOf(REQUESTS, 1)).to.be.within(950, 1_000);
+    expect(await waitOf(POINTS, 50)).to.equal(0);
+    expect(await waitOf(POINTS, 5)).to.be.greaterThan(0);
+    now += 300_000;
+    await spend(REQUESTS, 5);
+    expect(await waitOf(REQUESTS, 1)).to.equal(500);
+    expect(await waitOf(POINTS, 100)).to.equal(0);
+  });
+
+  it("is one for all processes, by Redis' own clock", async () => {
+    const sides = [1, 2, 3].map(() => createBudget({ redis: test.redis }));
+    const limit: WindowLimit = { ...POINTS, name: "github:other" };
+    const all = await Promise.all(
+      Array.from({ length: 90 }, (_, index) => sides[index % 3]?.spend({ charges: [{ limit, cost: 5 }] })),
+    );
+    expect(all.filter((verdict) => verdict?.granted)).to.have.length(20);
+  });
+});

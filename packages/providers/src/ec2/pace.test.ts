@@ -1,0 +1,78 @@
+import type { Budget, Limit, Spending, SpendVerdict } from "@grp/core";
+import { RateLimitedError } from "@grp/core";
+import { expect } from "chai";
+import { failure } from "../conformance/describe-provider.ts";
+import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
+
+const never = new AbortController().signal;
+const GRANTED = { granted: true, amount: 1, afterMs: 0, lease: "" } as const;
+
+/** A budget that writes down what is spent and answers as told. */
+function createBudget(verdict: () => SpendVerdict = () => GRANTED) {
+  const spent: string[] = [];
+  const slowed: string[] = [];
+  const describe = ({ charges }: Spending) =>
+    charges.map(({ limit, cost }) => `${limit.name} ${cost}`).join(", ");
+  const budget: Budget = {
+    async spend(spending) {
+      spent.push(describe(spending));
+      const { charges } = spending;
+      const answer = verdict();
+      return answer.granted ? { ...answer, amount: charges.at(-1)?.cost ?? 0 } : answer;
+    },
+    giveBack: async () => undefined,
+    slowDown: async (limits: readonly Limit[], pauseMs) => {
+      slowed.push(...limits.map(({ name }) => `${name} ${pauseMs}`));
+    },
+  };
+  return { budget, spent, slowed };
+}
+
+describe("EC2's pace", () => {
+  it("counts each call in its region's bucket, and machines too", async () => {
+    const { budget, spent } = createBudget();
+    const cloud = await createTestCloud({}, { budget });
+    cloud.ec2.limitCapacity({ subnetId: "subnet-a" }, 0);
+    const order = cloud.order("l-1", 7, { image: { id: IMAGE } });
+    expect(await cloud.provider.admit(order.offering, 7)).to.deep.equal({ granted: 7 });
+    const [instance] = await cloud.provider.launch({ ...order, isAdmitted: true }, never);
+    await cloud.provider.terminate(instance?.instanceId ?? "", never);
+    await cloud.provider.launch(cloud.order("l-1", 7, { image: { id: IMAGE } }), never);
+    expect(spent).to.deep.equal([
+      "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 7",
+      // The admitted call was refused for want of room; this is the next placement's.
+      "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 7",
+      "ec2:us-east-1:DescribeInstances 1",
+      "ec2:us-east-1:TerminateInstances 1",
+      // The same launch again: its machines were counted.
+      "ec2:us-east-1:RunInstances 1",
+    ]);
+    await cloud.close();
+  });
+
+  it("holds a call back for a while, and gives the work back when it would be long", async () => {
+    let verdict: SpendVerdict = { ...GRANTED, afterMs: 60 };
+    const { budget } = createBudget(() => verdict);
+    const cloud = await createTestCloud({}, { budget });
+    const begun = performance.now();
+    await cloud.provider.launch(cloud.order("l-1"), never);
+    expect(performance.now() - begun).to.be.at.least(59);
+    verdict = { granted: false, waitMs: 20_000 };
+    const calls = cloud.ec2.calls.length;
+    const error = await failure(cloud.provider.launch(cloud.order("l-2"), never));
+    expect(error).to.be.instanceOf(RateLimitedError).and.to.include({ isShared: true, retryAfterMs: 25_000 });
+    expect(cloud.ec2.calls).to.have.length(calls);
+    expect(await cloud.provider.admit(cloud.order("l-3").offering, 3)).to.deep.equal({ waitMs: 20_000 });
+    await cloud.close();
+  });
+
+  it("tells everybody when AWS says it was too much", async () => {
+    const { budget, slowed } = createBudget();
+    const cloud = await createTestCloud({}, { budget });
+    cloud.ec2.failNext("RequestLimitExceeded", { action: "RunInstances" });
+    const error = await failure(cloud.provider.launch(cloud.order("l-1"), never));
+    expect(error).to.be.instanceOf(RateLimitedError).and.to.include({ isShared: true });
+    expect(slowed).to.deep.equal(["ec2:us-east-1:RunInstances 2500"]);
+    await cloud.close();
+  });
+});

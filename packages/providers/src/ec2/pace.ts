@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Admission,
+  type BucketLimit,
+  type Budget,
+  type Catalog,
+  type Charge,
+  RateLimitedError,
+  UNLIMITED,
+} from "@grp/core";
+import { endCodes } from "./error-codes.ts";
+import { codeOf, sortError, THROTTLED_RETRY_AFTER_MS } from "./errors.ts";
+
+/** A call is held back for so long at most; whoever must wait longer gives its work back meanwhile. */
+const HOLD_MS = 5_000;
+
+export type Ec2Limits = Catalog["limits"]["ec2"];
+
+/** Calls that share a bucket with nobody; `Describe…` are asked for with filters or pages, so theirs is the larger one. */
+export type Api = "RunInstances" | "TerminateInstances" | "DescribeInstances" | "DescribeImages";
+
+/** As AWS publishes them, for a process without a catalog. */
+export const AWS_LIMITS: Ec2Limits = {
+  runInstances: { burst: 5, perSecond: 2 },
+  instances: { burst: 1_000, perSecond: 2 },
+  terminateInstances: { burst: 100, perSecond: 5 },
+  describe: { burst: 100, perSecond: 20 },
+};
+
+export interface PacedCall {
+  readonly region: string;
+  readonly api: Api;
+  /** RunInstances: how many it may start. Absent: they were counted before. */
+  readonly machines?: number;
+  /** Its leave was given by `admit`. */
+  readonly isAdmitted?: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Pace {
+  /** Leave for one RunInstances, of as many machines as the region's bucket has, if not of all. */
+  admit(region: string, wanted: number): Promise<Admission>;
+  /** Makes the call when AWS allows it; `RateLimitedError` when that is not soon, or when AWS says so all the same. */
+  call<T>(call: PacedCall, send: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * EC2's own limits, per account and region, shared by all processes by way of the budget.
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+ */
+export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace {
+  const bucket = (region: string, what: string, size: Ec2Limits["describe"]): BucketLimit => ({
+    kind: "bucket",
+    name: `ec2:${region}:${what}`,
+    capacity: size.burst,
+    perSecond: size.perSecond,
+  });
+  const callLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
+    if (api === "RunInstances") return bucket(region, api, limits.runInstances);
+    return bucket(region, api, api === "TerminateInstances" ? limits.terminateInstances : limits.describe);
+  };
+  const machineLimit = (region: string) => bucket(region, "instances", limits.instances);
+
+  async function enter(call: PacedCall): Promise<void> {
+    const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
+    if (call.machines) charges.push({ limit: machineLimit(call.region), cost: call.machines });
+    const verdict = await budget.spend({ charges, holdMs: HOLD_MS });
+    if (!verdict.granted) throw tooSoon(call, verdict.waitMs + HOLD_MS);
+    if (verdict.afterMs === 0) return;
+    await sleep(verdict.afterMs, undefined, { signal: call.signal }).catch((error: unknown) => {
+      throw sortError(error, `EC2 ${call.api} in ${call.region}`, call.signal);
+    });
+  }
+
+  return {
+    async admit(region, wanted) {
+      const call: Charge = { limit: callLimit({ region, api: "RunInstances" }), cost: 1 };
+      const machines: Charge = { limit: machineLimit(region), cost: wanted, least: 1 };
+      const verdict = await budget.spend({ charges: [call, machines] });
+      return verdict.granted ? { granted: verdict.amount } : { waitMs: verdict.waitMs };
+    },
+    async call(call, send) {
+      if (!call.isAdmitted) await enter(call);
+      try {
+        return await send();
+      } catch (error) {
+        if (endCodes.get(codeOf(error) ?? "") === "rate-limited")
+          await budget.slowDown([callLimit(call)], THROTTLED_RETRY_AFTER_MS);
+        throw error;
+      }
+    },
+  };
+}
+
+function tooSoon({ api, region }: PacedCall, retryAfterMs: number): RateLimitedError {
+  const text = `EC2 ${api} in ${region}: all that AWS allows is spent`;
+  return new RateLimitedError(text, { code: "budget", retryAfterMs, isShared: true });
+}
