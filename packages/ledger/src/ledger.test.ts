@@ -49,6 +49,18 @@ describe("the ledger", () => {
     expect(await test.redis.zcard("{grp}:jobs")).to.equal(1);
   });
 
+  it("takes text that is no valid Unicode, in names and in notes", async () => {
+    const repository = "half \ud800 pair";
+    const scope = { kind: "repository", owner: "Acme", repository } as const;
+    await test.ledger.recordQueued(demand(1, { repository, scope, labels: ["\\ud800 \udfff"] }));
+    await test.ledger.addNote("wfj-1", { at: T0, kind: "note", text: "\ud83d" });
+    await test.ledger.setWaitsFor("wfj-1", "\ud83d");
+    const record = await test.ledger.getWorkflowJob("wfj-1");
+    expect(record).to.include({ demandState: "waiting", waitsFor: "\ufffd" });
+    expect(record?.notes).to.have.length(1);
+    expect(await test.ledger.countByClass()).to.have.length(1);
+  });
+
   it("drops from its sets what was left there longer than the retention", async () => {
     await launchOne(test.ledger, 1, "i-1");
     await sleep(500);

@@ -51,7 +51,7 @@ export function createStore(
     const commands = redis as unknown as Record<string, (prefix: string, args: string) => Promise<T>>;
     return (commands[script.name] as (typeof commands)[string])(
       prefix,
-      JSON.stringify({ ...args, keepMs: retentionMs }),
+      toLuaJson({ ...args, keepMs: retentionMs }),
     );
   }
 
@@ -71,6 +71,15 @@ export function createStore(
   }
 
   return { redis, retentionMs, now, key, run, read };
+}
+
+/** Half of a surrogate pair, which JSON may hold and Lua's decoder refuses, becomes U+FFFD: it came from outside. */
+function toLuaJson(args: object): string {
+  const text = JSON.stringify(args);
+  if (!/\\ud[89a-f]/.test(text)) return text;
+  return JSON.stringify(args, (_name, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed() : value,
+  );
 }
 
 /** All replies in order; the first error rejects. */
