@@ -87,9 +87,30 @@ export async function ended(
 }
 
 export function progressOf(stack: Stack, { id }: StandInWorkflowJob): Promise<Progress> {
-  const { OPS_USER, OPS_PASSWORD } = stack.settings;
-  const authorization = `Basic ${Buffer.from(`${OPS_USER}:${OPS_PASSWORD}`).toString("base64")}`;
-  return readProgress({ opsUrl: stack.ops?.url ?? "", authorization, workflowJobId: id });
+  const [opsUrl, authorization] = [stack.ops?.url ?? "", authorizationOf(stack)];
+  return readProgress({ opsUrl, authorization, workflowJobId: id });
+}
+
+/** What tests use of ops' answers. */
+interface OpsAnswer {
+  readonly demandState: string;
+  readonly waitsFor?: string;
+  readonly notes: readonly { readonly kind: string }[];
+  readonly explanation: {
+    readonly whereNow: string;
+    readonly steps: readonly { readonly what: string }[];
+  };
+  readonly caps: readonly { readonly name: string; readonly used: number; readonly waiting: number }[];
+  readonly warnings: readonly { readonly text: string }[];
+}
+
+export async function askOps(stack: Stack, path: string): Promise<OpsAnswer> {
+  const headers = { authorization: authorizationOf(stack) };
+  return (await fetch(`${stack.ops?.url}/api${path}`, { headers })).json() as Promise<OpsAnswer>;
+}
+
+function authorizationOf({ settings: { OPS_USER, OPS_PASSWORD } }: Stack): string {
+  return `Basic ${Buffer.from(`${OPS_USER}:${OPS_PASSWORD}`).toString("base64")}`;
 }
 
 /** For what gives no sign of its own. */

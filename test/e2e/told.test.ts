@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.ts";
-import { expectNothingLeft, LINUX, QUICK, queueJob, reaped } from "./harness.ts";
+import { askOps, expectNothingLeft, LINUX, QUICK, queueJob, reaped } from "./harness.ts";
 
 describe("what people are told, by real processes", function () {
   this.timeout(60_000);
@@ -13,18 +13,6 @@ describe("what people are told, by real processes", function () {
   });
   after(() => stack?.stop());
 
-  interface Asked {
-    readonly explanation: { readonly steps: readonly { readonly what: string }[] };
-    readonly notes: readonly { readonly kind: string }[];
-    readonly warnings: readonly { readonly text: string }[];
-  }
-  const ask = async (path: string): Promise<Asked> => {
-    const { OPS_USER, OPS_PASSWORD } = stack.settings;
-    const authorization = `Basic ${Buffer.from(`${OPS_USER}:${OPS_PASSWORD}`).toString("base64")}`;
-    return (
-      await fetch(`${stack.ops?.url}/api${path}`, { headers: { authorization } })
-    ).json() as Promise<Asked>;
-  };
   const launched = async (count: number) => {
     while (stack.sandbox.ec2.instances().length < count) await sleep(20);
     return stack.sandbox.ec2.instances()[count - 1]?.instanceId ?? "";
@@ -42,7 +30,7 @@ describe("what people are told, by real processes", function () {
     await reaped(stack, job);
     expect(job.conclusion).to.equal("success");
     expect(stack.sandbox.github.registrations()).to.have.length(1);
-    const { explanation, notes } = await ask(`/workflow-jobs/${job.id}`);
+    const { explanation, notes } = await askOps(stack, `/workflow-jobs/${job.id}`);
     const steps = explanation.steps.map(({ what }) => what);
     expect(steps.some((what) => what.startsWith(`${first}: interrupted: {"action":"terminate"`))).to.equal(
       true,
@@ -57,7 +45,7 @@ describe("what people are told, by real processes", function () {
     const job = queueJob(stack, LINUX);
     const line = await stack.ingress[0]?.line("warning.raised");
     expect(line).to.include({ level: "warn", kind: "runner-version" });
-    const { warnings } = await ask("/status");
+    const { warnings } = await askOps(stack, "/status");
     expect(warnings.map(({ text }) => text)).to.deep.equal([line?.text]);
     for (const app of [stack.workers[0], stack.ops]) {
       const metrics = await (await fetch(`${app?.internalUrl}/metrics`)).text();
