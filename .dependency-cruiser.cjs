@@ -77,8 +77,8 @@ module.exports = {
     ),
     forbid(
       "bench-apart",
-      "Benches drive the product from outside, as processes.",
-      { path: "^bench/" },
+      "Benches drive the product from outside, as processes; the one that swaps the cloud composes a worker itself.",
+      { path: "^bench/", pathNot: "^bench/src/servers/instant-worker" },
       { path: "^(apps|packages)/", pathNot: "^packages/sandbox/" },
     ),
     forbid("bench-stays-outside", "Nothing imports a bench.", { pathNot: "^bench/" }, { path: "^bench/" }),

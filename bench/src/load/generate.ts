@@ -32,7 +32,7 @@ function fail(reason: string): void {
 }
 
 function send(line: Line, from: number): void {
-  if (requests.writeNext(line.buffer)) {
+  if (requests.writeNext(line.buffer) !== undefined) {
     line.sentAt = from;
     underWay += 1;
     line.connection.send(line.buffer);

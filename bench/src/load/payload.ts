@@ -14,6 +14,9 @@ interface Example {
 const file = fileURLToPath(import.meta.resolve("@octokit/webhooks-examples"));
 const examples = JSON.parse(readFileSync(file, "utf8")) as { name: string; examples: Example[] }[];
 
+/** The owner and labels that the benches' catalog serves. */
+const [OWNER, LABELS] = ["acme", ["self-hosted", "linux", "ubuntu-arm64"]];
+
 /**
  * GitHub's own largest example of a queued job, as an App gets it from an organization (about 11 KB), asking for the
  * labels; its job id stands wherever the real one would.
@@ -36,6 +39,9 @@ export function queuedPayload(owner: string, labels: readonly string[]): string 
   payload.repository.owner.login = owner;
   return JSON.stringify(payload);
 }
+
+/** What every row sends unless it says otherwise. */
+export const PAYLOAD = queuedPayload(OWNER, LABELS);
 
 function findExample(): { id: number; example: Example } {
   const queued = examples

@@ -23,8 +23,8 @@ export interface RequestOptions {
 export interface Requests {
   /** A buffer for one connection. */
   createBuffer(): Buffer;
-  /** False when all are sent. */
-  writeNext(buffer: Buffer): boolean;
+  /** The workflow job's id; undefined when all are sent. */
+  writeNext(buffer: Buffer): number | undefined;
 }
 
 /** Signs `count` deliveries; only the signatures are kept, so that a hundred thousand of them cost a few megabytes. */
@@ -46,13 +46,13 @@ export function createRequests(options: RequestOptions): Requests {
     createBuffer: () => Buffer.concat([head, body]),
     writeNext(buffer) {
       if (next === options.count && options.isRepeating) next = 0;
-      if (next === options.count) return false;
+      if (next === options.count) return undefined;
       const index = next++;
       for (const place of idPlaces) buffer.write(idOf(index), head.length + place, "latin1");
       const from = index * SIGNATURE_LENGTH;
       signatures.copy(buffer, signaturePlace, from, from + SIGNATURE_LENGTH);
       buffer.write(String(options.first + index).padStart(UUID_DIGITS, "0"), uuidPlace, "latin1");
-      return true;
+      return FIRST_WORKFLOW_JOB_ID + options.first + index;
     },
   };
 }

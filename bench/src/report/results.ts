@@ -54,7 +54,7 @@ function compare(
   if (row.baseline === undefined || !base) return {};
   const ratio = medianRatio(own, base, ({ value }) => value);
   const cpuRatio = medianRatio(own, base, ({ figures }) => 1 / (figures?.serverUs ?? Number.NaN));
-  const isRate = row.unit.startsWith("deliveries") && Number.isFinite(cpuRatio);
+  const isRate = /^(deliveries|jobs)\/s/.test(row.unit) && Number.isFinite(cpuRatio);
   return { baseline: row.baseline, ratio, ...(isRate ? { cpuRatio } : {}) };
 }
 

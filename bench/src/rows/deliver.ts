@@ -1,7 +1,7 @@
 import { type LoadOptions, runLoad, type WatchedLoad } from "../load/load.ts";
-import { queuedPayload } from "../load/payload.ts";
+import { PAYLOAD } from "../load/payload.ts";
 import type { Measure } from "../row.ts";
-import { OWNER, SECRET, type ServerName, type Stand } from "../stand/stand.ts";
+import { SECRET, type ServerName, type Stand } from "../stand/stand.ts";
 
 const CONNECTIONS = 64;
 /** A server that was just started compiles its hot paths first. */
@@ -10,7 +10,6 @@ const WARM_SECONDS = 1;
 const SECONDS = 4;
 /** More than any server here takes; the generator fails when it runs out. */
 const MOST_PER_SECOND = 14_000;
-const PAYLOAD = queuedPayload(OWNER, ["self-hosted", "linux", "ubuntu-arm64"]);
 
 export interface DeliverOptions {
   readonly servers: readonly [ServerName, ...ServerName[]];

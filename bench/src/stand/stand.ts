@@ -7,10 +7,16 @@ import { moveToCore } from "./cores.ts";
 import { type Program, startProgram } from "./program.ts";
 
 export const SECRET = "a webhook secret for benches";
-export const OWNER = "acme";
 
 /** Which program; `second-ingress` is another replica of the same. */
-export type ServerName = "bare" | "ingress" | "second-ingress" | "fastify" | "express";
+export type ServerName =
+  | "bare"
+  | "ingress"
+  | "second-ingress"
+  | "fastify"
+  | "express"
+  | "bare-worker"
+  | "instant-worker";
 
 export interface Server {
   readonly port: number;
@@ -25,13 +31,16 @@ export interface Stand {
   readonly redis: { readonly url: string; readonly pid: number; readonly client: Redis };
   readonly folder: string;
   server(name: ServerName): Promise<Server>;
+  /** The next `server(name)` starts a new one. */
+  stop(name: ServerName): Promise<void>;
   /** Numbers of `count` deliveries that were never sent. */
   reserve(count: number): number;
   close(): Promise<void>;
 }
 
+/** Runner classes of the benches. */
+export const CATALOG = new URL("runners.yaml", import.meta.url).pathname;
 const ROOT = new URL("../../../", import.meta.url).pathname;
-const CATALOG = new URL("runners.yaml", import.meta.url).pathname;
 
 const PROGRAMS: Readonly<Record<ServerName, string>> = {
   bare: "bench/src/servers/bare.ts",
@@ -39,6 +48,8 @@ const PROGRAMS: Readonly<Record<ServerName, string>> = {
   "second-ingress": "apps/ingress/src/main.ts",
   fastify: "bench/src/servers/fastify.ts",
   express: "bench/src/servers/express.ts",
+  "bare-worker": "bench/src/servers/bare-worker.ts",
+  "instant-worker": "bench/src/servers/instant-worker.ts",
 };
 
 export async function createStand(profileFolder?: string): Promise<Stand> {
@@ -47,7 +58,7 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
   moveToCore("redis", redis.pid);
   const client = new Redis(redis.url);
   const servers = new Map<ServerName, Promise<Server>>();
-  const programs: Program[] = [];
+  const programs = new Map<ServerName, Program>();
   const profiling =
     profileFolder === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", resolve(profileFolder)];
   let reserved = 0;
@@ -62,7 +73,7 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
       url: `http://127.0.0.1:${port}/`,
       logFile: join(folder, `${name}.log`),
     });
-    programs.push(program);
+    programs.set(name, program);
     return { port, pid: program.pid, isFresh: true };
   }
 
@@ -74,13 +85,18 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
       servers.set(name, known);
       return known;
     },
+    async stop(name) {
+      await programs.get(name)?.stop();
+      programs.delete(name);
+      servers.delete(name);
+    },
     reserve(count) {
       const first = reserved;
       reserved += count;
       return first;
     },
     async close() {
-      await Promise.all(programs.map((program) => program.stop()));
+      await Promise.all([...programs.values()].map((program) => program.stop()));
       client.disconnect();
       await redis.stop();
       await rm(folder, { recursive: true, force: true });

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Queue } from "bullmq";
+import type { Measure, Row } from "../row.ts";
+import { cpuMsOf } from "../stand/process-stat.ts";
+import type { ServerName, Stand } from "../stand/stand.ts";
+import { deliverMore } from "./deliver.ts";
+
+const JOBS = 3_000;
+/** By then the process is warm. */
+const WARM_JOBS = 600;
+const PATIENCE_MS = 60_000;
+const POLL_MS = 10;
+
+/** Jobs a second from the `WARM_JOBS`th to the last, by Redis' own list of completed ones. */
+async function timeDrain(stand: Stand, worker: ServerName, completed: string): Promise<Measure> {
+  const { pid } = await stand.server(worker);
+  const reach = async (count: number) => {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const done = await stand.redis.client.zcard(completed);
+      if (done >= count) return { done, at: performance.now() };
+      if (performance.now() > deadline) throw new Error(`${worker} has done ${done} of ${count}`);
+      await sleep(POLL_MS);
+    }
+  };
+  const warm = await reach(WARM_JOBS);
+  const before = cpuMsOf(pid);
+  const end = await reach(JOBS);
+  const jobs = end.done - warm.done;
+  const serverUs = ((cpuMsOf(pid) - before) * 1_000) / jobs;
+  await stand.stop(worker);
+  return { value: (jobs * 1_000) / (end.at - warm.at), figures: { serverUs } };
+}
+
+async function measureBare(stand: Stand): Promise<Measure> {
+  await stand.redis.client.flushall();
+  const queue = new Queue("drain", { connection: { url: stand.redis.url } });
+  const week = { age: 7 * 24 * 3_600 };
+  const jobs = Array.from({ length: JOBS }, (_none, at) => ({
+    name: "provision",
+    data: {
+      key: `wfj-${at}`,
+      owner: "acme",
+      repository: "app",
+      labels: ["self-hosted", "linux", "ubuntu-arm64"],
+    },
+    opts: { jobId: `wfj-${at}`, removeOnComplete: week },
+  }));
+  await queue.addBulk(jobs);
+  await queue.close();
+  return timeDrain(stand, "bare-worker", "bull:drain:completed");
+}
+
+async function measureOurs(stand: Stand): Promise<Measure> {
+  await stand.redis.client.flushall();
+  await deliverMore(stand, { servers: ["ingress"], expect: 202, load: { count: JOBS } });
+  return timeDrain(stand, "instant-worker", "{grp}:grp-ec2:completed");
+}
+
+/** How fast a full queue empties when the cloud answers at once: both with ten jobs at a time. */
+export const drainRows: readonly Row[] = [
+  {
+    ...{ name: "drain-bare", unit: "jobs/s", about: "a BullMQ worker that does nothing" },
+    measure: measureBare,
+  },
+  {
+    ...{ name: "drain", unit: "jobs/s", baseline: "drain-bare", target: { atLeast: 0.5 } },
+    about: "queue to a provider that answers at once: places, launches and ledger as in production",
+    measure: measureOurs,
+  },
+];

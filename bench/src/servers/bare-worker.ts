@@ -1,0 +1,11 @@
+// The baseline: a BullMQ worker that does nothing with a job.
+import { createServer } from "node:http";
+import { Worker } from "bullmq";
+
+const { REDIS_URL: url = "", PORT: port } = process.env;
+const worker = new Worker("drain", async () => ({ outcome: "launched" }), {
+  connection: { url },
+  concurrency: 10,
+});
+await worker.waitUntilReady();
+createServer((_request, response) => response.end("ready\n")).listen(Number(port), "127.0.0.1");
