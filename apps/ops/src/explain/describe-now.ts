@@ -37,7 +37,10 @@ function describeEnded(story: WorkflowJobStory): WhereNow | undefined {
       return {
         whereNow: `a dead letter: ${record.failure?.message ?? "failed for good"}`,
         waitsFor: "a person",
-        next: `nothing by itself; grp retry ${record.key}, or dismiss it`,
+        next:
+          record.workflowJobState === "queued"
+            ? `nothing by itself; grp retry ${record.key}, or dismiss it`
+            : `nothing: GitHub has ended the job meanwhile; grp dismiss ${record.key}`,
       };
     case "dismissed":
       return { whereNow: "given up by a person", next: "nothing" };

@@ -13,14 +13,14 @@ export interface DeadPage {
 /** Why each failed, and how it came to that. */
 export function drawDead({ dead, count, isReadOnly }: DeadPage): Html {
   if (count === 0)
-    return html`<h2>Dead letters</h2><div class="card empty">Nothing waits for a person.</div>`;
+    return html`<h1>Dead letters</h1><div class="card empty">Nothing waits for a person.</div>`;
   const rest =
     count > dead.length &&
     html`<p class="soft">and ${count - dead.length} older ones: <code>grp dead --limit</code></p>`;
   const how =
     isReadOnly &&
     html`<p class="soft">Read-only: <code>OPS_READ_ONLY=false</code> on the ops process lets you retry and dismiss.</p>`;
-  return html`<h2>Dead letters <small>${count}; each waits for a person, newest first</small></h2>${how}
+  return html`<h1>Dead letters <small>${count}; each waits for a person, newest first</small></h1>${how}
 ${dead.map((view) => drawLetter(view, isReadOnly))}${rest}`;
 }
 

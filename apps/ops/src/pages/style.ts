@@ -6,10 +6,10 @@ export const STYLE = `
 --ok:#4cc38a;--warn:#f0a53a;--bad:#ff7a5c;--busy:#b494ff;--off:#3a4658;--tint:#17263d;--ok-tint:#12291f;--warn-tint:#2c2213;--bad-tint:#331a15;--busy-tint:#241b39;--off-tint:#1f2733}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 a{color:var(--brand);text-decoration:none}a:hover{text-decoration:underline}
-header{display:flex;align-items:center;gap:28px;padding:0 28px;min-height:54px;background:var(--card);border-bottom:1px solid var(--line)}
+header{display:flex;flex-wrap:wrap;align-items:center;gap:4px 28px;padding:0 28px;min-height:54px;background:var(--card);border-bottom:1px solid var(--line)}
 .brand{display:flex;align-items:center;gap:9px;font-size:17px;font-weight:700;color:var(--ink)}.brand:hover{text-decoration:none}
 .brand i{width:16px;height:16px;border-radius:5px;background:linear-gradient(135deg,var(--brand),var(--busy))}
-header nav{display:flex;gap:4px;flex:1}header nav a{padding:5px 11px;border-radius:7px;color:var(--soft)}header nav a:hover{background:var(--off-tint);text-decoration:none}
+header nav{display:flex;gap:4px;flex:1}header nav a{white-space:nowrap;padding:5px 11px;border-radius:7px;color:var(--soft)}header nav a:hover{background:var(--off-tint);text-decoration:none}
 header nav a.here{background:var(--tint);color:var(--brand)}header small{color:var(--soft);white-space:nowrap}
 .live::before{content:"";display:inline-block;width:7px;height:7px;margin-right:7px;border-radius:50%;background:var(--ok)}
 main{max-width:1360px;margin:0 auto;padding:22px 28px 60px}

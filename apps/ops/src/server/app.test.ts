@@ -257,6 +257,17 @@ describe("createOpsApp", () => {
     expect((await http.post("/api/dead/7/retry")).status).to.equal(404);
   });
 
+  it("says that a retry is of no use any more where GitHub has ended the workflow job", async () => {
+    const http = await start({ isReadOnly: false });
+    await ledger.recordQueued(aDemand(7));
+    await ledger.recordFailure("wfj-7", { at: Date.now(), errorClass: "x", message: "y" });
+    await ledger.recordCompleted({ workflowJobId: 7, at: Date.now(), conclusion: "cancelled" });
+    expect((await http.get("/api/workflow-jobs/7")).data.explanation.next).to.contain("grp dismiss wfj-7");
+    const { status, data } = await http.post("/api/dead/7/retry");
+    expect([status, data.error]).to.deep.equal([404, "ended"]);
+    expect((await http.get("/api/dead")).data.count).to.equal(0);
+  });
+
   it("dismisses a dead letter by its button", async () => {
     const http = await start({ isReadOnly: false });
     await ledger.recordFailure("wfj-7", { at: 1, errorClass: "x", message: "y", demand: aDemand(7) });
