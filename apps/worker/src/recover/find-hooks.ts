@@ -7,23 +7,34 @@ import { listKnownRepositories } from "./repositories.ts";
 /** Hooks come and go by a person's hand: an hour behind is soon enough. */
 const CACHE_MS = 3_600_000;
 
+/** While there is none at all, somebody may be just about to set one up. */
+const NONE_MS = 600_000;
+
 export type FindHooks = (signal: AbortSignal) => Promise<readonly HookTarget[]>;
 
 type HookQuery = Parameters<WorkerContext["github"]["findHooks"]>[0];
 
 /**
  * Our hooks: the App's own, else every repository's and organization's that points at `url`. Each account is asked once
- * an hour by each worker, a repository as soon as it is known. An account that hides its hooks from us is told and left
+ * an hour by each worker (more often while there is no hook), a repository as soon as it is known. An account that hides its hooks from us is told and left
  * out; the others are found all the same.
  */
-export function createHookFinder(context: WorkerContext, url: string): FindHooks {
+export function createHookFinder(
+  context: WorkerContext,
+  url: string,
+  { noneMs = NONE_MS }: { readonly noneMs?: number } = {},
+): FindHooks {
   const { catalog, github, log, now } = context;
-  const cache = new Map<string, { readonly hooks: readonly HookTarget[]; readonly until: number }>();
+  const cache = new Map<string, { readonly hooks: readonly HookTarget[]; readonly askedAt: number }>();
   const remember = (query: HookQuery, hooks: readonly HookTarget[]) => {
-    cache.set(JSON.stringify(query), { hooks, until: now() + CACHE_MS });
+    cache.set(JSON.stringify(query), { hooks, askedAt: now() });
     return hooks;
   };
-  const isKnown = (query: HookQuery) => (cache.get(JSON.stringify(query))?.until ?? 0) > now();
+  const isKnown = (query: HookQuery) => {
+    const hasAny = [...cache.values()].some(({ hooks }) => hooks.length > 0);
+    const askedAt = cache.get(JSON.stringify(query))?.askedAt ?? 0;
+    return now() - askedAt < (hasAny ? CACHE_MS : noneMs);
+  };
 
   async function ask(query: HookQuery, signal: AbortSignal): Promise<readonly HookTarget[]> {
     if (isKnown(query)) return cache.get(JSON.stringify(query))?.hooks ?? [];

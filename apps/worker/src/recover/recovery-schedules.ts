@@ -14,10 +14,14 @@ export interface RecoverySettings {
   readonly webhookUrl?: string;
 }
 
+/** Six an hour for each owner and repository, with a round a minute. */
+const NONE_ROUNDS = 10;
+
 /** What brings in the work that no delivery told of. A dry worker changes nothing, and has none. */
 export function recoverySchedules(context: WorkerContext, settings: RecoverySettings): readonly Schedule[] {
   if (context.dryRun) return [];
-  const findHooks = createHookFinder(context, settings.webhookUrl ?? `${context.publicUrl}/webhook`);
+  const url = settings.webhookUrl ?? `${context.publicUrl}/webhook`;
+  const findHooks = createHookFinder(context, url, { noneMs: NONE_ROUNDS * settings.redeliverEveryMs });
   const listRepositories = createRepositoryLister(context);
   return [
     {

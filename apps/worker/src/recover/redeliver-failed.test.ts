@@ -200,6 +200,32 @@ describe("redeliverFailed", () => {
     expect(harness.lines.map(({ message }) => message)).to.deep.equal(["deliveries.no-hook"]);
   });
 
+  it("leaves to another worker what failed at a hook that this one has not found", async () => {
+    standIn.dropNext(1);
+    await queue(1);
+    ingress.status = 503;
+    await round();
+    ingress.status = 202;
+    const blind = contextWith({ findHooks: async () => [] });
+    for (let rounds = 0; rounds < 5; rounds++) await round(blind);
+    await round();
+    expect(redeliveries().map(({ statusCode }) => statusCode)).to.deep.equal([503, 202]);
+  });
+
+  it("finds a hook that is set up later, within minutes while there is none", async () => {
+    const url = `${ingress.url}/later`;
+    const find = createHookFinder(context, url);
+    expect(await find(signal)).to.deep.equal([]);
+    await standIn.addHook({ url, secret: "secret", place: { kind: "organization", owner: "acme" } });
+    expect(await find(signal)).to.deep.equal([]);
+    harness.clock.now += 10 * MINUTE;
+    expect(await find(signal)).to.have.length(1);
+    standIn.calls.length = 0;
+    harness.clock.now += 59 * MINUTE;
+    await find(signal);
+    expect(standIn.calls).to.deep.equal([]);
+  });
+
   it("asks a repository for its hook as soon as it is known, and the others once an hour", async () => {
     const url = `${ingress.url}/of-a-repository`;
     const find = createHookFinder(context, url);

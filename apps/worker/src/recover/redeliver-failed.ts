@@ -44,7 +44,7 @@ export async function redeliverFailed(
     let state = await loadState(context);
     for (const hook of chooseHooks(hooks, state))
       state = await readHook({ context, round, hook, signal }, state);
-    state = await askForDue({ context, round, hooks, signal }, state);
+    if (hooks.length > 0) state = await askForDue({ context, round, hooks, signal }, state);
     await context.ledger.setMark(MARK, JSON.stringify(state), MARK_TTL_MS);
     round.open = state.open.length;
   } catch (error) {
@@ -115,11 +115,14 @@ async function askForDue(
 ): Promise<RecoveryState> {
   const targets = new Map(hooks.map((hook) => [keyOf(hook), hook]));
   const isDown = state.lastAsked > 0 && round.failedAgain * 2 >= state.lastAsked;
-  const due = chooseDue(state, context.now()).slice(0, isDown ? CANARIES : MOST_REDELIVERIES);
+  // Another worker may have found a hook that this one has not heard of yet: its failures wait for that one's round.
+  const due = chooseDue(state, context.now())
+    .filter(({ hook }) => targets.has(hook))
+    .slice(0, isDown ? CANARIES : MOST_REDELIVERIES);
   const answers = new Map<string, "taken" | "refused">();
   for (const failure of due) {
-    const target = targets.get(failure.hook);
-    const answer = target ? await ask({ context, round, target, signal }, failure) : "refused";
+    const target = targets.get(failure.hook) as HookTarget;
+    const answer = await ask({ context, round, target, signal }, failure);
     if (answer === "stop") break;
     answers.set(failure.guid, answer);
   }
