@@ -28,6 +28,8 @@ export async function openStack(options: {
     secret: stack.settings.WEBHOOK_TOKEN ?? "",
     place,
   });
+  // As if they had been started after the webhook was set up: they look for it when they start.
+  await Promise.all(stack.workers.map((worker) => worker.restart()));
   return stack;
 }
 
@@ -106,6 +108,16 @@ export function drawTimeline(
   const countBy = (at: number) =>
     jobs.filter(({ startedAt }) => startedAt !== undefined && startedAt <= at).length;
   return marksS.map((mark) => `${mark} s: ${countBy(from + mark * 1_000)}`).join(" · ");
+}
+
+/** Jobs that came by another way than their first delivery, as the workers' logs say. */
+export function describeRecovery({ workers }: Stack): string {
+  const sum = (message: string, field: string) =>
+    workers
+      .flatMap(({ lines }) => lines.filter((line) => line.message === message))
+      .reduce((total, line) => total + Number(line[field] ?? 0), 0);
+  const redelivered = sum("deliveries.recovered", "redelivered");
+  return `${redelivered} deliveries asked for again, ${sum("workflow-jobs.unheard", "found")} jobs found among the queued runs`;
 }
 
 /** Registrations that ran nothing, and what lives still. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { StandInWorkflowJob } from "../../packages/sandbox/src/index.ts";
 import type { Stack } from "../../packages/sandbox/src/stack/index.ts";
 import {
+  describeRecovery,
   describeRest,
   describeWaits,
   drawTimeline,
@@ -45,10 +46,7 @@ async function sufferOutage(outage: Outage): Promise<Findings> {
       ["jobs", `${jobs.length}, ${outage.feed.perSecond} a second`],
       ["back and ready after", inSeconds(backMs)],
       ...describeOutage(jobs, from, until),
-      [
-        "redeliveries",
-        String(stack.sandbox.github.deliveries.filter(({ isRedelivery }) => isRedelivery).length),
-      ],
+      ["recovered", describeRecovery(stack)],
       [
         "deliveries refused or lost",
         String(stack.sandbox.github.deliveries.filter(({ statusCode }) => statusCode >= 400).length),

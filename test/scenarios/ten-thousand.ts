@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeRedis, createRedis, type Redis } from "../../packages/runtime/src/index.ts";
 import type { Stack } from "../../packages/sandbox/src/stack/index.ts";
@@ -29,6 +30,7 @@ export async function tenThousand(): Promise<Findings> {
     onError: (error) => console.error(error.message),
   });
   try {
+    await once(redis, "ready");
     const before = await readMemory(redis);
     const jobs = await feed(stack, {
       label: "linux",
