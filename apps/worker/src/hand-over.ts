@@ -5,7 +5,7 @@ import { releasePlace } from "./places.ts";
 
 /**
  * Moves the demand to the queue of the provider whose offering is next. Its places are given back before: the other
- * queue's worker takes its own under the same holder, and keeps its turn, since the line is ordered by `queuedAt`.
+ * queue's worker takes its own under the same holder, and finds its turn as it was.
  */
 export async function handOver(
   context: WorkerContext,
@@ -13,7 +13,7 @@ export async function handOver(
   offeringIndex: number,
 ): Promise<ProvisionOutcome> {
   const to = runnerClass.offerings[offeringIndex]?.provider as ProviderName;
-  await releasePlace(context, holder);
+  await releasePlace(context, holder, { comesBack: true });
   // It may have been there before, and finished: `retry` runs it again, and enqueues it when it is new.
   await context.producer.retry({ ...demand, offeringIndex }, to);
   return { kind: "handed-over", fields: { to, offeringIndex } };

@@ -5,7 +5,7 @@ import type { WorkerContext } from "./context.ts";
 import { handOver } from "./hand-over.ts";
 import { readHistory, WAITS_FOR_CAPACITY } from "./history.ts";
 import { launchTogether, resumeTogether } from "./launch-together.ts";
-import { capsOf, placeTtlMs, releasePlace } from "./places.ts";
+import { capsOf, flowOf, placeTtlMs, releasePlace } from "./places.ts";
 import { isRefusal, type Refusal, type Share } from "./share.ts";
 import { skip } from "./skip.ts";
 
@@ -83,7 +83,7 @@ async function giveUp(
     last ?? new NoCapacityError(`no offering of ${runnerClass.name} is left`, { code: "none-left" });
   await context.ledger.setWaitsFor(demand.key, WAITS_FOR_CAPACITY);
   await context.ledger.addNote(demand.key, { at: context.now(), kind: "no-capacity", text: error.message });
-  await releasePlace(context, holder);
+  await releasePlace(context, holder, { comesBack: true });
   throw error;
 }
 
@@ -122,10 +122,11 @@ async function takePlace(
   offering: Offering,
 ): Promise<ProvisionOutcome | undefined> {
   const verdict = await context.ledger.takePlace({
-    caps: capsOf(context.catalog, runnerClass, offering),
+    caps: capsOf(context.catalog, runnerClass, { offering, demand }),
     holder,
     provider: offering.provider,
-    order: demand.queuedAt,
+    flow: flowOf(demand),
+    rank: demand.rank ?? 0,
     at: context.now(),
     ttlMs: placeTtlMs(runnerClass),
   });

@@ -1,16 +1,38 @@
-import type { Catalog, Offering, RunnerClass } from "@grp/core";
+import type { Catalog, Demand, Offering, RunnerClass } from "@grp/core";
 import type { Cap, Waiter } from "@grp/ledger";
 import type { WorkerContext } from "./context.ts";
 
 /** A machine holds its place from before its launch until its provider says it is gone; this is what outlives it. */
 const PLACE_SLACK_MS = 3_600_000;
 
-/** What a machine of this offering counts against. */
-export function capsOf(catalog: Catalog, runnerClass: RunnerClass, offering: Offering): readonly Cap[] {
-  const caps = [{ name: `class:${runnerClass.name}`, limit: runnerClass.maxRunners }];
-  if (offering.provider !== "codemagic") return caps;
-  const limit = catalog.codemagicTeams[offering.team]?.maxConcurrentBuilds ?? 1;
-  return [...caps, { name: `codemagic:${offering.team}`, limit }];
+/**
+ * What a machine of this offering counts against, the narrowest kind first. Holders keep what they have while they wait
+ * for the next: a repository's many must not fill the class while they wait for their own repository's limit.
+ */
+export function capsOf(
+  catalog: Catalog,
+  runnerClass: RunnerClass,
+  { offering, demand }: { readonly offering: Offering; readonly demand: Demand },
+): readonly Cap[] {
+  const repository = flowOf(demand);
+  const owner = demand.owner.toLowerCase();
+  const team = offering.provider === "codemagic" ? offering.team : undefined;
+  const caps: readonly (readonly [name: string, limit: number | undefined])[] = [
+    [`class:${runnerClass.name}|${repository}`, runnerClass.maxRunnersPerRepository],
+    [`repository:${repository}`, catalog.maxRunnersPerRepository],
+    [`owner:${owner}`, catalog.maxRunnersPerOwner],
+    [`class:${runnerClass.name}`, runnerClass.maxRunners],
+    [
+      `codemagic:${team}`,
+      team === undefined ? team : (catalog.codemagicTeams[team]?.maxConcurrentBuilds ?? 1),
+    ],
+  ];
+  return caps.flatMap(([name, limit]) => (typeof limit === "number" ? [{ name, limit }] : []));
+}
+
+/** Repositories are served in turn, however many workflow jobs of one wait. */
+export function flowOf({ owner, repository }: Demand): string {
+  return `${owner}/${repository}`.toLowerCase();
 }
 
 /** Beyond it no machine of the class can live: a place that nobody gave back frees itself. */
@@ -18,9 +40,13 @@ export function placeTtlMs(runnerClass: RunnerClass): number {
   return runnerClass.bootTimeout + runnerClass.idleTimeout + runnerClass.maxRuntime + PLACE_SLACK_MS;
 }
 
-/** Gives the holder's places back (or its turn in the line) and starts those who were granted one by it. */
-export async function releasePlace(context: WorkerContext, holder: string): Promise<void> {
-  await wakeAll(context, await context.ledger.releasePlace(holder, context.now()));
+/** Gives the holder's places back (or its place in the line) and starts those who were granted one by it. */
+export async function releasePlace(
+  context: WorkerContext,
+  holder: string,
+  options?: { readonly comesBack: boolean },
+): Promise<void> {
+  await wakeAll(context, await context.ledger.releasePlace(holder, context.now(), options));
 }
 
 /** A waiter that can't be woken now comes by itself within its delay. */

@@ -40,12 +40,9 @@ export interface Turn {
   readonly patienceMs: number;
 }
 
-/** Highest of a class's priorities in the catalog. */
-const MAX_PRIORITY = 100;
-
-/** A turn's `order`: the higher priority first, then who was queued first. Exact: below 2^53. */
-export function orderOf(priority: number, queuedAt: number): number {
-  return (MAX_PRIORITY - priority) * 1e13 + queuedAt;
+/** A turn's `order`: the lower rank first, then who was queued first. Exact: below 2^53. */
+export function orderOf(rank: number, queuedAt: number): number {
+  return rank * 1e13 + queuedAt;
 }
 
 /** What is wanted of several limits at once: all of it is taken, or nothing. */

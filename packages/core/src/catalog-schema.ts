@@ -64,6 +64,8 @@ const codemagicOffering = z.strictObject({
   instanceType: z.enum(["mac_mini_m2", "mac_mini_m4", "linux_x2", "linux_x4"]).default("mac_mini_m2"),
 });
 
+const maxRunners = z.coerce.number().int().min(1).max(10_000);
+
 const runnerClass = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "letters, digits, - and _, at most 39"),
   labels: stringList,
@@ -77,7 +79,11 @@ const runnerClass = z.strictObject({
   offerings: z
     .array(z.discriminatedUnion("provider", [ec2Offering, codemagicOffering]))
     .min(1, "at least one offering (is every one of them disabled?)"),
-  maxRunners: z.coerce.number().int().min(1).max(10_000),
+  maxRunners,
+  /** Of these, for one repository: the rest stays for the others. */
+  maxRunnersPerRepository: maxRunners.optional(),
+  /** The higher goes first wherever classes wait for the same: the queue, a shared cap, GitHub's limits. */
+  priority: z.coerce.number().int().min(0).max(100).default(0),
   /** From the provider's call until the machine claims. */
   bootTimeout: duration.default(600_000),
   /** From the claim until a workflow job begins. */
@@ -146,6 +152,9 @@ export const catalogSchema = z.strictObject({
       }),
     )
     .default({}),
+  /** Over all classes, for one repository and for one owner; no limit without. */
+  maxRunnersPerRepository: maxRunners.optional(),
+  maxRunnersPerOwner: maxRunners.optional(),
   limits,
   classes: z.array(runnerClass).min(1, "at least one runner class"),
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { type CatalogOptions, catalogJsonSchema, formatFault, parseCatalog } from "./index.ts";
+import { type CatalogOptions, catalogJsonSchema, formatFault, parseCatalog, rankOf } from "./index.ts";
 
 const shipped = readFileSync(new URL("../../../runners.yaml", import.meta.url), "utf8");
 const env = {
@@ -95,6 +95,27 @@ describe("parseCatalog", () => {
     expect(text).to.match(/"ubuntu-arm64" is used twice/);
     expect(text).to.match(/no team "nobody" under codemagicTeams/);
     expect(text).to.match(/mac instance types need a host/);
+  });
+
+  it("refuses a repository's share of a class that is more than the whole", () => {
+    const { faults } = read(
+      `maxRunnersPerOwner: 30\n${shipped.replace("maxRunners: 20", "maxRunners: 20\n    maxRunnersPerRepository: 40")}`,
+    );
+    const text = faults.join("\n");
+    expect(text).to.match(/classes\[0\]\.maxRunnersPerRepository: 40 exceeds maxRunners \(20\)/);
+    expect(text).to.match(/40 exceeds the catalog's maxRunnersPerOwner \(30\)/);
+  });
+
+  it("ranks classes by their distance from the highest priority", () => {
+    const verdict = parseCatalog(shipped.replace("maxRunners: 20", "maxRunners: 20\n    priority: 7"), {
+      env,
+      useCodemagic: true,
+    });
+    if (!verdict.ok) throw new Error("refused");
+    expect(verdict.catalog.classes.map((one) => rankOf(verdict.catalog, one))).to.deep.equal([
+      {},
+      { rank: 7 },
+    ]);
   });
 
   it("says where the YAML itself is broken", () => {

@@ -10,7 +10,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { z } from "zod";
-import { type Catalog, catalogSchema } from "./catalog-schema.ts";
+import { type Catalog, catalogSchema, type RunnerClass } from "./catalog-schema.ts";
 
 export type {
   Catalog,
@@ -94,6 +94,15 @@ function providersOf(document: Document): ReadonlySet<string> {
   return found;
 }
 
+/** What a demand of the class carries as its rank: nothing where its class is among the first. */
+export function rankOf(
+  catalog: Pick<Catalog, "classes">,
+  runnerClass: RunnerClass,
+): { readonly rank?: number } {
+  const rank = Math.max(...catalog.classes.map(({ priority }) => priority)) - runnerClass.priority;
+  return rank > 0 ? { rank } : {};
+}
+
 /** JSON Schema of `runners.yaml` for editors, from the same source as the check. */
 export function catalogJsonSchema(): unknown {
   return z.toJSONSchema(catalogSchema, { io: "input", unrepresentable: "any" });
@@ -131,6 +140,7 @@ function crossCheck(catalog: Catalog): Issue[] {
     if (names.has(runnerClass.name))
       issues.push({ path: [...path, "name"], message: `"${runnerClass.name}" is used twice` });
     names.add(runnerClass.name);
+    issues.push(...checkShare(catalog, runnerClass, path));
     for (const [at, offering] of runnerClass.offerings.entries()) {
       const where = [...path, "offerings", at];
       if (offering.provider === "codemagic")
@@ -139,6 +149,23 @@ function crossCheck(catalog: Catalog): Issue[] {
     }
   }
   return issues;
+}
+
+/** A part that is larger than the whole is a mistake: one of the two numbers is not what was meant. */
+function checkShare(catalog: Catalog, runnerClass: Catalog["classes"][number], path: Path): Issue[] {
+  const part = runnerClass.maxRunnersPerRepository;
+  if (part === undefined) return [];
+  const wholes = [
+    ["maxRunners", runnerClass.maxRunners],
+    ["the catalog's maxRunnersPerRepository", catalog.maxRunnersPerRepository],
+    ["the catalog's maxRunnersPerOwner", catalog.maxRunnersPerOwner],
+  ] as const;
+  return wholes
+    .filter(([, whole]) => whole !== undefined && part > whole)
+    .map(([name, whole]) => ({
+      path: [...path, "maxRunnersPerRepository"],
+      message: `${part} exceeds ${name} (${whole})`,
+    }));
 }
 
 function checkTeam(

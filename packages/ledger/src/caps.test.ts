@@ -16,8 +16,12 @@ describe("caps in the ledger", () => {
   beforeEach(() => test.redis.flushall());
   after(() => test.stop());
 
-  const take = (holder: string, caps: readonly Cap[], changes: { order?: number; at?: number } = {}) =>
-    ledger.takePlace({ caps, holder, provider: "ec2", order: T0, at: T0, ttlMs, ...changes });
+  const take = (
+    holder: string,
+    caps: readonly Cap[],
+    changes: { flow?: string; rank?: number; at?: number } = {},
+  ) =>
+    ledger.takePlace({ caps, holder, provider: "ec2", flow: "acme/app", rank: 0, at: T0, ttlMs, ...changes });
   const release = async (holder: string, at = T0) =>
     (await ledger.releasePlace(holder, at)).map((waiter) => waiter.holder);
 
@@ -35,15 +39,58 @@ describe("caps in the ledger", () => {
 
   it("hands a place to the head of the line, and nobody overtakes on the way", async () => {
     await take("a", [cap(1)]);
-    await take("late", [cap(1)], { order: T0 + 2 });
-    await take("early", [cap(1)], { order: T0 + 1 });
+    await take("late", [cap(1)], { rank: 2 });
+    await take("early", [cap(1)], { rank: 1 });
     expect(await ledger.releasePlace("a", T0)).to.deep.equal([{ holder: "early", provider: "ec2" }]);
-    expect(await take("first-ever", [cap(1)], { order: 0 })).to.include({ granted: false });
-    expect(await take("late", [cap(1)], { order: T0 + 2 })).to.include({ granted: false });
-    expect(await take("early", [cap(1)], { order: T0 + 1 })).to.deep.equal({ granted: true });
+    expect(await take("first-ever", [cap(1)])).to.include({ granted: false });
+    expect(await take("late", [cap(1)], { rank: 2 })).to.include({ granted: false });
+    expect(await take("early", [cap(1)], { rank: 1 })).to.deep.equal({ granted: true });
   });
 
-  it("lets equal orders in by arrival", async () => {
+  it("serves one repository's single job in its turn, however many of another wait", async () => {
+    for (let job = 0; job < 50; job++) await take(`many-${job}`, [cap(4)], { flow: "acme/monorepo" });
+    for (let job = 0; job < 3; job++) await take(`few-${job}`, [cap(4)], { flow: "acme/small" });
+    const served: string[] = [];
+    for (let place = 0; place < 8; place++) served.push(...(await release(`many-${place}`)));
+    expect(served).to.deep.equal([
+      ...["many-4", "few-0", "many-5", "few-1", "many-6", "few-2", "many-7", "many-8"],
+    ]);
+  });
+
+  it("saves up no turns for who was idle, and takes none from who was cancelled", async () => {
+    for (let job = 0; job < 20; job++) await take(`a-${job}`, [cap(1)], { flow: "a" });
+    for (let job = 0; job < 10; job++) expect(await release(`a-${job}`)).to.deep.equal([`a-${job + 1}`]);
+    for (let job = 0; job < 3; job++) await take(`b-${job}`, [cap(1)], { flow: "b" });
+    expect(await release("a-10")).to.deep.equal(["a-11"]);
+    expect(await release("a-11")).to.deep.equal(["b-0"]);
+    for (let job = 12; job < 20; job++) await release(`a-${job}`);
+    await take("a-new", [cap(1)], { flow: "a" });
+    const served: string[] = [];
+    for (let holder = "b-0"; served.length < 3; holder = served.at(-1) ?? "")
+      served.push(...(await release(holder)));
+    expect(served.indexOf("a-new")).to.be.at.most(1);
+  });
+
+  it("finds the turn of one who gave its place back and comes again, as it was", async () => {
+    await take("a", [cap(1)]);
+    for (const holder of ["b", "c", "d"]) await take(holder, [cap(1)]);
+    await ledger.releasePlace("a", T0, { comesBack: true });
+    await ledger.releasePlace("c", T0, { comesBack: true });
+    await take("c", [cap(1)]);
+    await take("a", [cap(1)]);
+    const served: string[] = [];
+    for (let holder = "b"; served.length < 3; holder = served.at(-1) ?? "")
+      served.push(...(await release(holder)));
+    expect(served).to.deep.equal(["a", "c", "d"]);
+  });
+
+  it("forgets a repository's cap that nobody uses", async () => {
+    await take("a", [cap(1, "repository:acme/app"), cap(5)]);
+    await release("a");
+    expect((await ledger.listCaps()).map(({ name }) => name)).to.deep.equal(["class:ubuntu-arm64"]);
+  });
+
+  it("lets equal turns in by arrival", async () => {
     await take("z", [cap(1)]);
     for (const holder of ["y", "c", "x", "b"]) await take(holder, [cap(1)]);
     const served: string[] = [];
@@ -160,7 +207,8 @@ describe("caps in the ledger", () => {
     const request = (index: number) => ({
       caps: capsOf(index),
       holder: `h-${index}`,
-      order: T0 + (index % 7),
+      flow: `acme/${index % 7}`,
+      rank: index % 3,
     });
     const common = { provider: "ec2", at: T0, ttlMs } as const;
     const ask = (index: number) => processes[index % 5]?.takePlace({ ...request(index), ...common });

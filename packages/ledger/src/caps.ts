@@ -4,14 +4,21 @@ import type { Ledger, Waiter } from "./types.ts";
 
 /**
  * How long a waiter keeps its turn without asking again, be it in line or granted by somebody's release. Whoever asks
- * later than that comes back at the same `order` and arrival; a waiter that is gone for good blocks the others no longer.
+ * later than that comes back at the same tag; a waiter that is gone for good blocks the others no longer.
  */
 export const WAITER_TTL_MS = 10 * 60_000;
 
+/** A waiter that gave its places back and comes again, after the longest back-off, finds its turn as it was. */
+const TURN_TTL_MS = 2 * 3_600_000;
+
 /**
- * Per cap: `held` (holder → expiry), `line` (`<arrival>:<holder>`, by order, so that equal orders stand by arrival)
- * and `seen` (the same members → when they lose their turn). Per holder, `place:<holder>`: its caps and its number.
+ * Per cap: `held` (holder → expiry), `line` (`<arrival>:<holder>`, by rank and tag, equals by arrival), `seen` (the
+ * same members → when they lose their turn) and `fair` (`now`: the tag served last; `last:<flow>`: the flow's last tag).
+ * Per holder, `place:<holder>`: its caps, its tags and its number; `turn:<holder>`: the tags of one who comes back.
  * Places are taken cap by cap, in the caps' order; a holder keeps those it has while it waits for the next.
+ *
+ * Start-time fair queueing: a flow's next waiter gets the tag after the flow's last, or after the one served now if that
+ * is later. So flows that wait are served in turn, however many of one wait; and none saves up turns while it is idle.
  */
 const PLACES = `
 local function part(cap, name) return P .. 'cap:' .. cap .. ':' .. name end
@@ -19,24 +26,59 @@ local function part(cap, name) return P .. 'cap:' .. cap .. ':' .. name end
 local function limitOf(cap) return tonumber(redis.call('HGET', P .. 'caps', cap) or 0) end
 
 local function loadPlace(holder)
-  local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'order', 'ttlMs', 'provider', 'caps')
+  local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps')
   if not f[1] then return nil end
-  return { holder = holder, member = f[1], order = f[2], ttlMs = tonumber(f[3]), provider = f[4], caps = cjson.decode(f[5]) }
+  return { holder = holder, member = f[1], flow = f[2], rank = tonumber(f[3]), ttlMs = tonumber(f[4]), provider = f[5],
+    caps = cjson.decode(f[6]) }
+end
+
+local function fair(cap, field) return tonumber(redis.call('HGET', part(cap, 'fair'), field) or 0) end
+
+local function tagOf(cap, place)
+  local key = P .. 'place:' .. place.holder
+  local tag = redis.call('HGET', key, 'tag:' .. cap)
+  if tag then return tonumber(tag) end
+  tag = math.max(fair(cap, 'now'), fair(cap, 'last:' .. place.flow)) + 1
+  redis.call('HSET', part(cap, 'fair'), 'last:' .. place.flow, tag)
+  redis.call('HSET', key, 'tag:' .. cap, tag)
+  return tag
+end
+
+-- Served, or gone: what its flow does not wait for holds up nothing that comes later.
+local function settleTag(cap, place, isServed)
+  local tag, field = tagOf(cap, place), 'last:' .. place.flow
+  if isServed then redis.call('HSET', part(cap, 'fair'), 'now', math.max(fair(cap, 'now'), tag)) end
+  local last = fair(cap, field) - (isServed and 0 or 1)
+  if last <= fair(cap, 'now') then
+    redis.call('HDEL', part(cap, 'fair'), field)
+  else
+    redis.call('HSET', part(cap, 'fair'), field, last)
+  end
 end
 
 local function leaveLine(cap, member)
-  redis.call('ZREM', part(cap, 'line'), member)
   redis.call('ZREM', part(cap, 'seen'), member)
+  return redis.call('ZREM', part(cap, 'line'), member) == 1
+end
+
+-- Caps of one repository or owner are as many as there are; unused ones are forgotten.
+local function forgetUnused(cap)
+  if redis.call('EXISTS', part(cap, 'held'), part(cap, 'line')) > 0 then return end
+  redis.call('DEL', part(cap, 'fair'))
+  if not string.find(cap, '^class:[^|]+$') and not string.find(cap, '^codemagic:') then redis.call('HDEL', P .. 'caps', cap) end
 end
 
 local function leaveCap(cap, place)
   redis.call('ZREM', part(cap, 'held'), place.holder)
-  leaveLine(cap, place.member)
+  if leaveLine(cap, place.member) then settleTag(cap, place, false) end
 end
 
 local function dropExpired(cap)
   redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do leaveLine(cap, member) end
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do
+    local place = loadPlace(string.sub(member, 18))
+    if leaveLine(cap, member) and place then settleTag(cap, place, false) end
+  end
 end
 
 -- One cap: nil when held, else how many stand ahead. The free places belong to the first in line, asked or not.
@@ -47,11 +89,12 @@ local function acquire(cap, place)
     redis.call('ZADD', part(cap, 'held'), 'XX', 'GT', untilMs, place.holder)
     return nil
   end
-  redis.call('ZADD', part(cap, 'line'), place.order, place.member)
+  redis.call('ZADD', part(cap, 'line'), place.rank * 1e9 + tagOf(cap, place), place.member)
   redis.call('ZADD', part(cap, 'seen'), untilMs, place.member)
   local ahead = redis.call('ZRANK', part(cap, 'line'), place.member)
   if redis.call('ZCARD', part(cap, 'held')) + ahead >= limitOf(cap) then return ahead end
   leaveLine(cap, place.member)
+  settleTag(cap, place, true)
   redis.call('ZADD', part(cap, 'held'), untilMs, place.holder)
   return nil
 end
@@ -77,9 +120,15 @@ end
 local member = before and before.member
   or string.format('%016d:', redis.call('INCR', P .. 'arrivals')) .. A.holder
 for _, cap in ipairs(before and before.caps or {}) do
-  if not wanted[cap] then leaveCap(cap, before) end
+  if not wanted[cap] then leaveCap(cap, before) forgetUnused(cap) end
 end
-redis.call('HSET', key, 'member', member, 'order', A.order, 'ttlMs', A.ttlMs, 'provider', A.provider, 'caps', A.names)
+redis.call('HSET', key, 'member', member, 'flow', A.flow, 'rank', A.rank, 'ttlMs', A.ttlMs, 'provider', A.provider,
+  'caps', A.names)
+local turn = redis.call('HGETALL', P .. 'turn:' .. A.holder)
+if #turn > 0 then
+  redis.call('HSET', key, unpack(turn))
+  redis.call('DEL', P .. 'turn:' .. A.holder)
+end
 redis.call('PEXPIRE', key, A.ttlMs + ${WAITER_TTL_MS})
 local place = loadPlace(A.holder)
 local cap, ahead = acquireAll(place)
@@ -93,8 +142,13 @@ const release: Script = {
   lua: `${PRELUDE}${PLACES}
 local place, woken = loadPlace(A.holder), {}
 if not place then return woken end
+for _, cap in ipairs(place.caps) do
+  leaveCap(cap, place)
+  local tag = A.comesBack and redis.call('HGET', P .. 'place:' .. A.holder, 'tag:' .. cap)
+  if tag then redis.call('HSET', P .. 'turn:' .. A.holder, 'tag:' .. cap, tag) end
+end
+if A.comesBack then redis.call('PEXPIRE', P .. 'turn:' .. A.holder, ${TURN_TTL_MS}) end
 redis.call('DEL', P .. 'place:' .. A.holder)
-for _, cap in ipairs(place.caps) do leaveCap(cap, place) end
 for _, cap in ipairs(place.caps) do
   dropExpired(cap)
   local limit = limitOf(cap)
@@ -110,24 +164,23 @@ for _, cap in ipairs(place.caps) do
       if redis.call('ZSCORE', part(cap, 'line'), head) then break end
     end
   end
+  forgetUnused(cap)
 end
 return woken`,
 };
 
-/** Places under caps: taken in strict order, handed on by the one who leaves. */
+/** Places under caps: taken in fair turns, handed on by the one who leaves. */
 export function createCaps(
   store: Store,
 ): Pick<Ledger, "takePlace" | "releasePlace" | "listPlaceHolders" | "listCaps"> {
   return {
     async takePlace({ caps, ...request }) {
-      // Everybody takes them in the same order, so no two can wait for each other.
-      const sorted = [...caps].sort((a, b) => (a.name < b.name ? -1 : 1));
-      const names = JSON.stringify(sorted.map((cap) => cap.name));
-      const reply = await store.run<[string, number] | []>(take, { ...request, caps: sorted, names });
+      const names = JSON.stringify(caps.map((cap) => cap.name));
+      const reply = await store.run<[string, number] | []>(take, { ...request, caps, names });
       return reply.length === 0 ? { granted: true } : { granted: false, cap: reply[0], ahead: reply[1] };
     },
-    async releasePlace(holder, at) {
-      const woken = await store.run<[string, Waiter["provider"]][]>(release, { holder, at });
+    async releasePlace(holder, at, { comesBack = false } = {}) {
+      const woken = await store.run<[string, Waiter["provider"]][]>(release, { holder, at, comesBack });
       return woken.map(([waiter, provider]) => ({ holder: waiter, provider }));
     },
     async listPlaceHolders() {

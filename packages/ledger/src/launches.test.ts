@@ -84,7 +84,7 @@ describe("launches and runners in the ledger", () => {
   it("starts no second machine for a place that has one", async () => {
     const [first, second] = await queue(1, 2);
     if (!first || !second) throw new Error("two demands");
-    const place = { caps: [], provider: "ec2" as const, order: 0, at: T0, ttlMs: 60_000 };
+    const place = { caps: [], provider: "ec2" as const, flow: "acme/app", rank: 0, at: T0, ttlMs: 60_000 };
     await ledger.takePlace({ ...place, holder: "wfj-1" });
     const alone = order([first]);
     await ledger.openLaunch(alone);

@@ -14,7 +14,15 @@ async function serve(ledger: Ledger, id: number, at: number): Promise<void> {
   const caps = [{ name: "class:ubuntu-arm64", limit: 10 }];
   await ledger.recordQueued(wanted);
   await ledger.markEnqueued(wanted.key, at);
-  await ledger.takePlace({ caps, holder: wanted.key, provider: "ec2", order: at, at, ttlMs: 3_600_000 });
+  await ledger.takePlace({
+    caps,
+    holder: wanted.key,
+    provider: "ec2",
+    flow: "acme/app",
+    rank: 0,
+    at,
+    ttlMs: 3_600_000,
+  });
   await ledger.openLaunch(opened);
   await ledger.recordPlacement(opened.launchId, "us-east-1 subnet-0123456789abcdef0 t4g.large");
   await ledger.recordLaunched(opened.launchId, [instance(opened.launchId, `i-${id}`)], at);

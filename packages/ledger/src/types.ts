@@ -118,7 +118,7 @@ export interface WorkflowJobChange {
 }
 
 export interface Cap {
-  /** `class:<name>`, `codemagic:<team>`, … */
+  /** `class:<name>`, `class:<name>|<repository>`, `repository:…`, `owner:…`, `codemagic:<team>`. */
   readonly name: string;
   readonly limit: number;
 }
@@ -296,20 +296,31 @@ export interface Ledger {
 
   // --- caps ----------------------------------------------------------------------------------------------------
   /**
-   * Takes one place under every cap, or waits in line (ordered by `order`, then arrival), keeping the places it has
-   * while it waits for the next. Repeats are harmless and renew the place, which is freed `ttlMs` after the last one by
-   * itself. Who waits, or was granted a place by somebody's release, must ask again within ten minutes.
+   * Takes one place under every cap, one after the other, or waits in line, keeping the places it has while it waits for
+   * the next. Everybody must give the caps in the same order, the narrowest kind first: so no two wait for each other,
+   * and nobody holds a wide one while it waits for a narrow one. Lines are served by `rank` (0 first), and among
+   * equals `flow` by `flow` in turn, however many of one flow wait. Repeats are harmless and renew the
+   * place, which is freed `ttlMs` after the last one by itself. Who waits, or was granted a place by somebody's release,
+   * must ask again within ten minutes.
    */
   takePlace(request: {
     caps: readonly Cap[];
     holder: string;
     provider: ProviderName;
-    order: number;
+    flow: string;
+    rank: number;
     at: number;
     ttlMs: number;
   }): Promise<PlaceVerdict>;
-  /** Gives the holder's places back and leaves every line; returns who was granted a place by it, to be woken. */
-  releasePlace(holder: string, at: number): Promise<readonly Waiter[]>;
+  /**
+   * Gives the holder's places back and leaves every line; returns who was granted a place by it, to be woken. One who
+   * `comesBack` finds its turn as it was, for two hours.
+   */
+  releasePlace(
+    holder: string,
+    at: number,
+    options?: { readonly comesBack?: boolean },
+  ): Promise<readonly Waiter[]>;
   /** Everybody who holds a place or stands in a line, each once. */
   listPlaceHolders(): Promise<readonly Waiter[]>;
   listCaps(): Promise<readonly { name: string; limit: number; used: number; waiting: number }[]>;

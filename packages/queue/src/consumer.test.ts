@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { InvalidSpecError, RateLimitedError, TransientError } from "@grp/core";
+import { type Demand, InvalidSpecError, RateLimitedError, TransientError } from "@grp/core";
 import { Queue } from "bullmq";
 import { expect } from "chai";
 import { Redis } from "ioredis";
@@ -51,6 +51,26 @@ describe("createQueueConsumer", () => {
     await until(async () => (await queue.getJobState("wfj-1")) === "completed");
     expect(seen).to.deep.equal([aDemand(1)]);
     expect((await queue.getJob("wfj-1"))?.returnvalue).to.deep.equal({ ok: true });
+  });
+
+  it("takes those of the first rank first, whenever they came, and wakes and withdraws the others too", async () => {
+    for (const [id, rank] of [
+      [1, 5],
+      [2, 2],
+      [3, 0],
+      [4, 2],
+    ] as const)
+      await producer.enqueueDemand(aDemand(id, rank > 0 ? { rank } : {}), "ec2");
+    expect((await producer.counts()).find(({ state }) => state === "waiting")?.count).to.equal(4);
+    expect(await producer.withdraw("ec2", "wfj-4")).to.equal(true);
+    const seen: string[] = [];
+    const work = async (demand: Demand) => {
+      seen.push(demand.key);
+      return DONE;
+    };
+    watch(redis.url, work, { concurrency: 1 });
+    await until(async () => (await queue.getCompletedCount()) === 3);
+    expect(seen).to.deep.equal(["wfj-3", "wfj-2", "wfj-1"]);
   });
 
   it("buries at once what it can't read, and a stranger's kind of work", async () => {

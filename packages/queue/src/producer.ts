@@ -59,7 +59,7 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
         if ((await queue.getJobState(jobId)) === "active")
           throw new Error(`${jobId} is under way: try again`);
         await removeIn(queue, jobId, [...FINISHED, "delayed"]);
-        await queue.add("provision", demand, { ...JOB_OPTIONS, jobId });
+        await queue.add("provision", demand, { ...JOB_OPTIONS, ...priorityOf(demand), jobId });
       }),
     counts: () =>
       bounded(async () =>
@@ -175,7 +175,13 @@ async function addTogether(queue: Queue, orders: readonly DemandOrder[]): Promis
 
 function toQueueJob({ demand, delayMs }: DemandOrder) {
   const jobId = demandJobId(demand.key, demand.generation);
-  return { name: "provision", data: demand, opts: { ...JOB_OPTIONS, jobId, delay: delayMs } };
+  const opts = { ...JOB_OPTIONS, ...priorityOf(demand), jobId, delay: delayMs };
+  return { name: "provision", data: demand, opts };
+}
+
+/** BullMQ takes jobs without a priority first, then 1, 2, … */
+function priorityOf({ rank = 0 }: Demand): { readonly priority?: number } {
+  return rank > 0 ? { priority: rank } : {};
 }
 
 /** A demand that went from this queue to another provider and now comes back must not be taken for a duplicate. */
@@ -211,7 +217,7 @@ async function wake(client: Redis, queue: Queue, jobId: string): Promise<void> {
 }
 
 async function countStates(provider: ProviderName, queue: Queue): Promise<readonly QueueCount[]> {
-  const counts = await queue.getJobCounts(...COUNTED);
+  const { prioritized = 0, ...counts } = await queue.getJobCounts(...COUNTED, "prioritized");
   const [oldest] = await queue.getJobs(["waiting"], 0, 0, true);
   const heldMs = await queue.getRateLimitTtl(OPEN_LIMITER.max);
   const waiting = {
@@ -221,7 +227,7 @@ async function countStates(provider: ProviderName, queue: Queue): Promise<readon
   return COUNTED.map((state) => ({
     provider,
     state,
-    count: counts[state] ?? 0,
+    count: (counts[state] ?? 0) + (state === "waiting" ? prioritized : 0),
     ...(state === "waiting" ? waiting : {}),
   }));
 }

@@ -1,4 +1,5 @@
 import {
+  type Demand,
   orderOf,
   type ProvisionError,
   parseDemandJobId,
@@ -56,16 +57,16 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const { runnerName } = runner;
   const { launchId, runnerClass } = launch;
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
-  const queuedAt = await readQueuedAt(context, order);
+  const demand = await readDemand(context, order);
   try {
-    const minted = await register(context, order, queuedAt);
+    const minted = await register(context, order, demand);
     if (!minted) {
       await context.ledger.abandonClaim(runnerName);
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
     }
     const { runnerId } = minted;
     await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() });
-    const sinceQueuedMs = queuedAt === undefined ? undefined : context.now() - queuedAt;
+    const sinceQueuedMs = demand && context.now() - demand.queuedAt;
     observe(context, runnerClass, sinceQueuedMs);
     return { granted: grant(context, order, minted), fields: { ...fields, runnerId, sinceQueuedMs } };
   } catch (error) {
@@ -74,9 +75,9 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
 }
 
 /** Of the workflow job that the machine was launched for; another of its pool may get the runner. */
-async function readQueuedAt(context: IngressContext, { verdict }: Mint): Promise<number | undefined> {
+async function readDemand(context: IngressContext, { verdict }: Mint): Promise<Demand | undefined> {
   const record = await context.ledger.getWorkflowJob(parseDemandJobId(verdict.runner.placeHolder).key);
-  return record?.demand.queuedAt;
+  return record?.demand;
 }
 
 function observe(context: IngressContext, runnerClass: string, sinceQueuedMs: number | undefined): void {
@@ -94,7 +95,7 @@ interface Minted {
 async function register(
   context: IngressContext,
   { platform, runnerClass, verdict }: Mint,
-  queuedAt = context.now(),
+  demand: Demand | undefined,
 ): Promise<Minted | undefined> {
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   const { scope } = verdict.launch;
@@ -104,8 +105,9 @@ async function register(
     if (before === "busy") return undefined;
   }
   const name = verdict.runner.runnerName;
-  // The workflow job that was queued first is served first.
-  const turn = { member: name, order: orderOf(0, queuedAt), patienceMs: PATIENCE_MS };
+  // The workflow job that was queued first is served first; before it, those whose class goes before others.
+  const place = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
+  const turn = { member: name, order: place, patienceMs: PATIENCE_MS };
   const order = { scope, name, labels: runnerClass.labels, turn };
   const registration = await context.github.mintRegistration(order, signal);
   return { ...registration, program };

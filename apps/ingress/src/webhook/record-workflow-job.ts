@@ -5,6 +5,7 @@ import {
   type IgnoreReason,
   type MatchVerdict,
   matchRunnerClass,
+  rankOf,
 } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { queuedTimeOf, type WorkflowJobDelivery } from "./delivery.ts";
@@ -131,6 +132,7 @@ function composeDemand(
     runnerClass: match.runnerClass.name,
     labels: workflowJob.labels,
     generation: 1,
+    ...rankOf(context.catalog, match.runnerClass),
     offeringIndex: 0,
     queuedAt: queuedTimeOf(delivery) ?? receivedAt,
     receivedAt,

@@ -21,7 +21,7 @@ import { createRecordingProducer, type RecordingProducer } from "./recording-pro
 
 export const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "app" };
 
-const OFFERING = `provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [t4g.large],
+export const OFFERING = `provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [t4g.large],
           subnets: [subnet-a], securityGroups: [sg-a]`;
 
 /** `linux`, `farm`: spot, then on-demand. `mac`: CodeMagic (one at a time), then EC2. */
@@ -54,7 +54,7 @@ classes:
       - { ${OFFERING} }
 `);
 
-function readCatalog(text: string): Catalog {
+export function readCatalog(text: string): Catalog {
   const verdict = parseCatalog(text, { env: {}, useCodemagic: true });
   if (!verdict.ok) throw new Error(verdict.faults.map((fault) => formatFault("catalog", fault)).join("\n"));
   return verdict.catalog;

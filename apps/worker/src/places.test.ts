@@ -1,0 +1,86 @@
+import type { Demand } from "@grp/core";
+import { expect } from "chai";
+import { releasePlace } from "./places.ts";
+import { provision } from "./provision.ts";
+import { type Harness, makeWork, OFFERING, readCatalog, startHarness } from "./testing/harness.ts";
+
+const CATALOG = readCatalog(`
+version: 1
+allow: { owners: [acme, other] }
+maxRunnersPerRepository: 4
+maxRunnersPerOwner: 5
+classes:
+  - name: farm
+    labels: [farm]
+    platform: { os: linux, arch: arm64 }
+    maxRunners: 8
+    maxRunnersPerRepository: 3
+    offerings: [{ ${OFFERING} }]
+  - name: first
+    labels: [first]
+    platform: { os: linux, arch: arm64 }
+    maxRunners: 8
+    priority: 10
+    offerings: [{ ${OFFERING} }]
+`);
+
+describe("places", () => {
+  let server: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  before(async () => {
+    server = await startHarness();
+  });
+  after(() => server.stop());
+  beforeEach(async () => {
+    harness = await server.create();
+  });
+
+  const queue = async (count: number, repository: string, more: Partial<Demand> = {}) => {
+    const [owner = "", name = ""] = repository.split("/");
+    const scope = { kind: "repository", owner, repository: name } as const;
+    const demands: Demand[] = [];
+    while (demands.length < count)
+      demands.push(
+        await harness.addDemand({ runnerClass: "farm", owner, repository: name, scope, rank: 10, ...more }),
+      );
+    return demands;
+  };
+  const run = async (demands: readonly Demand[]) => {
+    const context = harness.with({ catalog: CATALOG });
+    const work = (demand: Demand) => provision(context, "ec2", demand, makeWork({ jobId: demand.key }));
+    const outcomes = await Promise.all(demands.map(work));
+    return outcomes.map((outcome) => (outcome.kind === "wait" ? outcome.why : "launched"));
+  };
+  const launched = (outcomes: readonly string[]) => outcomes.filter((one) => one === "launched").length;
+
+  it("are limited for one repository, in a class and over all, and for one owner", async () => {
+    const inClass = await run(await queue(5, "acme/App"));
+    expect(launched(inClass)).to.equal(3);
+    expect(inClass[4]).to.match(/^cap class:farm\|acme\/app /);
+    const inOther = await run(await queue(2, "acme/App", { runnerClass: "first", rank: 0 }));
+    expect(inOther).to.deep.equal(["launched", "cap repository:acme/app (0 ahead)"]);
+    const ofOwner = await run(await queue(3, "acme/lib"));
+    expect(launched(ofOwner)).to.equal(1);
+    expect(ofOwner[2]).to.match(/^cap owner:acme /);
+    expect(launched(await run(await queue(3, "other/app")))).to.equal(3);
+  });
+
+  it("of the class are not held by those who wait for their own repository's", async () => {
+    await run(await queue(20, "acme/app"));
+    const used = Object.fromEntries((await harness.ledger.listCaps()).map((cap) => [cap.name, cap.used]));
+    expect(used).to.include({ "class:farm|acme/app": 3, "class:farm": 3 });
+  });
+
+  it("go to the class that goes first, where classes wait for the same", async () => {
+    const many = await queue(3, "acme/app");
+    const others = await queue(2, "acme/lib", { runnerClass: "first", rank: 0 });
+    await run([...many, ...others]);
+    const waiting = [
+      ...(await queue(1, "acme/lib")),
+      ...(await queue(1, "acme/tool", { runnerClass: "first", rank: 0 })),
+    ];
+    for (const demand of waiting) expect((await run([demand]))[0]).to.match(/^cap owner:acme/);
+    await releasePlace(harness, many[0]?.key ?? "");
+    expect(harness.producer.woken).to.deep.equal([waiting[1]?.key]);
+  });
+});
