@@ -26,8 +26,16 @@ demo: setup ## Show the whole product with no account anywhere; ONCE=1 ends by i
 run: setup ## Start ingress, worker and ops from the environment or .env; without REDIS_URL a Redis of their own too
 	@node scripts/run.ts
 
+.PHONY: grp
+grp: setup ## The command line: make grp ARGS="status"
+	@$(GRP) $(ARGS)
+
+.PHONY: validate
+validate: setup ## Check the catalog of runner classes (RUNNERS_FILE, else runners.yaml)
+	@$(GRP) validate
+
 .PHONY: test-tools
-test-tools:
+test-tools: ## Fetch what some tests need beside Node and Redis: shellcheck, cloud-init, iptables
 	@scripts/setup-tests.sh
 
 .PHONY: test
@@ -87,6 +95,10 @@ unused: setup ## Find unused files, exports and dependencies
 shell: ## Check shell scripts
 	@scripts/lint-shell.sh
 
+.PHONY: schema
+schema: setup ## Write runners.schema.json anew from the catalog's source
+	@node scripts/write-schema.ts
+
 .PHONY: generated
 generated: setup ## Check that generated files are current
 	@scripts/check-generated.sh
@@ -108,4 +120,4 @@ FORCE:
 
 .PHONY: clean
 clean: ## Remove everything that can be made again; the local Redis data in .grp too
-	@rm -rf coverage .grp node_modules apps/*/node_modules packages/*/node_modules
+	@rm -rf coverage .grp node_modules apps/*/node_modules packages/*/node_modules bench/node_modules
