@@ -27,7 +27,7 @@ export function layOut({ title, at, isReadOnly, renews, body }: PageOptions): st
   );
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-${renews && html`<meta http-equiv="refresh" content="${REFRESH_S}">`}<meta name="robots" content="noindex">
+${renews && html`<meta http-equiv="refresh" content="${REFRESH_S}">`}<meta name="robots" content="noindex"><link rel="icon" href="data:,">
 <title>${title} · grp</title><style>${{ html: STYLE }}</style></head><body>
 <header><a class="brand" href="/"><i></i>grp</a><nav>${links}</nav>
 <small>${isReadOnly && html`<span class="tag off">read-only</span> `}<span${renews && html` class="live"`}>${formatTime(at)}</span></small></header>

@@ -268,6 +268,16 @@ describe("createOpsApp", () => {
     expect((await http.get("/api/dead")).data.count).to.equal(0);
   });
 
+  it("says that Redis is away, and has the page try again", async () => {
+    const http = await start();
+    expect((await http.get("/api/status")).status).to.equal(200);
+    server.pause();
+    const [page, answer] = await Promise.all([http.get("/"), http.get("/api/status")]);
+    server.resume();
+    expect([page.status, answer.status, answer.data.error]).to.deep.equal([503, 503, "redis_unavailable"]);
+    expect(page.data).to.contain("Redis does not answer").and.contain('http-equiv="refresh"');
+  });
+
   it("dismisses a dead letter by its button", async () => {
     const http = await start({ isReadOnly: false });
     await ledger.recordFailure("wfj-7", { at: 1, errorClass: "x", message: "y", demand: aDemand(7) });

@@ -1,6 +1,8 @@
 import { QueueUnavailableError } from "@grp/queue";
 import express, { type ErrorRequestHandler, type Express, type Router } from "express";
 import type { Credentials } from "../config.ts";
+import { html } from "../pages/html.ts";
+import { layOut } from "../pages/layout.ts";
 import { createPages } from "../pages/pages.ts";
 import type { OpsContext } from "./actions.ts";
 import { createApi } from "./api.ts";
@@ -29,15 +31,26 @@ export function createOpsApp({ context, credentials, board }: OpsAppOptions): Ex
   return app;
 }
 
-function answerError({ logger }: OpsContext): ErrorRequestHandler {
+function answerError(context: OpsContext): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
-    const isRedis = error instanceof QueueUnavailableError || isRedisError(error);
-    logger.error("ops.failed", { path: request.path, error });
-    response
-      .status(isRedis ? 503 : 500)
-      .json(isRedis ? { error: "redis_unavailable" } : { error: "internal" });
+    const isAway = error instanceof QueueUnavailableError || isRedisError(error);
+    context.logger.error("ops.failed", { path: request.path, error });
+    response.status(isAway ? 503 : 500);
+    const isForPrograms = /^\/(api|queues)\//.test(request.path);
+    if (isForPrograms) response.json(isAway ? AWAY : { error: "internal" });
+    else response.type("html").send(drawError(context, isAway));
   };
+}
+
+const AWAY = { error: "redis_unavailable", why: "Redis does not answer the ops process" };
+
+function drawError({ isReadOnly, now }: OpsContext, isAway: boolean): string {
+  const text = isAway
+    ? "Redis does not answer. This page tries again."
+    : "That did not work; the log of the ops process says why.";
+  const body = html`<div class="card empty">${text}</div>`;
+  return layOut({ title: "Error", at: now(), isReadOnly, renews: isAway, body });
 }
 
 /** ioredis' own: the server's answers, a command's time-out, a connection that isn't there. */
