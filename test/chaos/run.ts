@@ -38,6 +38,7 @@ export interface ChaosReport {
 }
 
 const POLL_MS = 200;
+const START_TRIES = 3;
 /** Two sweeps. */
 const QUIET_MS = 2_000;
 
@@ -54,7 +55,7 @@ export async function runChaos(plan: ChaosPlan, options: { keepIn?: string } = {
   const granted: string[] = [];
   let stack: Stack | undefined;
   try {
-    stack = await openStack(plan, balancer, granted);
+    stack = await tryToOpen(() => openStack(plan, balancer, granted));
     await addHook(stack);
     const [faults] = await Promise.all([inflictAll(stack, plan), queueAll(stack, plan)]);
     const calmAt = Date.now();
@@ -68,6 +69,17 @@ export async function runChaos(plan: ChaosPlan, options: { keepIn?: string } = {
   } finally {
     await stack?.stop();
     await balancer.close();
+  }
+}
+
+/** A port that was free a moment ago may be somebody's by now. */
+async function tryToOpen(open: () => Promise<Stack>): Promise<Stack> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open();
+    } catch (error) {
+      if (tries === START_TRIES) throw error;
+    }
   }
 }
 
