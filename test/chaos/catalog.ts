@@ -14,6 +14,8 @@ const limits = `bootTimeout: ${LIMITS_S.boot}s
 export function renderCatalog({ maxRunners, concurrentBuilds }: ChaosPlan): string {
   return `version: 1
 allow: { owners: [acme] }
+# A sweep each second asks thirty times as much as one each half minute: so does GitHub's minute last two seconds.
+limits: { github: { window: 2s } }
 codemagicTeams:
   default: { maxConcurrentBuilds: ${concurrentBuilds} }
 classes:

@@ -424,7 +424,7 @@ describe("POST /claims", () => {
       let isAway = true;
       const finishClaim: typeof ingress.ledger.finishClaim = async (done) => {
         if (isAway) throw new Error("Connection is closed.");
-        await ingress.ledger.finishClaim(done);
+        return ingress.ledger.finishClaim(done);
       };
       const flaky = await start({ ledger: { ...ingress.ledger, finishClaim } });
       expectRefused(await claim(flaky, launched), 503, "redis_unavailable");

@@ -48,7 +48,8 @@ describe("claims in the ledger", () => {
   it("tells which registration the same machine got before", async () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     await claim(launchId, "i-1");
-    await ledger.finishClaim({ runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 });
+    const finish = { runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 };
+    expect(await ledger.finishClaim(finish)).to.equal(true);
     expect(await ledger.getRunner(runnerNames[0] ?? "")).to.include({ step: "claimed", runnerId: 42 });
     expect(await claim(launchId, "i-1")).to.include({ outcome: "granted", previousRunnerId: 42 });
   });
@@ -149,7 +150,8 @@ describe("claims in the ledger", () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     await claim(launchId, "i-1");
     await ledger.recordStep(runnerNames[0] ?? "", "gone", T0 + 60_500);
-    await ledger.finishClaim({ runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 });
+    const finish = { runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 };
+    expect(await ledger.finishClaim(finish)).to.equal(false);
     expect(await ledger.getRunner(runnerNames[0] ?? "")).to.include({ step: "gone", runnerId: 42 });
     expect(await test.redis.keys("*claimed*")).to.deep.equal([]);
   });

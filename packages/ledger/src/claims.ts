@@ -64,12 +64,13 @@ const finish: Script = {
   name: "grpFinishClaim",
   lua: `${PRELUDE}
 local runner = P .. 'runner:' .. A.runnerName
-if redis.call('EXISTS', runner) == 0 then return end
+if redis.call('EXISTS', runner) == 0 then return 0 end
 redis.call('HSET', runner, 'runnerId', A.runnerId)
 redis.call('HDEL', runner, 'lockedUntil')
 advanceRunner(A.runnerName, 'claimed', A.at)
 local step, pool = unpack(redis.call('HMGET', runner, 'step', 'pool'))
-if RANK[step] < RANK.busy then redis.call('ZADD', P .. 'claimed:' .. pool, '+inf', A.runnerName) end`,
+if RANK[step] < RANK.busy then redis.call('ZADD', P .. 'claimed:' .. pool, '+inf', A.runnerName) end
+return RANK[step] < RANK.finished and 1 or 0`,
 };
 
 const abandon: Script = {
@@ -102,7 +103,7 @@ export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishC
       return { outcome: "granted", launch, runner, ...previous };
     },
     async finishClaim(claim) {
-      await store.run(finish, claim);
+      return (await store.run<number>(finish, claim)) === 1;
     },
     async abandonClaim(runnerName, comesBackAt) {
       await store.run(abandon, { runnerName, comesBackAt });

@@ -290,7 +290,8 @@ export interface Ledger {
     at: number;
     lockMs: number;
   }): Promise<ClaimVerdict>;
-  finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<void>;
+  /** False when the runner was ended while its registration was minted: nobody will take that off GitHub. */
+  finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<boolean>;
   /** No mint, or it failed: the same machine may claim again at once. `comesBackAt`: it was told to come back then. */
   abandonClaim(runnerName: string, comesBackAt?: number): Promise<void>;
 

@@ -65,13 +65,21 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
     }
     const { runnerId } = minted;
-    await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() });
+    if (!(await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() })))
+      return { refused: await takeBack(context, order, runnerId), fields: { ...fields, runnerId } };
     const sinceQueuedMs = demand && context.now() - demand.queuedAt;
     observe(context, runnerClass, sinceQueuedMs);
     return { granted: grant(context, order, minted), fields: { ...fields, runnerId, sinceQueuedMs } };
   } catch (error) {
     return answerFailure(context, { error, runnerName, fields });
   }
+}
+
+/** Its machine was ended meanwhile. Should GitHub not let go of it now, the sweep finds it there. */
+async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: number): Promise<Answer> {
+  const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
+  await context.github.deregister(verdict.launch.scope, runnerId, signal).catch(() => undefined);
+  return refuse(410, "not_wanted");
 }
 
 /** Of the workflow job that the machine was launched for; another of its pool may get the runner. */

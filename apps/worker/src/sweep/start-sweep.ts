@@ -2,6 +2,9 @@ import { createScheduler, type Scheduler } from "@grp/queue";
 import type { WorkerContext } from "../context.ts";
 import { createSweep } from "./sweep.ts";
 
+/** One sweep of so many looks for ghosts where nothing of ours runs: each ten minutes, with the shipped interval. */
+const QUIET_SWEEPS = 20;
+
 /**
  * The sweep as a BullMQ schedule: one at a time across all workers, whichever of them lives. A dry worker has none, for
  * it may end nothing.
@@ -11,13 +14,14 @@ export function startSweep(
   settings: { redisUrl: string; intervalMs: number; graceMs: number },
 ): Scheduler | null {
   if (context.dryRun) return null;
-  const sweep = createSweep(context, { graceMs: settings.graceMs });
+  const { graceMs, intervalMs } = settings;
+  const sweep = createSweep(context, { graceMs, quietScopesMs: QUIET_SWEEPS * intervalMs });
   return createScheduler({
     redisUrl: settings.redisUrl,
     schedules: [
       {
         name: "sweep",
-        everyMs: settings.intervalMs,
+        everyMs: intervalMs,
         run: async (signal) => void (await sweep(signal)),
       },
     ],

@@ -12,10 +12,11 @@ export interface SweepOptions {
   readonly graceMs: number;
   readonly rules?: readonly Rule[];
   readonly choose?: ChooseToCheck;
+  readonly quietScopesMs?: number;
 }
 
 /** Ghosts in repositories where nothing of ours runs now hurt nobody: those are looked for this often. */
-const QUIET_SCOPES_EVERY_MS = 600_000;
+const QUIET_SCOPES_MS = 600_000;
 
 /** Workflow jobs whose scopes count as ours. */
 const RECENT = 500;
@@ -52,7 +53,7 @@ async function sweepOnce(
   const world = await gatherWorld(context, {
     graceMs: options.graceMs,
     signal,
-    moreScopes: await quietScopes(context),
+    moreScopes: await quietScopes(context, options.quietScopesMs ?? QUIET_SCOPES_MS),
     chooseToCheck: options.choose,
     onBlind: (what, error) => {
       tally.blind.push(what);
@@ -89,9 +90,9 @@ async function doOne(
 }
 
 /** Every scope of late, now and then; none most of the time. */
-async function quietScopes(context: WorkerContext): Promise<readonly Scope[]> {
+async function quietScopes(context: WorkerContext, everyMs: number): Promise<readonly Scope[]> {
   // A lock that nobody gives back: the next owner has it when its time is over.
-  if (!(await context.ledger.tryLock("sweep-quiet-scopes", randomUUID(), QUIET_SCOPES_EVERY_MS))) return [];
+  if (!(await context.ledger.tryLock("sweep-quiet-scopes", randomUUID(), everyMs))) return [];
   const recent = await context.ledger.listWorkflowJobs(RECENT);
   return recent.map((record) => record.demand.scope);
 }
