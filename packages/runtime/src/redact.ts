@@ -61,12 +61,15 @@ function redactObject(value: object, parents: readonly object[]): unknown {
 }
 
 function redactEntries(entries: readonly (readonly [unknown, unknown])[], parents: readonly object[]) {
-  return Object.fromEntries(
-    entries.map(([key, item]) => [
-      String(key),
-      isSecret(String(key), item) ? hidden : redactValue(item, parents),
-    ]),
-  );
+  const safe: Record<string, unknown> = {};
+  for (const [key, item] of entries) {
+    const name = String(key);
+    const value = isSecret(name, item) ? hidden : redactValue(item, parents);
+    // By plain assignment it would become the copy's prototype.
+    if (name === "__proto__") Object.defineProperty(safe, name, { value, enumerable: true });
+    else safe[name] = value;
+  }
+  return safe;
 }
 
 /** A number or a flag under such a name (`ticketExpiresAt`) is no secret. */

@@ -27,11 +27,11 @@ export type WorkflowJobDelivery = z.infer<typeof workflowJobDelivery>;
 type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly detail: string };
 
 /**
- * From raw bytes, as they are or the `payload` field of a form, to what concerns us. In one go: the whole payload is some
+ * From the body, as it is or the `payload` field of a form, to what concerns us. In one go: the whole payload is some
  * fifty times larger, and none of it may be kept while Redis is waited for.
  */
-export function readWorkflowJob(body: Buffer, isForm: boolean): Parsed<WorkflowJobDelivery> {
-  const text = isForm ? new URLSearchParams(body.toString("utf8")).get("payload") : body.toString("utf8");
+export function readWorkflowJob(body: string, isForm: boolean): Parsed<WorkflowJobDelivery> {
+  const text = isForm ? new URLSearchParams(body).get("payload") : body;
   if (text === null) return { ok: false, detail: "the form has no field payload" };
   try {
     return check(JSON.parse(text));

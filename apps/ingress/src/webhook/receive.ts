@@ -30,8 +30,9 @@ export async function receiveDelivery(
   if (!event) return rejected(400, "headers", "no X-GitHub-Event header: is this a GitHub webhook?");
   if (!deliveryId || !/^[\w-]{1,100}$/.test(deliveryId))
     return rejected(400, "headers", "no proper X-GitHub-Delivery header");
-  const isForm = contentType(headers) === "application/x-www-form-urlencoded";
-  if (!isForm && contentType(headers) !== "application/json") {
+  const type = contentType(headers);
+  const isForm = type === "application/x-www-form-urlencoded";
+  if (!isForm && type !== "application/json") {
     return rejected(
       415,
       "content-type",
@@ -39,12 +40,14 @@ export async function receiveDelivery(
     );
   }
   if (body.length === 0) return rejected(400, "empty", "the body is empty");
-  const unsigned = await checkSignature(context, delivery);
+  // Decoded once, for signature and content. Bytes that are no UTF-8 can't have been signed by GitHub and do not verify.
+  const text = body.toString("utf8");
+  const unsigned = await checkSignature(context, text, only(headers["x-hub-signature-256"]));
   if (unsigned) return unsigned;
   if (event === "ping")
     return { status: 200, body: { outcome: "pong", detail: "grp is listening; send workflow_job events" } };
   if (event !== "workflow_job") return { status: 200, body: { outcome: "ignored", reason: "event", event } };
-  const parsed = readWorkflowJob(body, isForm);
+  const parsed = readWorkflowJob(text, isForm);
   if (!parsed.ok) return rejected(400, "malformed", parsed.detail);
   return recordWorkflowJob(context, parsed.value, { deliveryId, isDryRun: delivery.isDryRun });
 }
@@ -55,12 +58,12 @@ function contentType(headers: ReceivedDelivery["headers"]): string | undefined {
 
 async function checkSignature(
   context: IngressContext,
-  { headers, body }: ReceivedDelivery,
+  text: string,
+  signature: string | undefined,
 ): Promise<DeliveryAnswer | undefined> {
-  const signature = only(headers["x-hub-signature-256"]);
   if (!signature)
     return rejected(401, "signature-missing", "no X-Hub-Signature-256 header: has the webhook a secret?");
-  if (await context.isSigned(body, signature)) return undefined;
+  if (await context.isSigned(text, signature)) return undefined;
   return rejected(
     401,
     "signature-wrong",

@@ -1,17 +1,16 @@
 import { Webhooks } from "@octokit/webhooks";
 
-/** Whether the raw bytes bear one of our signatures; constant time, never throws. */
-export type SignatureCheck = (body: Buffer, signature: string) => Promise<boolean>;
+/** Whether the body as it came, decoded as UTF-8, bears one of our signatures; constant time, never throws. */
+export type SignatureCheck = (text: string, signature: string) => Promise<boolean>;
 
 /**
- * `X-Hub-Signature-256` over the bytes as they came. All secrets are accepted, so that one can be rotated. Only sha256:
- * a legacy sha1 signature is no signature. Bytes that are no UTF-8 can't have been signed by GitHub and do not verify.
+ * `X-Hub-Signature-256`. All secrets are accepted, so that one can be rotated. Only sha256: a legacy sha1 signature is
+ * no signature.
  */
 export function createSignatureCheck(secrets: readonly string[]): SignatureCheck {
   const checks = secrets.map((secret) => new Webhooks({ secret }));
-  return async (body, signature) => {
-    if (body.length === 0 || !/^sha256=[0-9a-f]{64}$/.test(signature)) return false;
-    const text = body.toString("utf8");
+  return async (text, signature) => {
+    if (text.length === 0 || !/^sha256=[0-9a-f]{64}$/.test(signature)) return false;
     for (const check of checks) if (await check.verify(text, signature)) return true;
     return false;
   };
