@@ -28,7 +28,9 @@ function chooseRows(names: readonly string[]): readonly Row[] {
     throw new Error(`no row ${unknown.join(", ")}; there are ${rows.map((row) => row.name).join(", ")}`);
   const wanted = new Set(names);
   for (const row of rows.toReversed()) if (wanted.has(row.name) && row.baseline) wanted.add(row.baseline);
-  return names.length === 0 ? rows : rows.filter((row) => wanted.has(row.name));
+  return names.length === 0
+    ? rows.filter((row) => !row.isOnRequest)
+    : rows.filter((row) => wanted.has(row.name));
 }
 
 /** Every row once, then again and again: what disturbs the machine for a while disturbs all rows alike. */

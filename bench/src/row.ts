@@ -19,5 +19,7 @@ export interface Row {
   readonly target?: { readonly atLeast: number } | { readonly atMost: number };
   /** Too long to be repeated: measured in the first round only. */
   readonly isOnce?: boolean;
+  /** Too long for ten minutes: measured only when it is named. */
+  readonly isOnRequest?: boolean;
   measure(stand: Stand): Promise<Measure>;
 }

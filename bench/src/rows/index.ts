@@ -1,8 +1,17 @@
 import type { Row } from "../row.ts";
+import { costRows } from "./cost.ts";
 import { drainRows } from "./drain.ts";
 import { latencyRows } from "./latency.ts";
+import { memoryRows } from "./memory.ts";
 import { overheadRows } from "./overhead.ts";
 import { throughputRows } from "./throughput.ts";
 
 /** Every row, in the order of the table. A baseline stands before the rows that are compared with it. */
-export const rows: readonly Row[] = [...throughputRows, ...latencyRows, ...drainRows, ...overheadRows];
+export const rows: readonly Row[] = [
+  ...throughputRows,
+  ...latencyRows,
+  ...drainRows,
+  ...overheadRows,
+  ...memoryRows,
+  ...costRows,
+];

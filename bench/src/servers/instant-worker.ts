@@ -44,7 +44,11 @@ const context: WorkerContext = {
   producer: createQueueProducer({ redisUrl, deadlineMs: 5_000, onError }),
   providers: new Map([["ec2", cloud]]),
   gatherer: createGatherer(),
-  github: createGitHub({ auth: { kind: "pat", token: "none" }, baseUrl: "http://127.0.0.1:9" }),
+  // GitHub forgets a single-use runner as soon as its job is over.
+  github: {
+    ...createGitHub({ auth: { kind: "pat", token: "none" }, baseUrl: "http://127.0.0.1:9" }),
+    findRunner: async () => null,
+  },
   signer: createTicketSigner([secret]),
   metrics: createWorkerMetrics(createMetrics({ app: "worker" })),
   now: Date.now,

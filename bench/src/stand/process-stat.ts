@@ -14,3 +14,8 @@ function psCpuMs(pid: number): number {
   const time = execFileSync("ps", ["-o", "time=", "-p", String(pid)], { encoding: "utf8" }).trim();
   return time.split(":").reduce((total, part) => total * 60 + Number(part), 0) * 1_000;
 }
+
+/** Resident memory in MiB. */
+export function rssMiBOf(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) / 1_024;
+}

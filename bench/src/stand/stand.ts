@@ -118,6 +118,8 @@ function settingsOf(place: { port: number; internalPort: number; redisUrl: strin
     HOST: "127.0.0.1",
     PORT: String(place.port),
     INTERNAL_PORT: String(place.internalPort),
+    // A machine here ends as soon as its job has; in earnest it gets a moment to do so by itself.
+    END_GRACE: "0",
     LOG_LEVEL: "info",
   };
 }

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { PAYLOAD } from "../load/payload.ts";
+import { postAll } from "../load/post.ts";
+import type { Measure, Row } from "../row.ts";
+import { rssMiBOf } from "../stand/process-stat.ts";
+import { SECRET, type Server, type Stand } from "../stand/stand.ts";
+import { deliverMore } from "./deliver.ts";
+
+/** Demands that are on their way at the same time. */
+const PORTION = 5_000;
+const PATIENCE_MS = 180_000;
+const CONNECTIONS = 16;
+
+const LEDGER = "{grp}:";
+const QUEUE = "{grp}:grp-ec2:";
+
+/**
+ * What is left in Redis of a workflow job that has come and gone, and what the processes have grown to. Each is queued,
+ * launched, in progress, completed and its machine ended by the real ingress and the real worker, on a cloud that answers
+ * at once.
+ */
+async function measureMemory(stand: Stand, count: number): Promise<Measure> {
+  const { client } = stand.redis;
+  const [ingress, worker] = [await stand.server("ingress"), await stand.server("instant-worker")];
+  await client.flushall();
+  const before = await usedBytes(stand);
+  const rss: number[] = [];
+  for (let done = 0; done < count; done += PORTION) {
+    const size = Math.min(PORTION, count - done);
+    await deliverMore(stand, { servers: ["ingress"], expect: 202, load: { count: size } });
+    await until(async () => (await client.zcard(`${LEDGER}live`)) >= size && (await waiting(stand)) === 0);
+    await finishAll(stand, ingress);
+    await until(async () => (await client.zcard(`${LEDGER}live`)) === 0 && (await waiting(stand)) === 0);
+    rss.push(rssMiBOf(ingress.pid), rssMiBOf(worker.pid));
+  }
+  const value = ((await usedBytes(stand)) - before) / count;
+  const [ingressFirstMiB = 0, workerFirstMiB = 0] = rss;
+  const [ingressLastMiB = 0, workerLastMiB = 0] = rss.slice(-2);
+  await stand.stop("instant-worker");
+  return { value, figures: { ingressFirstMiB, ingressLastMiB, workerFirstMiB, workerLastMiB } };
+}
+
+async function usedBytes({ redis }: Stand): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await redis.client.info("memory"))?.[1]);
+}
+
+/** Queue jobs that are not over. */
+async function waiting({ redis: { client } }: Stand): Promise<number> {
+  const counts = await Promise.all([
+    client.llen(`${QUEUE}wait`),
+    client.llen(`${QUEUE}active`),
+    client.zcard(`${QUEUE}delayed`),
+  ]);
+  return counts.reduce((total, one) => total + one, 0);
+}
+
+/** GitHub's `in_progress` and `completed` of every runner's workflow job. */
+async function finishAll(stand: Stand, { port }: Server): Promise<void> {
+  const { client } = stand.redis;
+  const names = await client.zrange(`${LEDGER}live`, 0, "-1");
+  const holders = await Promise.all(
+    names.map((name) => client.hget(`${LEDGER}runner:${name}`, "placeHolder")),
+  );
+  const options = { port, secret: SECRET, connections: CONNECTIONS, expect: 200 };
+  for (const action of ["in_progress", "completed"]) await postAll(payloads(action), options);
+
+  function* payloads(action: string): Generator<string, undefined> {
+    for (const [at, name] of names.entries())
+      yield compose(action, name, Number(holders[at]?.replace("wfj-", "")));
+    return undefined;
+  }
+}
+
+function compose(action: string, runnerName: string, id: number): string {
+  const payload = JSON.parse(PAYLOAD) as { action: string; workflow_job: Record<string, unknown> };
+  const conclusion = action === "completed" ? "success" : null;
+  const job = { ...payload.workflow_job, id, status: action, conclusion };
+  return JSON.stringify({
+    ...payload,
+    action,
+    workflow_job: { ...job, runner_id: id - 29_000_000_000, runner_name: runnerName },
+  });
+}
+
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS} ms: ${isTrue}`);
+    await sleep(50);
+  }
+}
+
+const row = (name: string, count: number, more: Partial<Row> = {}): Row => ({
+  ...{ name, unit: "bytes of Redis a job", isOnce: true, ...more },
+  about: `left of ${count.toLocaleString("en")} finished workflow jobs, queue and ledger`,
+  measure: (stand) => measureMemory(stand, count),
+});
+
+export const memoryRows: readonly Row[] = [
+  row("memory", 2_000),
+  row("memory-10k", 10_000, { isOnRequest: true }),
+  row("memory-100k", 100_000, { isOnRequest: true }),
+];
