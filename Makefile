@@ -15,7 +15,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-zA-Z%<>_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install the locked dependencies, Node 24 and a Redis server, where missing
+setup: ## Install the locked dependencies, Node 24, a Redis server and curl, where missing
 	@scripts/setup.sh
 
 .PHONY: demo

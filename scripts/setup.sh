@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a fresh checkout ready: dependencies at their locked versions (Node 24 is one of them) and a Redis server.
+# Makes a fresh checkout ready: dependencies at their locked versions (Node 24 is one of them), a Redis server and curl.
 # Harmless when run again; costs next to nothing when there is nothing to do.
 set -eu
 cd "$(dirname "$0")/.."
@@ -42,31 +42,43 @@ install_dependencies() {
   echo "$wanted" >"$state"
 }
 
-# RUNLEVEL=1 keeps the package from starting a service of its own: every part of grp starts the server it needs.
-install_redis() {
-  if has redis-server || has valkey-server; then return; fi
-  if has apt-get && [ "$(id -u)" = 0 ]; then
-    echo "setup: installing redis-server with apt-get"
-    install_redis_with_apt env
-  elif has apt-get && has sudo && sudo -n true 2>/dev/null; then
-    echo "setup: installing redis-server with sudo apt-get"
-    install_redis_with_apt "sudo -n env"
+# The words that make a command run as root without asking; fails where nothing does.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then echo env; else has sudo && sudo -n true 2>/dev/null && echo sudo -n env; fi
+}
+
+# install PACKAGE BREW_FORMULA: as far as the system lets us; the caller looks whether it worked.
+# RUNLEVEL=1 keeps a server's package from starting a service of its own: every part of grp starts the server it needs.
+install() {
+  if has apt-get && root=$(as_root); then
+    echo "setup: installing $1 with apt-get"
+    # Word splitting is meant: "sudo -n env" is three words.
+    # shellcheck disable=SC2086
+    {
+      [ -n "$is_updated" ] || $root DEBIAN_FRONTEND=noninteractive apt-get -qq update
+      $root DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends "$1"
+    } >/dev/null || true
+    is_updated=yes
   elif has brew; then
-    echo "setup: installing redis with brew"
-    brew install redis || true
+    echo "setup: installing $2 with brew"
+    brew install "$2" || true
   fi
+}
+is_updated=
+
+install_redis() {
+  has redis-server || has valkey-server || install redis-server redis
+  has redis-server || has valkey-server || install valkey-server valkey
   has redis-server || has valkey-server ||
     fail "no redis-server or valkey-server on PATH. Install one (apt install redis-server, brew install redis, dnf install valkey) and run this again."
 }
 
-install_redis_with_apt() {
-  # Word splitting is meant: "sudo -n env" is three words.
-  # shellcheck disable=SC2086
-  {
-    $1 DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
-      $1 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends redis-server
-  } >/dev/null || $1 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends valkey-server || true
+# The sandbox's machines run the boot scripts, which need it as the images do that they are meant for.
+install_curl() {
+  has curl || install curl curl
+  has curl || fail "curl is missing. Install it with your system's package manager and run this again."
 }
 
 install_dependencies
 install_redis
+install_curl
