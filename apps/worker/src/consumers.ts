@@ -31,7 +31,7 @@ export function startConsumers(context: WorkerContext, settings: ConsumerSetting
           terminate: (termination, work) => terminate(context, termination, work),
         },
         onDead: (work) => buryDead(context, work),
-        onRetry: (retry) => tellRetry(context, provider, retry),
+        onRetry: (retry) => void tellRetry(context, provider, retry),
         onError: (error) => context.log.error("queue.failed", { provider, error: error.message }),
       }),
   );

@@ -19,6 +19,9 @@ export interface LaunchHistory {
 /** Value of `waitsFor` while no offering has room. */
 export const WAITS_FOR_CAPACITY = "capacity";
 
+/** Value of `waitsFor` while its provider's rate limit is spent; the next try that opens a launch takes it back. */
+export const WAITS_FOR_THROTTLE = "throttle";
+
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {
   const record = await ledger.getWorkflowJob(demand.key);
   const holder = demandJobId(demand.key, demand.generation);

@@ -1,5 +1,6 @@
 import { type Demand, type ProviderName, ProvisionError } from "@grp/core";
 import type { WorkerContext } from "./context.ts";
+import { WAITS_FOR_THROTTLE } from "./history.ts";
 
 interface Retry {
   readonly jobId: string;
@@ -9,8 +10,11 @@ interface Retry {
   readonly delayMs: number;
 }
 
-/** A try that failed and is made again: a line in the log, and a note that `grp explain` shows. Nobody waits for it. */
-export function tellRetry(context: WorkerContext, provider: ProviderName, retry: Retry): void {
+/**
+ * A try that failed and is made again: a line in the log, and a note that `grp explain` shows; a throttle is no failure,
+ * but what the demand waits for. Never rejects; nobody waits for it.
+ */
+export async function tellRetry(context: WorkerContext, provider: ProviderName, retry: Retry): Promise<void> {
   const { jobId, demand, error, attempt, delayMs } = retry;
   const sorted = error instanceof ProvisionError ? error : undefined;
   context.log.warn("work.retried", {
@@ -23,9 +27,14 @@ export function tellRetry(context: WorkerContext, provider: ProviderName, retry:
     code: sorted?.code,
     error: error.message,
   });
-  // A dry run has no record; want of room was noted with the walk; a throttle is the queue's, and told there.
-  const isNoted = sorted?.errorClass === "no-capacity" || sorted?.errorClass === "rate-limited";
-  if (!demand || demand.dryRun || isNoted) return;
+  // A dry run has no record; want of room was noted with the walk.
+  if (!demand || demand.dryRun || sorted?.errorClass === "no-capacity") return;
   const text = `try ${attempt}: ${error.message}; again in ${Math.ceil(delayMs / 1_000)} s`;
-  context.ledger.addNote(demand.key, { at: context.now(), kind: "retry", text }).catch(() => undefined);
+  const note = { at: context.now(), kind: "retry", text };
+  const isThrottled = sorted?.errorClass === "rate-limited";
+  // Told to a person at leisure: Redis may be away just now, and the try goes on all the same.
+  await (isThrottled
+    ? context.ledger.setWaitsFor(demand.key, WAITS_FOR_THROTTLE)
+    : context.ledger.addNote(demand.key, note)
+  ).catch(() => undefined);
 }

@@ -150,7 +150,8 @@ function isSameUrl(one: string | undefined, other: string): boolean {
   return one !== undefined && plain(one) === plain(other);
 }
 
-// A server that does not know the filter sends them all.
+// GitHub's own range for `failure`; no connection and no answer have codes in it too. A server that does not know the
+// filter sends them all.
 function isFailed({ statusCode }: HookDelivery): boolean {
   return statusCode >= 400;
 }

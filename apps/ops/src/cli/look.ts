@@ -1,6 +1,6 @@
 import { formatExplanation } from "../explain/format-explanation.ts";
 import { formatDuration, formatRepository, formatTime } from "../format.ts";
-import type { Status } from "../server/status.ts";
+import { describeStep, type Status } from "../server/status.ts";
 import { readKey, type WorkflowJobView } from "../view.ts";
 import type { CliContext } from "./context.ts";
 import { CliError } from "./failure.ts";
@@ -30,7 +30,7 @@ export async function runStatus(context: CliContext, flags: LookFlags): Promise<
 
 function summarise({ runners, dead, classes }: Status): string {
   const waiting = classes.reduce((sum, { demand }) => sum + demand, 0);
-  const alive = runners.map(({ runnerClass, step, count }) => `${count} ${runnerClass} ${step}`);
+  const alive = runners.map((one) => `${one.count} ${one.runnerClass} ${describeStep(one)}`);
   const letters = dead === 0 ? "none" : `${dead} (grp dead lists them)`;
   return [
     `waiting for a runner  ${waiting}`,

@@ -99,6 +99,11 @@ function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: st
       waitsFor: "capacity: no offering of its class has room",
       next: "all offerings are tried again after a pause; after the last try it becomes a dead letter",
     };
+  if (waitsFor === "throttle")
+    return {
+      waitsFor: "the provider's rate limit",
+      next: "it is asked again by itself, as the limit allows; this costs no attempt",
+    };
   return { waitsFor, next: "it starts by itself after that" };
 }
 
@@ -168,6 +173,8 @@ function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
   const runner = findExpected(story);
   const phase = runner && PHASES[runner.step];
   if (!phase) return undefined;
+  const special = describeTakenBack(runner) ?? describeClaimLine(runner, story.now);
+  if (special) return special;
   const since = runner.times[runner.step];
   const limit = limitOf(story, runner.step);
   const times = [
@@ -179,6 +186,26 @@ function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
     whereNow: `${phase.now}: ${machine}${times.length > 0 ? ` (${times.join(", ")})` : ""}`,
     waitsFor: phase.waitsFor,
     next: phase.next,
+  };
+}
+
+function describeTakenBack(runner: RunnerRecord): WhereNow | undefined {
+  if (!runner.notes.some(({ kind }) => kind === "interrupted")) return undefined;
+  return {
+    whereNow: `its machine ${runner.instanceId ?? runner.runnerName} is taken back by its provider`,
+    waitsFor: "another machine",
+    next: MISSING,
+  };
+}
+
+/** More machines claim than GitHub's rate limit lets register at once: the longest-queued workflow job goes first. */
+function describeClaimLine(runner: RunnerRecord, now: number): WhereNow | undefined {
+  const leftMs = runner.step === "booted" ? (runner.comesBackAt ?? 0) - now : 0;
+  if (leftMs <= 0) return undefined;
+  return {
+    whereNow: `a machine is up: ${runner.instanceId ?? runner.runnerName}; it stands in line for its registration`,
+    waitsFor: `GitHub's rate limit, its turn in about ${formatDuration(leftMs)}`,
+    next: "it claims again then, and its runner registers with GitHub",
   };
 }
 

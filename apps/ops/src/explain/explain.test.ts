@@ -73,6 +73,8 @@ describe("the explanation of a workflow job", () => {
     expect(held.next).to.contain("as soon as a place is free");
     await test.ledger.setWaitsFor(wanted.key, "capacity");
     expect((await tell(1)).next).to.contain("all offerings are tried again");
+    await test.ledger.setWaitsFor(wanted.key, "throttle");
+    expect((await tell(1)).waitsFor).to.equal("the provider's rate limit");
   });
 
   it("tells that a throttle holds its whole queue, until its machine is on its way", async () => {
@@ -103,6 +105,22 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(1)).waitsFor).to.equal("the runner to come online");
     await test.ledger.recordStep(name, "online", T0 + 50 * SECOND);
     expect(await tell(1)).to.include({ waitsFor: "GitHub to give it this job" });
+  });
+
+  it("tells a machine in line at GitHub's rate limit, and one that is taken back in its boot", async () => {
+    const { launchId, runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    const [runnerName = ""] = runnerNames;
+    await test.ledger.recordStep(runnerName, "booted", T0 + 40 * SECOND);
+    await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
+    await test.ledger.abandonClaim(runnerName, T0 + 345 * SECOND);
+    expect((await tell(1)).waitsFor).to.equal("GitHub's rate limit, its turn in about 4 m 45 s");
+    expect((await tell(1, 346)).waitsFor).to.equal("its claim");
+    const note = { at: T0 + 50 * SECOND, kind: "interrupted", text: "notice" };
+    await test.ledger.addRunnerNote(runnerName, note);
+    expect(await tell(1)).to.include({
+      whereNow: "its machine i-1 is taken back by its provider",
+      waitsFor: "another machine",
+    });
   });
 
   it("says that a sibling took its runner", async () => {

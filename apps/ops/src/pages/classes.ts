@@ -1,5 +1,5 @@
 import type { Catalog } from "@grp/core";
-import type { Status } from "../server/status.ts";
+import { describeStep, type Status } from "../server/status.ts";
 import { type Html, html } from "./html.ts";
 
 interface ClassRow {
@@ -36,7 +36,7 @@ function drawClass({ name, labels, limit }: ClassRow, { caps, classes, runners }
   const cap = caps.find((one) => one.name === `class:${name}`);
   return html`<tr><td><b>${name}</b></td><td>${labels.map((label) => html`<span class="label">${label}</span> `)}</td>
 <td class="count">${waiting > 0 ? html`<b class="warn">${waiting}</b>` : "0"}</td>
-<td>${machines.map(({ step, count }) => `${count} ${step}`).join(" · ") || html`<span class="soft">none</span>`}</td>
+<td>${machines.map((one) => `${one.count} ${describeStep(one)}`).join(" · ") || html`<span class="soft">none</span>`}</td>
 <td class="places">${drawBar({ used: cap?.used ?? 0, limit, waiting: cap?.waiting ?? 0 })}</td></tr>`;
 }
 

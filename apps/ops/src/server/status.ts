@@ -28,6 +28,8 @@ export interface RunnerCount {
   readonly runnerClass: string;
   readonly step: RunnerStep;
   readonly count: number;
+  /** Of these, whose spot machine its provider takes back. */
+  readonly interrupted: number;
 }
 
 export interface Status extends Counts {
@@ -65,11 +67,20 @@ export async function readStatus(context: OpsContext): Promise<Status> {
   return { at: world.now, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
 }
 
+/** `booted`, or `booted (1 taken back)`. */
+export function describeStep({ step, interrupted }: RunnerCount): string {
+  return interrupted === 0 ? step : `${step} (${interrupted} taken back)`;
+}
+
 function countRunners(live: readonly RunnerRecord[]): readonly RunnerCount[] {
   const groups = Map.groupBy(live, ({ runnerClass, step }) => `${runnerClass}|${step}`);
+  const isTakenBack = ({ notes }: RunnerRecord) => notes.some(({ kind }) => kind === "interrupted");
   return [...groups.values()]
-    .flatMap(([first, ...rest]) =>
-      first ? [{ runnerClass: first.runnerClass, step: first.step, count: 1 + rest.length }] : [],
-    )
+    .flatMap((group) => {
+      const [first] = group;
+      if (!first) return [];
+      const { runnerClass, step } = first;
+      return [{ runnerClass, step, count: group.length, interrupted: group.filter(isTakenBack).length }];
+    })
     .sort((one, other) => RUNNER_STEPS.indexOf(one.step) - RUNNER_STEPS.indexOf(other.step));
 }

@@ -18,7 +18,7 @@ const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10_000, 6 * 3_600_000];
 /** What is remembered at once: 2 MB at the very most. What is beyond is read again later. */
 const MOST_OPEN = 20_000;
 
-/** One event that the ingress did not take. */
+/** One event that the ingress did not take, from one hook: hooks of a repository and its organization share the guid. */
 export interface Failure {
   readonly guid: string;
   readonly hook: string;
@@ -67,20 +67,21 @@ export function readFailures(
   deliveries: readonly HookDelivery[],
   now: number,
 ): Reading {
-  const open = new Map(state.open.map((failure) => [failure.guid, failure]));
+  const open = new Map(state.open.map((failure) => [nameOf(failure), failure]));
   const before = open.size;
   let again = 0;
   let until = now;
   for (const delivery of deliveries.toSorted((one, other) => one.deliveredAt - other.deliveredAt)) {
     if (delivery.event !== "workflow_job") continue;
-    const known = open.get(delivery.guid);
+    const name = nameOf({ hook, guid: delivery.guid });
+    const known = open.get(name);
     if (!known && open.size >= MOST_OPEN) {
       until = Math.min(until, delivery.deliveredAt);
       continue;
     }
     const next = known ? failAgain(known, delivery) : firstFailure(hook, delivery);
     if (known?.askedAt !== undefined && next.askedAt === undefined) again += 1;
-    open.set(delivery.guid, next);
+    open.set(name, next);
   }
   const fresh = open.size - before;
   const isMine = (failure: Failure) => failure.hook === hook;
@@ -126,7 +127,7 @@ function pauseAfter(tries: number): number {
 
 function dropWhere(open: Map<string, Failure>, isOver: (failure: Failure) => boolean): number {
   const over = [...open.values()].filter(isOver);
-  for (const { guid } of over) open.delete(guid);
+  for (const failure of over) open.delete(nameOf(failure));
   return over.length;
 }
 
@@ -138,13 +139,18 @@ export function chooseDue(state: RecoveryState, now: number): readonly Failure[]
     .toSorted((one, other) => rank(one) - rank(other) || one.firstFailedAt - other.firstFailedAt);
 }
 
-/** What GitHub said to each wish, by guid; who is not in it was not asked for. */
+/** What tells one failure from another. */
+export function nameOf({ hook, guid }: Pick<Failure, "hook" | "guid">): string {
+  return `${hook}|${guid}`;
+}
+
+/** What GitHub said to each wish, by `nameOf`; who is not in it was not asked for. */
 export type Answers = ReadonlyMap<string, "taken" | "refused">;
 
 /** The state after GitHub was asked at `now`. What it refused comes again, as if it had failed once more. */
 export function markAsked(state: RecoveryState, answers: Answers, now: number): RecoveryState {
   const open = state.open.map((failure): Failure => {
-    const answer = answers.get(failure.guid);
+    const answer = answers.get(nameOf(failure));
     if (answer === undefined) return failure;
     const tries = failure.tries + 1;
     return answer === "taken"

@@ -154,6 +154,25 @@ describe("redeliverFailed", () => {
     expect(guids()).to.have.length(3);
   });
 
+  it("has an event that two hooks missed sent again by both, though they share its number", async () => {
+    await standIn.addHook({
+      url: `${ingress.url}/webhook`,
+      secret: "secret",
+      place: { kind: "repository", owner: HOME.owner, repository: HOME.repository },
+    });
+    await harness.addDemand({ owner: HOME.owner, repository: HOME.repository });
+    standIn.dropNext(2);
+    await queue(1);
+    const missed = standIn.deliveries
+      .filter(({ event }) => event === "workflow_job")
+      .map(({ hookId, guid }) => ({ hookId, guid }));
+    expect(new Set(missed.map(({ guid }) => guid)).size).to.equal(1);
+    for (let rounds = 0; rounds < 3; rounds++) await round();
+    const again = standIn.deliveries.filter(({ isRedelivery }) => isRedelivery);
+    expect(again.map(({ hookId, guid }) => ({ hookId, guid }))).to.have.deep.members(missed);
+    expect(again.map(({ status }) => status)).to.deep.equal(["OK", "OK"]);
+  });
+
   it("lets one refusal stop neither the other deliveries nor the other hooks", async () => {
     await standIn.addHook({
       url: `${ingress.url}/webhook`,

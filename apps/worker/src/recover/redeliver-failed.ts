@@ -8,6 +8,7 @@ import {
   KEPT_MS,
   markAsked,
   NOTHING_YET,
+  nameOf,
   type RecoveryState,
   readFailures,
   readFrom,
@@ -124,7 +125,7 @@ async function askForDue(
     const target = targets.get(failure.hook) as HookTarget;
     const answer = await ask({ context, round, target, signal }, failure);
     if (answer === "stop") break;
-    answers.set(failure.guid, answer);
+    answers.set(nameOf(failure), answer);
   }
   round.redelivered = countTaken(answers);
   const [oldest] = due;
