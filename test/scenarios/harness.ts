@@ -36,6 +36,16 @@ export async function openStack(options: {
 const EC2 = `provider: ec2, region: us-east-1, image: { id: ami-0aa1000000000001 }, instanceTypes: [t4g.large],
           subnets: "\${EC2_SUBNETS}", securityGroups: "\${EC2_SECURITY_GROUPS}"`;
 
+/** Where what AWS and GitHub allow is not what is looked at. */
+export const NO_LIMITS = `limits:
+  github: { points: 1000000 }
+  ec2:
+    runInstances: { burst: 1000000, perSecond: 1000000 }
+    instances: { burst: 1000000, perSecond: 1000000 }
+    terminateInstances: { burst: 1000000, perSecond: 1000000 }
+    describe: { burst: 1000000, perSecond: 1000000 }
+`;
+
 /** `linux`: spot, then on-demand; `mac`: CodeMagic. */
 export function renderCatalog({ maxRunners, builds = 1 }: { maxRunners: number; builds?: number }): string {
   return `version: 1
