@@ -45,16 +45,24 @@ async function mustSpare(
   runner: RunnerRecord | null,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (!runner || reason === "max-runtime" || isHarmless(runner) || isOverdue(context, runner)) return false;
+  if (!runner || reason === "max-runtime" || isOverdue(context, runner)) return false;
+  if (await isHarmless(context, runner)) return false;
   const known = await context.github.findRunner(runner.scope, runner.runnerName, signal);
   if (!known) return false;
   return known.busy || (await context.github.deregister(runner.scope, known.runnerId, signal)) === "busy";
 }
 
-/** No registration was minted for it, or its one workflow job is over: GitHub need not be asked. */
-function isHarmless({ step, times, workflowJobKey }: RunnerRecord): boolean {
-  const isOver = step === "finished" && workflowJobKey !== undefined;
-  return step === "gone" || times.claimed === undefined || isOver;
+/**
+ * No registration was minted for it, or GitHub has said that its one workflow job is over: GitHub need not be asked. The
+ * step `finished` is no proof of that: the sweep sets it too, of a machine it takes for lost.
+ */
+async function isHarmless(
+  { ledger }: WorkerContext,
+  { runnerName, step, times, workflowJobKey }: RunnerRecord,
+): Promise<boolean> {
+  if (step === "gone" || times.claimed === undefined) return true;
+  const workflowJob = workflowJobKey === undefined ? null : await ledger.getWorkflowJob(workflowJobKey);
+  return workflowJob?.workflowJobState === "completed" && workflowJob.servedBy === runnerName;
 }
 
 function isOverdue(context: WorkerContext, { runnerClass, times }: RunnerRecord): boolean {

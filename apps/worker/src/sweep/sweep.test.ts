@@ -190,6 +190,29 @@ describe("sweep", () => {
     expect(live()).to.have.length(1);
   });
 
+  it("leaves a machine that its provider no longer lists to its job, and ends it when GitHub says that it is over", async () => {
+    const { demand, runner } = await launchOne();
+    const { runnerName } = runner;
+    await claim(runnerName);
+    const { workflowJobId } = demand;
+    const update = () => ({ workflowJobId, at: harness.clock.now, runnerName, runnerId: 1 });
+    await harness.ledger.recordInProgress(update());
+    harness.github.setRunner(SCOPE, { name: runnerName, busy: true });
+    harness.ec2.list = async () => [];
+    for (let round = 0; round < 4; round++) {
+      pass(3 * MINUTE);
+      await sweep();
+      await work();
+    }
+    expect((await harness.ledger.getRunner(runnerName))?.notes.map(({ kind }) => kind)).to.include("lost");
+    expect(live()).to.have.length(1);
+    expect((await harness.ledger.listCaps())[0]?.used).to.equal(1);
+    await harness.ledger.recordCompleted(update());
+    await sweep();
+    await work();
+    expect(harness.ec2.machines.map((machine) => machine.state)).to.deep.equal(["gone"]);
+  });
+
   it("ends the idle runner of a cancelled workflow job", async () => {
     const { demand, runner } = await launchOne();
     await claim(runner.runnerName);
