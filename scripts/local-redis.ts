@@ -14,6 +14,8 @@ export interface LocalRedis {
 }
 
 const startDeadlineMs = 10_000;
+/** How this script's own connections are called; those of the apps are `grp-ingress` and the like. */
+const OWN_NAME = "grp-run";
 
 /**
  * A Redis that keeps its data (AOF) in `directory`. One left over from a run that was killed is used again, as two servers on
@@ -28,7 +30,8 @@ export async function startLocalRedis(directory: string): Promise<LocalRedis> {
   writeFileSync(portFile, String(port));
   const args = [
     ...["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", ""],
-    ...["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--logfile", "redis.log"],
+    ...["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"],
+    ...["--logfile", "redis.log"],
   ];
   const child = spawn(findRedisServer(), args, { stdio: "ignore", detached: true });
   const deadline = performance.now() + startDeadlineMs;
@@ -45,8 +48,14 @@ export async function startLocalRedis(directory: string): Promise<LocalRedis> {
   return { url: urlOf(port), ended, stop };
 }
 
+/** Ended with the run that found it, unless another run uses it still. */
 function adopt(port: number): LocalRedis {
-  const stop = () => ask(port, async (redis) => void (await redis.shutdown())).catch(() => undefined);
+  const end = async (redis: Redis) => {
+    const clients = String(await redis.client("LIST"));
+    const others = [...clients.matchAll(/ name=(grp-\S*)/g)].filter(([, name]) => name !== OWN_NAME);
+    if (others.length === 0) await redis.shutdown();
+  };
+  const stop = () => ask(port, end).catch(() => undefined);
   return { url: urlOf(port), ended: new Promise(() => {}), stop };
 }
 
@@ -73,7 +82,7 @@ async function serves(port: number, directory: string): Promise<boolean> {
 }
 
 async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = createRedis(urlOf(port), { name: "grp-run", onError: () => {} });
+  const redis = createRedis(urlOf(port), { name: OWN_NAME, onError: () => {} });
   try {
     await new Promise<void>((resolve, reject) => {
       redis.once("ready", resolve);
