@@ -33,32 +33,59 @@ function chooseRows(names: readonly string[]): readonly Row[] {
     : rows.filter((row) => wanted.has(row.name));
 }
 
+/** What went wrong, by row; the others go on. */
+const failures = new Map<string, string>();
+
+interface Taking {
+  readonly stand: Stand;
+  /** By row name; a round in which the row failed is left out of its list. */
+  readonly measures: Map<string, Measure[]>;
+  readonly endsAt: number;
+}
+
 /** Every row once, then again and again: what disturbs the machine for a while disturbs all rows alike. */
 async function measureAll(chosen: readonly Row[], stand: Stand): Promise<Map<string, Measure[]>> {
   const measures = new Map<string, Measure[]>(chosen.map((row) => [row.name, []]));
   const endsAt = performance.now() + Number(values.minutes) * 60_000;
   let longestMs = 0;
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
+  for (let round = 0; round < Number(values.rounds); round += 1) {
     const begun = performance.now();
-    for (const row of chosen) {
-      if (row.isOnce && round > 1) continue;
-      const measure = await row.measure(stand);
-      measures.get(row.name)?.push(measure);
-      console.error(`round ${round}: ${row.name} ${formatNumber(measure.value)} ${row.unit}`);
-    }
+    const due = chosen.filter((row) => round === 0 || !row.isOnce);
+    for (const row of due) await measureOne(row, round, { stand, measures, endsAt });
     longestMs = Math.max(longestMs, performance.now() - begun);
     if (performance.now() + longestMs > endsAt) break;
   }
   return measures;
 }
 
+async function measureOne(row: Row, round: number, { stand, measures, endsAt }: Taking): Promise<void> {
+  try {
+    if (performance.now() > endsAt) throw new Error("no time was left");
+    const measure = await row.measure(stand);
+    const taken = measures.get(row.name);
+    // In its round's place, so that it is compared with the baseline of the same round.
+    if (taken) taken[round] = measure;
+    console.error(`round ${round + 1}: ${row.name} ${formatNumber(measure.value)} ${row.unit}`);
+  } catch (error) {
+    failures.set(row.name, error instanceof Error ? error.message : String(error));
+    console.error(`round ${round + 1}: ${row.name} failed: ${failures.get(row.name)}`);
+  }
+}
+
+// So that what was started is ended too.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const chosen = chooseRows(positionals);
 const stand = await createStand(values.profile);
 try {
   const machine = await describeMachine(stand.redis.client);
   const results = summarise(chosen, await measureAll(chosen, stand));
   mkdirSync(dirname(values.json), { recursive: true });
-  writeFileSync(values.json, `${JSON.stringify({ machine, rows: results }, null, 2)}\n`);
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ machine, rows: results, failures: Object.fromEntries(failures) }, null, 2)}\n`,
+  );
+  for (const [name, why] of failures) console.log(`${name} failed: ${why}`);
+  if (failures.size > 0) process.exitCode = 1;
   console.log(`${formatTable(results)}\n\n${JSON.stringify(machine)}\nwritten to ${values.json}`);
 } finally {
   await stand.close();

@@ -25,6 +25,17 @@ describe("a bench's results", () => {
     expect(ours).to.deep.include({ median: 540, ratio: 0.6, isMet: true, target: "≥ 0.5" });
   });
 
+  it("leave out a round in which a row failed, and the baseline of that round with it", () => {
+    const ours: Measure[] = [];
+    [ours[0], ours[2]] = [{ value: 500 }, { value: 700 }];
+    const measures = new Map([
+      ["bare", found(1_000, 1, 1_000)],
+      ["ours", ours],
+    ]);
+    const [, result] = summarise([row("bare"), row("ours", { baseline: "bare" })], measures);
+    expect(result).to.deep.include({ median: 600, ratio: 0.6 });
+  });
+
   it("judge the value itself where there is no baseline, and say when a target is missed", () => {
     const [slow] = summarise([row("slow", { target: { atMost: 25 } })], new Map([["slow", found(26)]]));
     expect(slow).to.deep.include({ isMet: false, target: "≤ 25" });

@@ -23,7 +23,7 @@ export interface RowResult {
   readonly figures: Readonly<Record<string, number>>;
 }
 
-/** `measures` by row name; a row that was not measured is left out. */
+/** `measures` by row name and round; a row that was not measured is left out. */
 export function summarise(
   rows: readonly Row[],
   measures: ReadonlyMap<string, readonly Measure[]>,
@@ -32,13 +32,15 @@ export function summarise(
     .filter((row) => measures.get(row.name)?.length)
     .map((row) => {
       const own = measures.get(row.name) ?? [];
-      const median = medianOf(own.map(({ value }) => value));
+      // `filter` leaves out the rounds that failed.
+      const taken = own.filter(() => true);
+      const median = medianOf(taken.map(({ value }) => value));
       const compared = compare(row, own, measures);
       return {
-        ...{ name: row.name, about: row.about, unit: row.unit, measures: own, median },
+        ...{ name: row.name, about: row.about, unit: row.unit, measures: taken, median },
         ...compared,
         ...judge(row.target, compared.ratio ?? median),
-        figures: mediansOf(own),
+        figures: mediansOf(taken),
       };
     });
 }
