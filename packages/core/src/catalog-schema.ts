@@ -97,6 +97,12 @@ const runnerClass = z.strictObject({
   exposeMetadata: z.boolean().default(false),
 });
 
+/** How long a machine of a class may take for each part of its life. */
+const limitNames = { bootTimeout: true, idleTimeout: true, maxRuntime: true } as const;
+
+/** What counts for a class that says nothing else, or that has left the catalog while its machines run. */
+export const DEFAULT_CLASS_LIMITS = runnerClass.pick(limitNames).parse({});
+
 const bucket = (burst: number, perSecond: number) =>
   z
     .strictObject({

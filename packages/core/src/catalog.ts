@@ -10,7 +10,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { z } from "zod";
-import { type Catalog, catalogSchema, type RunnerClass } from "./catalog-schema.ts";
+import { type Catalog, catalogSchema, DEFAULT_CLASS_LIMITS, type RunnerClass } from "./catalog-schema.ts";
 
 export type {
   Catalog,
@@ -101,6 +101,11 @@ export function rankOf(
 ): { readonly rank?: number } {
   const rank = Math.max(...catalog.classes.map(({ priority }) => priority)) - runnerClass.priority;
   return rank > 0 ? { rank } : {};
+}
+
+/** The limits of a class by name; the schema's own for one that the catalog has no more, for its machines must end too. */
+export function limitsOf(catalog: Pick<Catalog, "classes">, name: string): typeof DEFAULT_CLASS_LIMITS {
+  return catalog.classes.find((one) => one.name === name) ?? DEFAULT_CLASS_LIMITS;
 }
 
 /** JSON Schema of `runners.yaml` for editors, from the same source as the check. */

@@ -120,8 +120,11 @@ async function askBeforeLaunching(
 
 async function judgeUnderWay(context: WorkerContext, record: WorkflowJobRecord): Promise<OpenDemand> {
   const { key, generation, runnerClass } = record.demand;
-  const offerings = context.catalog.classes.find((one) => one.name === runnerClass)?.offerings ?? [];
-  const providers = new Set(offerings.map((offering) => offering.provider));
+  const offerings = context.catalog.classes.find((one) => one.name === runnerClass)?.offerings;
+  // Of a class that left the catalog, any queue may have it.
+  const providers = offerings
+    ? new Set(offerings.map((offering) => offering.provider))
+    : context.providers.keys();
   const isUnderWay = await isAnywhere(context, providers, demandJobId(key, generation));
   return { record, isUnderWay };
 }

@@ -42,6 +42,12 @@ export interface Rule {
   judge(world: World): readonly Deed[];
 }
 
+/** A person must look: nobody serves its workflow job any more, and nothing else would ever say so. */
+export function failWithoutClass(demand: Demand): Deed {
+  const message = `its class left the catalog: there is no runner class "${demand.runnerClass}"`;
+  return { kind: "fail", demand, errorClass: "invalid-spec", message };
+}
+
 /** The deed that ends a runner's machine. */
 export function endRunner(runner: RunnerRecord, reason: string): Deed {
   const { runnerName, launchId, provider, instanceId } = runner;

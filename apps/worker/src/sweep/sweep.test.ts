@@ -313,4 +313,17 @@ describe("sweep", () => {
     await sweep();
     expect(harness.lines.at(-1)?.fields).to.deep.include({ blind: ["GitHub runner versions"] });
   });
+
+  it("makes a dead letter of what waits for a class that left the catalog, enqueued or not", async () => {
+    const enqueued = await harness.addDemand({ runnerClass: "removed" });
+    await harness.ledger.recordQueued(makeDemand({ workflowJobId: 2, runnerClass: "removed" }));
+    const inQueue = await harness.addDemand({ workflowJobId: 3, runnerClass: "removed" });
+    harness.producer.underWay.add(inQueue.key);
+    pass(3 * MINUTE);
+    await sweep();
+    const dead = await harness.ledger.listDead(10);
+    expect(dead.map(({ key }) => key)).to.have.members([enqueued.key, "wfj-2"]);
+    expect(dead[0]?.failure).to.include({ errorClass: "invalid-spec" });
+    expect(harness.lines.filter(({ message }) => message === "runner.failed")).to.have.length(2);
+  });
 });

@@ -1,4 +1,4 @@
-import { type Instance, scopeKey } from "@grp/core";
+import { type Demand, type Instance, scopeKey } from "@grp/core";
 import type { GitHubRunner } from "@grp/github";
 import type { Note, RunnerRecord, RunnerStep, WorkflowJobRecord } from "@grp/ledger";
 import type { RegisteredScope, World } from "../sweep/world.ts";
@@ -69,6 +69,7 @@ export function makeOpen(
     generation?: number;
     isUnderWay?: boolean;
     isEnqueued?: boolean;
+    demand?: Partial<Demand>;
   } = {},
 ): World["demands"][number] {
   const { id = 1, notes = [], generation = 1, isUnderWay = false, isEnqueued = true } = overrides;
@@ -77,6 +78,7 @@ export function makeOpen(
     queuedAt: NOW - agoMs,
     receivedAt: NOW - agoMs,
     generation,
+    ...overrides.demand,
   });
   const record: WorkflowJobRecord = {
     key: demand.key,

@@ -29,4 +29,12 @@ describe("rule boot-timeout", () => {
     );
     expect(judge(makeRunner("claimed", HOUR), makeRunner("busy", HOUR))).to.deep.equal([]);
   });
+
+  it("gives a class that left the catalog the time of one that says nothing", () => {
+    const gone = { runnerClass: "gone" };
+    expect(
+      judge(makeRunner("booted", 10 * MINUTE, gone), makeRunner("launching", 10 * MINUTE, gone)),
+    ).to.deep.equal([]);
+    expect(judge(makeRunner("booted", HOUR, gone))).to.have.nested.property("[0].kind", "retire");
+  });
 });

@@ -1,5 +1,6 @@
+import { limitsOf } from "@grp/core";
 import type { Deed, Rule } from "../rule.ts";
-import { classOf, isPast, type World } from "../world.ts";
+import { isPast, type World } from "../world.ts";
 
 /** A machine that did not claim in time is ended, and counts no more; `missing` asks for another. */
 export const bootTimeout: Rule = {
@@ -8,7 +9,7 @@ export const bootTimeout: Rule = {
 };
 
 function judgeRunner(world: World, runner: World["runners"][number]): readonly Deed[] {
-  const limit = classOf(world, runner.runnerClass)?.bootTimeout ?? 0;
+  const limit = limitsOf(world.catalog, runner.runnerClass).bootTimeout;
   const { step, times } = runner;
   if (step === "launching" && isPast(world, times.launching, limit))
     return [{ kind: "give-up-launch", runner, text: "the provider has not answered" }];

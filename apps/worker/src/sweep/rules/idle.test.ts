@@ -15,4 +15,11 @@ describe("rule idle", () => {
     const runners = [makeRunner("busy", HOUR), makeRunner("booted", HOUR), makeRunner("online", 5 * MINUTE)];
     expect(idle.judge(makeWorld({ runners }))).to.deep.equal([]);
   });
+
+  it("gives a class that left the catalog the time of one that says nothing", () => {
+    const judge = (minutes: number) =>
+      idle.judge(makeWorld({ runners: [makeRunner("online", minutes * MINUTE, { runnerClass: "gone" })] }));
+    expect(judge(5)).to.deep.equal([]);
+    expect(judge(8)).to.have.length(1);
+  });
 });

@@ -33,6 +33,17 @@ describe("rule missing", () => {
     expect(judge("queued")).to.have.length(1);
   });
 
+  it("makes a dead letter of one whose class left the catalog", () => {
+    const demand = { runnerClass: "gone" };
+    const counts = [{ ...makeCount(1, 0), runnerClass: "gone" }];
+    const judge = (overrides: Parameters<typeof makeOpen>[1]) =>
+      missing.judge(makeWorld({ demands: [makeOpen(HOUR, { demand, ...overrides })], counts }));
+    const [deed] = judge({});
+    expect(deed).to.deep.nested.include({ kind: "fail", errorClass: "invalid-spec", "demand.key": "wfj-1" });
+    expect(deed).to.have.property("message").that.includes("its class left the catalog");
+    expect(judge({ isUnderWay: true })).to.deep.equal([]);
+  });
+
   it("leaves spot after a second loss", () => {
     const offeringAfter = (losses: number) => {
       const notes = Array.from({ length: losses }, () => makeNote("lost"));

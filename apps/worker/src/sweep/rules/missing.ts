@@ -1,6 +1,6 @@
 import { type RunnerClass, scopeKey } from "@grp/core";
 import type { ClassCount, Note } from "@grp/ledger";
-import type { Deed, Rule } from "../rule.ts";
+import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast, type OpenDemand, type World } from "../world.ts";
 
 /** Machines that never came, in a row, before a person must look. */
@@ -21,8 +21,10 @@ export const missing: Rule = {
   name: "missing",
   judge: (world) =>
     findMissing(world).flatMap((one) => {
-      const runnerClass = classOf(world, one.record.demand.runnerClass);
-      return runnerClass && isWaiting(world, one) ? [judgeDemand(runnerClass, one)] : [];
+      if (!isWaiting(world, one)) return [];
+      const { demand } = one.record;
+      const runnerClass = classOf(world, demand.runnerClass);
+      return [runnerClass ? judgeDemand(runnerClass, one) : failWithoutClass(demand)];
     }),
 };
 

@@ -17,4 +17,11 @@ describe("rule never-enqueued", () => {
     ];
     expect(neverEnqueued.judge(makeWorld({ demands }))).to.deep.equal([]);
   });
+
+  it("makes a dead letter of one whose class left the catalog, and begins at the first where only its offering did", () => {
+    const judge = (demand: NonNullable<Parameters<typeof makeOpen>[1]>["demand"] = {}) =>
+      neverEnqueued.judge(makeWorld({ demands: [makeOpen(HOUR, { isEnqueued: false, demand })] }))[0];
+    expect(judge({ runnerClass: "gone" })).to.include({ kind: "fail", errorClass: "invalid-spec" });
+    expect(judge({ offeringIndex: 7 })).to.nested.include({ kind: "enqueue", "demand.offeringIndex": 0 });
+  });
 });

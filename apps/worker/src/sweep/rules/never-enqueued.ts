@@ -1,4 +1,5 @@
-import type { Rule } from "../rule.ts";
+import type { Demand, RunnerClass } from "@grp/core";
+import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast } from "../world.ts";
 
 /** Written down, and then the ingress died before the queue had it. The queue takes it once, whoever adds it. */
@@ -7,7 +8,15 @@ export const neverEnqueued: Rule = {
   judge: (world) =>
     world.demands.flatMap(({ record: { demand, times }, isUnderWay }) => {
       if (isUnderWay || times.enqueued !== undefined || !isPast(world, times.received)) return [];
-      const provider = classOf(world, demand.runnerClass)?.offerings[demand.offeringIndex]?.provider;
-      return provider ? [{ kind: "enqueue" as const, demand, provider, why: "never enqueued" }] : [];
+      const runnerClass = classOf(world, demand.runnerClass);
+      return [runnerClass ? enqueue(runnerClass, demand) : failWithoutClass(demand)];
     }),
 };
+
+/** The offering that it named may have left the catalog: then it begins at the first. */
+function enqueue({ offerings }: RunnerClass, demand: Demand): Deed {
+  const named = offerings[demand.offeringIndex];
+  const offeringIndex = named ? demand.offeringIndex : 0;
+  const provider = (named ?? offerings[0])?.provider ?? "ec2";
+  return { kind: "enqueue", demand: { ...demand, offeringIndex }, provider, why: "never enqueued" };
+}
