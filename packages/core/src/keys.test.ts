@@ -6,7 +6,10 @@ import {
   dryRunKey,
   launchId,
   parseDemandJobId,
+  parseScopeKey,
   runnerName,
+  type Scope,
+  scopeKey,
 } from "./index.ts";
 
 const identity = { placeHolders: ["wfj-1", "wfj-2-g3"], runnerClass: "u", offeringIndex: 0, renewal: 0 };
@@ -41,5 +44,13 @@ describe("keys", () => {
         generation,
       });
     expect(dryRunKey("72d3162e-cc78:x")).to.equal("dry-72d3162e-cc78-x");
+  });
+
+  it("reads a scope back from its key, in lower case", () => {
+    const repository: Scope = { kind: "repository", owner: "acme", repository: "app" };
+    const organization: Scope = { kind: "organization", owner: "acme", runnerGroup: "big / machines" };
+    for (const scope of [repository, organization])
+      expect(parseScopeKey(scopeKey(scope))).to.deep.equal(scope);
+    for (const key of ["", "repo:acme", "user:acme/app"]) expect(parseScopeKey(key)).to.equal(undefined);
   });
 });

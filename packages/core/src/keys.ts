@@ -48,7 +48,12 @@ export function clientToken(id: string, placement: string): string {
   return createHash("sha256").update(`${id}|${placement}`).digest("hex");
 }
 
+/** What the names of all of a launch's runners begin with. */
+export function runnerNamePrefix(prefix: string, id: string): string {
+  return `${prefix}-${id.replace(/^l-/, "")}-`;
+}
+
 /** Name of the `index`-th runner of a launch: deterministic, so that a lost answer finds its own runner. <= 64 chars. */
 export function runnerName(prefix: string, id: string, index: number): string {
-  return `${prefix}-${id.replace(/^l-/, "")}-${index}`;
+  return `${runnerNamePrefix(prefix, id)}${index}`;
 }

@@ -9,3 +9,12 @@ export function scopeKey(scope: Scope): string {
     ? `repo:${scope.owner}/${scope.repository}`.toLowerCase()
     : `org:${scope.owner}/${scope.runnerGroup}`.toLowerCase();
 }
+
+/** Undefined for what `scopeKey` never gives. Lower case, as GitHub takes it too. */
+export function parseScopeKey(key: string): Scope | undefined {
+  const [, kind, owner, name] = /^(repo|org):([^/]+)\/(.+)$/.exec(key) ?? [];
+  if (owner === undefined || name === undefined) return undefined;
+  return kind === "repo"
+    ? { kind: "repository", owner, repository: name }
+    : { kind: "organization", owner, runnerGroup: name };
+}

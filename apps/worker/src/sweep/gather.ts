@@ -1,9 +1,17 @@
-import { demandJobId, type Instance, type ProviderName, type Scope, scopeKey } from "@grp/core";
-import type { GitHubWorkflowJob } from "@grp/github";
+import {
+  demandJobId,
+  type Instance,
+  type ProviderName,
+  parseScopeKey,
+  type Scope,
+  scopeKey,
+} from "@grp/core";
+import type { GitHubRunner, GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { readVersions } from "./read-versions.ts";
 import { findMissing } from "./rules/missing.ts";
+import { mustAsk } from "./rules/stray.ts";
 import type { Holder, OpenDemand, RegisteredScope, Stray, World } from "./world.ts";
 
 /** A request each, in turn: some seconds of a sweep when many machines were lost at once. */
@@ -49,7 +57,8 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     workflowJobs,
     holders,
   };
-  return { ...world, workflowJobs: await askBeforeLaunching(context, options, world) };
+  const strays = await askBeforeEnding(context, options, world);
+  return { ...world, strays, workflowJobs: await askBeforeLaunching(context, options, world) };
 }
 
 async function listInstances(
@@ -116,6 +125,32 @@ async function askBeforeLaunching(
     }
   }
   return answers;
+}
+
+/** A request for each scope that was not asked yet: the runner of a machine that the ledger lost may be busy. */
+async function askBeforeEnding(
+  context: WorkerContext,
+  { signal, onBlind }: GatherOptions,
+  world: World,
+): Promise<World["strays"]> {
+  const keys = new Set(
+    world.strays.filter((one) => mustAsk(world, one)).map(({ instance }) => instance.scope ?? ""),
+  );
+  const answers = new Map<string, readonly GitHubRunner[]>();
+  for (const key of keys) {
+    const scope = parseScopeKey(key);
+    const known = world.registered.get(key)?.runners;
+    if (known) answers.set(key, known);
+    else if (scope)
+      await context.github.listRunners(scope, signal).then(
+        (runners) => answers.set(key, runners),
+        (error: unknown) => onBlind(`GitHub ${key}`, error),
+      );
+  }
+  return world.strays.map((one) => {
+    const registered = answers.get(one.instance.scope ?? "");
+    return registered ? { ...one, registered } : one;
+  });
 }
 
 async function judgeUnderWay(context: WorkerContext, record: WorkflowJobRecord): Promise<OpenDemand> {

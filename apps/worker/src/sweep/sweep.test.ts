@@ -163,6 +163,23 @@ describe("sweep", () => {
     expect(harness.ec2.machines.map((machine) => machine.state)).to.deep.equal(["live", "gone"]);
   });
 
+  it("ends no busy machine when its ledger is lost, nor one of which GitHub can't be asked, and then the idle one", async () => {
+    const { runner } = await launchOne();
+    const { runner: other } = await launchOne();
+    for (const { runnerName } of [runner, other]) await claim(runnerName);
+    harness.github.setRunner(SCOPE, { name: runner.runnerName, busy: true });
+    // Empties Redis under this one too.
+    await server.create();
+    pass(4 * MINUTE);
+    harness.github.fail("listRunners", new TransientError("down"));
+    await sweep();
+    expect(harness.producer.terminations).to.deep.equal([]);
+    harness.github.fail("listRunners", undefined);
+    await sweep();
+    await work();
+    expect(live().map(({ instance }) => instance.instanceId)).to.deep.equal([runner.instanceId]);
+  });
+
   it("deregisters ghosts, also where nothing of ours runs any more", async () => {
     await harness.ledger.recordQueued(makeDemand());
     await harness.ledger.recordCompleted({

@@ -50,6 +50,8 @@ export interface OpenDemand {
 export interface Stray {
   readonly instance: Instance;
   readonly launch: LaunchRecord | null;
+  /** What GitHub has where its runner would be; absent when that could not be asked, or would change nothing. */
+  readonly registered?: readonly GitHubRunner[];
 }
 
 export interface RegisteredScope {
