@@ -145,4 +145,23 @@ describe("findUnheard", () => {
     expect(enqueued()).to.deep.equal([demandKey(job.id)]);
     expect(harness.lines[0]).to.nested.include({ message: "repositories.unseen", "fields.owner": "acme" });
   });
+
+  it("takes in the others when one workflow job can't be", async () => {
+    const jobs = [
+      standIn.queueWorkflowJob(HOME),
+      standIn.queueWorkflowJob(HOME),
+      standIn.queueWorkflowJob(HOME),
+    ];
+    harness.clock.now += 3 * MINUTE;
+    harness.producer.failNext(new Error("Redis refused"));
+    await search();
+    expect(enqueued()).to.have.length(2);
+    expect(jobs.map(({ id }) => demandKey(id))).to.include.members(enqueued());
+    expect(harness.lines.at(-1)).to.nested.include({
+      level: "warn",
+      "fields.found": 2,
+      "fields.errors": 1,
+      "fields.lastError": "acme/app: Redis refused",
+    });
+  });
 });

@@ -77,12 +77,20 @@ async function searchRepository(
     round.repositories += 1;
     round.runs += runs;
     const due = jobs.filter((job) => context.now() - job.createdAt > GRACE_MS);
-    for (const job of due) count(round, await takeIn(context, repository, job));
+    for (const job of due)
+      await takeIn(context, repository, job).then(
+        (key) => count(round, key),
+        (error: unknown) => countError(round, repository, error),
+      );
   } catch (error) {
     if (error instanceof RateLimitedError) throw error;
-    round.errors += 1;
-    round.lastError = `${nameOf(repository)}: ${error instanceof Error ? error.message : error}`;
+    countError(round, repository, error);
   }
+}
+
+function countError(round: Round, repository: Repository, error: unknown): void {
+  round.errors += 1;
+  round.lastError = `${nameOf(repository)}: ${error instanceof Error ? error.message : error}`;
 }
 
 function count(round: Round, key: string | null): void {
