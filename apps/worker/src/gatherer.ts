@@ -6,7 +6,7 @@ export interface Joining<M, R> {
   /** Those of one key may share a call; one call at a time is made for it. */
   readonly key: string;
   readonly member: M;
-  /** The most members of one call. With 1 there is nothing to share: such calls go out side by side. */
+  /** The most members of one call. With 1, and no leave to be asked, calls go out side by side. */
   readonly limit: number;
   /** Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. */
   admit?(wanted: number): Promise<Admission>;
@@ -76,7 +76,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
     async join(joining) {
       const { key, signal, limit, member, run } = joining;
       signal.throwIfAborted();
-      if (limit === 1) return (await run([member], signal))[0] as R;
+      if (limit === 1 && !joining.admit) return (await run([member], signal))[0] as R;
       const line = lines.get(key) ?? { waiting: new Set(), isCalling: false };
       lines.set(key, line);
       return new Promise<R>((resolve, reject) => {

@@ -25,7 +25,7 @@ export function launchTogether(
     key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
     member: attempt,
     limit: provider.maxLaunchSize,
-    admit: (wanted) => provider.admit(place.offering, wanted),
+    ...(provider.admit && { admit: provider.admit.bind(provider, place.offering) }),
     signal: work.signal,
     run: (members, signal) =>
       launchFor(context, oldestFirst(members), place, signal).then(inOrderOf(members)),

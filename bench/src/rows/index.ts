@@ -1,4 +1,5 @@
 import type { Row } from "../row.ts";
+import { burstRows } from "./burst.ts";
 import { costRows } from "./cost.ts";
 import { drainRows } from "./drain.ts";
 import { latencyRows } from "./latency.ts";
@@ -14,4 +15,5 @@ export const rows: readonly Row[] = [
   ...overheadRows,
   ...memoryRows,
   ...costRows,
+  ...burstRows,
 ];

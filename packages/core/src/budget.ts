@@ -66,7 +66,7 @@ export type SpendVerdict =
       readonly amount: number;
       /** Make the call then, and not before; 0 without `holdMs`. */
       readonly afterMs: number;
-      /** To give back when the call is over, if one of the limits counts what is under way. */
+      /** To give back when the call is over. */
       readonly lease: string;
     }
   | { readonly granted: false; readonly waitMs: number };
@@ -74,8 +74,11 @@ export type SpendVerdict =
 /** Limits that others set, shared by all processes: who may call now, and who must wait how long. */
 export interface Budget {
   spend(spending: Spending): Promise<SpendVerdict>;
-  /** The call is over. */
-  giveBack(lease: string, limits: readonly ParallelLimit[]): Promise<void>;
+  /**
+   * The call is over. The other side counted it some time between its grant and now: so it is no longer under way, and in
+   * a window it counts from now.
+   */
+  giveBack(lease: string, spending: Spending): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before. It rises
    * again slowly, over some minutes.

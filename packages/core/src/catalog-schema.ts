@@ -117,6 +117,11 @@ const limits = z
     /** Per account and region. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
     ec2: z
       .strictObject({
+        /**
+         * Machines in one RunInstances call. AWS advises several calls of a hundred over one of five hundred.
+         * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
+         */
+        launchSize: z.coerce.number().int().min(1).max(1_000).default(100),
         runInstances: bucket(5, 2),
         /** Machines, over all RunInstances calls. */
         instances: bucket(1_000, 2),

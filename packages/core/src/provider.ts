@@ -66,8 +66,11 @@ export interface RunnerProvider<O extends Offering = Offering> {
   readonly maxLaunchSize: number;
   /** Prove that a launch would be accepted, and start nothing. */
   validate(offering: O, signal: AbortSignal): Promise<void>;
-  /** How many machines a launch of `wanted` may ask for at this moment, by the provider's rate limits. Starts nothing. */
-  admit(offering: O, wanted: number): Promise<Admission>;
+  /**
+   * How many machines a launch of `wanted` may ask for at this moment, by the provider's rate limits. Starts nothing.
+   * Absent where no limit is known.
+   */
+  admit?(offering: O, wanted: number): Promise<Admission>;
   /** Start `order.size` machines. The same order id again yields the same machines, never more. May yield fewer. */
   launch(order: LaunchOrder<O>, signal: AbortSignal): Promise<readonly Instance[]>;
   /**

@@ -46,7 +46,7 @@ export function createEntrance(options: EntranceOptions): Entrance {
         ...(isBackground && { background: BACKGROUND }),
       };
       const lease = await waitForLeave(budget, spending, { holdMs, signal });
-      return () => void budget.giveBack(lease, [parallel]).catch(() => undefined);
+      return () => void budget.giveBack(lease, spending).catch(() => undefined);
     },
     async slowDown({ credential }, pauseMs) {
       await budget.slowDown([limitsOf(credential, limits).points], pauseMs).catch(() => undefined);

@@ -76,8 +76,8 @@ describe("the gate before GitHub", () => {
         spent.push([...charges.map(({ limit, cost }) => `${limit.kind} ${limit.name} ${cost}`), turn]);
         return { granted: true, amount: 1, afterMs: 0, lease: `l${spent.length}` };
       },
-      async giveBack(lease, [limit]) {
-        given.push(`${lease} ${limit?.name}`);
+      async giveBack(lease, { charges }) {
+        given.push(`${lease} ${charges.length}`);
       },
     };
     const gate = createGate({ now: Date.now, fetch: async () => new Response("{}"), budget });
@@ -88,7 +88,7 @@ describe("the gate before GitHub", () => {
       [`parallel ${name} 1`, `window ${name} 1`, undefined],
       [`parallel ${name} 1`, `window ${name} 5`, turn],
     ]);
-    expect(given).to.deep.equal([`l1 ${name}`, `l2 ${name}`]);
+    expect(given).to.deep.equal(["l1 2", "l2 2"]);
   });
 
   it("holds a request back for a short wait, and refuses it for a long one, told how long", async () => {

@@ -5,9 +5,6 @@ export type GitHubLimits = Catalog["limits"]["github"];
 /** As GitHub publishes them. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 export const GITHUB_LIMITS: GitHubLimits = { points: 900, window: 60_000, concurrent: 100 };
 
-/** GitHub counts a request when it arrives; of two, one may have been under way for longer by this part of the window. */
-const SKEW = 1 / 60;
-
 /** Longer than any request. */
 const LEASE_MS = 15_000;
 
@@ -17,9 +14,8 @@ export function limitsOf(
   limits: GitHubLimits,
 ): { readonly points: WindowLimit; readonly parallel: ParallelLimit } {
   const name = `github:${credential}`;
-  const windowMs = limits.window * (1 + SKEW);
   return {
-    points: { kind: "window", name, most: limits.points, windowMs },
+    points: { kind: "window", name, most: limits.points, windowMs: limits.window },
     parallel: { kind: "parallel", name, most: limits.concurrent, leaseMs: LEASE_MS },
   };
 }

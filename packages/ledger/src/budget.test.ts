@@ -88,6 +88,14 @@ describe("the budget", () => {
       expect(most).to.be.within(96, 100);
     });
 
+    it("counts a call from its end, for only then it has been counted for certain", async () => {
+      const charges = [{ limit: POINTS, cost: 100 }];
+      const verdict = await budget.spend({ charges });
+      now += 7_000;
+      await budget.giveBack(verdict.granted ? verdict.lease : "", { charges });
+      expect(await waitOf(POINTS, 1)).to.equal(60_000);
+    });
+
     it("grants at the time it told, and not before", async () => {
       for (let call = 0; call < 20; call++) {
         expect(await waitOf(POINTS, 5)).to.equal(0);
@@ -168,7 +176,7 @@ describe("the budget", () => {
     const first = await spend(limit, 1);
     await spend(limit, 1);
     expect(await waitOf(limit, 1)).to.be.greaterThan(0);
-    await budget.giveBack(first.granted ? first.lease : "", [limit]);
+    await budget.giveBack(first.granted ? first.lease : "", { charges: [{ limit, cost: 1 }] });
     expect(await waitOf(limit, 1)).to.equal(0);
     expect(await waitOf(limit, 1)).to.be.greaterThan(0);
     now += 15_000;

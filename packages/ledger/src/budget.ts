@@ -19,7 +19,7 @@ const PARALLEL_RETRY_MS = 200;
 
 /**
  * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
- * and `at`; a window's sums `used` and `background`. `spent:<name>` holds what a window counts (`<number>:<cost>:<kind>`
+ * and `at`; a window's sums `used` and `background`. `spent:<name>` holds what a window counts (`<lease>:<cost>:<kind>`
  * by time), `line:<name>` who waits before it, by order, and `line:<name>:seen` until when each may come back;
  * `leases:<name>` what is under way. The clock is Redis' own, so that no two processes differ.
  */
@@ -35,6 +35,10 @@ local function keyOf(limit) return P .. 'limit:' .. limit.name end
 
 local function number(limit, field) return tonumber(redis.call('HGET', keyOf(limit), field) or nil) end
 
+local kind = A.background and 'b' or 'f'
+local function spentKey(limit) return P .. 'spent:' .. limit.name end
+local function leasesKey(limit) return P .. 'leases:' .. limit.name end
+
 local function factorOf(limit)
   local factor, at = number(limit, 'factor'), number(limit, 'factorAt')
   if not factor then return 1 end
@@ -45,8 +49,6 @@ end
 const spend: Script = {
   name: "grpSpend",
   lua: `${LIMITS}
-local kind = A.background and 'b' or 'f'
-
 local function pausedMs(limit) return math.max(0, (number(limit, 'pausedUntil') or 0) - now) end
 
 -- Each gives how much may be taken now, and how long until that much more may be.
@@ -66,7 +68,6 @@ function bucket.take(charge, amount, have)
 end
 
 local window = {}
-local function spentKey(limit) return P .. 'spent:' .. limit.name end
 local function lineKey(limit) return P .. 'line:' .. limit.name end
 local function leave(limit, member)
   redis.call('ZREM', lineKey(limit), member)
@@ -120,8 +121,7 @@ end
 
 function window.take(charge, amount)
   local limit = charge.limit
-  local serial = redis.call('HINCRBY', keyOf(limit), 'serial', 1)
-  redis.call('ZADD', spentKey(limit), now, serial .. ':' .. amount .. ':' .. kind)
+  redis.call('ZADD', spentKey(limit), now, A.lease .. ':' .. amount .. ':' .. kind)
   redis.call('HINCRBY', keyOf(limit), 'used', amount)
   if A.background then redis.call('HINCRBY', keyOf(limit), 'background', amount) end
   if A.turn then leave(limit, A.turn.member) end
@@ -129,7 +129,6 @@ function window.take(charge, amount)
 end
 
 local parallel = {}
-local function leasesKey(limit) return P .. 'leases:' .. limit.name end
 function parallel.have(charge)
   redis.call('ZREMRANGEBYSCORE', leasesKey(charge.limit), '-inf', now)
   return charge.limit.most - redis.call('ZCARD', leasesKey(charge.limit))
@@ -162,6 +161,18 @@ for i, charge in ipairs(A.charges) do
 end
 if waitMs > 0 then return { 0, math.ceil(waitMs) } end
 return { 1, amounts[#amounts] or 0, math.ceil(afterMs) }`,
+};
+
+const giveBack: Script = {
+  name: "grpGiveBack",
+  lua: `${LIMITS}
+for _, charge in ipairs(A.charges) do
+  local limit = charge.limit
+  if limit.kind == 'parallel' then redis.call('ZREM', leasesKey(limit), A.lease) end
+  if limit.kind == 'window' then
+    redis.call('ZADD', spentKey(limit), 'XX', 'GT', now, A.lease .. ':' .. charge.cost .. ':' .. kind)
+  end
+end`,
 };
 
 const slowDown: Script = {
@@ -205,8 +216,8 @@ export function createBudget({ redis, keyPrefix = "{grp}:", now }: BudgetOptions
         ? { granted: true, amount: value, afterMs, lease }
         : { granted: false, waitMs: value };
     },
-    async giveBack(lease, limits) {
-      await Promise.all(limits.map(({ name }) => redis.zrem(store.key(`leases:${name}`), lease)));
+    async giveBack(lease, { charges, background }) {
+      await store.run(giveBack, { lease, charges, background, ...time() });
     },
     async slowDown(limits: readonly Limit[], pauseMs) {
       await store.run(slowDown, { limits, pauseMs, ...time() });

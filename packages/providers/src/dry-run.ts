@@ -16,7 +16,7 @@ export function dryRun<O extends Offering>(
   return {
     name: provider.name,
     maxLaunchSize: provider.maxLaunchSize,
-    admit: (offering, wanted) => provider.admit(offering, wanted),
+    ...(provider.admit && { admit: provider.admit.bind(provider) }),
     validate: (offering, signal) => provider.validate(offering, signal),
     list: (signal) => provider.list(signal),
     async launch(order, signal): Promise<readonly Instance[]> {

@@ -97,7 +97,9 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
     maxLaunchSize: options.maxLaunchSize ?? (options.name === "codemagic" ? 1 : 100),
     machines,
     calls,
-    admit: async (_offering, wanted) => admissions.shift() ?? { granted: wanted },
+    ...(options.name !== "codemagic" && {
+      admit: async (_offering, wanted) => admissions.shift() ?? { granted: wanted },
+    }),
     admitNext(...next) {
       admissions.push(...next);
     },

@@ -44,7 +44,7 @@ export function metered<O extends Offering>(
   return {
     name: provider.name,
     maxLaunchSize: provider.maxLaunchSize,
-    admit: (offering, wanted) => provider.admit(offering, wanted),
+    ...(provider.admit && { admit: provider.admit.bind(provider) }),
     validate: (offering, signal) => measure("validate", () => provider.validate(offering, signal)),
     launch: (order, signal) => measure("launch", () => provider.launch(order, signal)),
     terminate: (instanceId, signal) => measure("terminate", () => provider.terminate(instanceId, signal)),

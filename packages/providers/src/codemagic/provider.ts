@@ -46,8 +46,6 @@ export function createCodemagicProvider(
   return {
     name: "codemagic",
     maxLaunchSize: 1,
-    // v1 publishes no limit; its 429 holds the queue.
-    admit: async (_offering, wanted) => ({ granted: wanted }),
     validate: (offering, signal) => validate(context, offering, signal),
     launch: (order, signal) => launch(context, order, signal),
     terminate: (buildId, signal) => terminate(context, buildId, signal),

@@ -21,6 +21,7 @@ export type Api = "RunInstances" | "TerminateInstances" | "DescribeInstances" | 
 
 /** As AWS publishes them, for a process without a catalog. */
 export const AWS_LIMITS: Ec2Limits = {
+  launchSize: 100,
   runInstances: { burst: 5, perSecond: 2 },
   instances: { burst: 1_000, perSecond: 2 },
   terminateInstances: { burst: 100, perSecond: 5 },

@@ -1,4 +1,4 @@
-import type { Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
+import type { Admission, Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
 import { type ClientOptions, createClients } from "./clients.ts";
 import { createImageResolver } from "./image.ts";
 import { describeInstances, LIVE_STATES, toInstance } from "./instances.ts";
@@ -23,29 +23,25 @@ export interface Ec2ProviderOptions extends ClientOptions {
 }
 
 export interface Ec2Provider extends RunnerProvider<Ec2Offering> {
+  admit(offering: Ec2Offering, wanted: number): Promise<Admission>;
   /** Closes the connections that wait for the next call. */
   close(): void;
 }
-
-/**
- * AWS advises several calls of a hundred over one of five hundred: a larger one is slower, and likelier to be refused as
- * a whole. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
- */
-const MAX_LAUNCH_SIZE = 100;
 
 /** EC2 behind the four verbs. Keeps no state that matters: any process, at any time, finds the same machines. */
 export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const { installation, renderUserData } = options;
   const now = options.now ?? Date.now;
   const regions = [...new Set(options.regions)];
-  const pace = createPace(options.limits ?? AWS_LIMITS, options.budget);
+  const limits = options.limits ?? AWS_LIMITS;
+  const pace = createPace(limits, options.budget);
   const clients = createClients(options, pace);
   const images = createImageResolver(clients, now);
   const refusals = createRefusals(now);
   const terminator = createTerminator({ clients, regions, now });
   return {
     name: "ec2",
-    maxLaunchSize: MAX_LAUNCH_SIZE,
+    maxLaunchSize: limits.launchSize,
     admit: ({ region }, wanted) => pace.admit(region, wanted),
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createCredentials, type SandboxApp } from "./credentials.ts";
+import { createPointCounter, limitRest, type PointLimits } from "./limits.ts";
 import { createValidator, loadDescription } from "./openapi.ts";
 import { createRest, type RestCall } from "./rest.ts";
 import { createRoutes } from "./routes.ts";
@@ -19,6 +20,8 @@ export interface GitHubStandInOptions {
   readonly token?: string;
   /** Runner groups of every organization; the first is the default one. */
   readonly runnerGroups?: readonly string[];
+  /** GitHub's secondary limits; none are counted without. */
+  readonly limits?: PointLimits;
   /** How long a runner may be silent in mid-job before its job fails; GitHub takes about ten minutes. */
   readonly lostAfterMs?: number;
   readonly now?: () => number;
@@ -39,6 +42,8 @@ export interface GitHubStandIn extends Omit<Webhooks, "announce" | "redeliver" |
   readonly app: SandboxApp;
   /** Every request in order; forget them with `calls.length = 0`. */
   readonly calls: GitHubCall[];
+  /** Requests that were refused for its limits. */
+  refused(): number;
   /** Must stay empty: what GitHub's own description does not allow. */
   readonly violations: readonly Violation[];
   /** Makes a workflow job and sends its `queued` event to every hook that hears of it. */
@@ -85,11 +90,13 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   const groups = options.runnerGroups ?? ["Default"];
   const routes = createRoutes({ world, webhooks, protocol, credentials, program, groups, url });
   const rest = createRest({ api, description, routes, credentials, script, violations });
+  const counter = options.limits && createPointCounter(options.limits, now);
+  const limited = counter ? limitRest(rest, { counter, kindOf: credentials.kindOf, now }) : rest;
   let remaining = 5_000;
 
   async function serveRest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = await readCall(request);
-    const { operationId, answer, isLost } = await rest(call);
+    const { operationId, answer, isLost } = await limited(call);
     calls.push({ route: `${call.method} ${call.path}`, operationId, status: isLost ? 0 : answer.status });
     world.touch();
     if (isLost) return void request.socket.destroy();
@@ -129,6 +136,7 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
     token,
     app: credentials.app,
     calls,
+    refused: () => counter?.refused() ?? 0,
     violations,
     hooks: webhooks.hooks,
     deliveries: webhooks.deliveries,
