@@ -123,6 +123,26 @@ describe("parseCatalog", () => {
     expect(read("").faults[0]).to.match(/^runners\.yaml:1:1 /);
   });
 
+  it("says where an alias has no anchor", () => {
+    expect(read("version: 1\nclasses: *nope\n").faults).to.deep.equal([
+      "runners.yaml:2:10 no anchor &nope stands before this alias, or it is in a part that is not enabled",
+    ]);
+  });
+
+  it("says so where the anchor went with what is not enabled", () => {
+    const { faults } = read("version: 1\na: { enabled: false, b: &b [x] }\nc: *b\n");
+    expect(faults).to.have.length(1);
+    expect(faults[0]).to.match(/^runners\.yaml:3:4 no anchor &b /);
+  });
+
+  it("refuses aliases that would fill the memory, and those that hold themselves, as one fault", () => {
+    const levels = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]`);
+    const { faults } = read(["version: 1", "l0: &l0 [x, x]", ...levels].join("\n"));
+    expect(faults).to.have.length(1);
+    expect(faults[0]).to.match(/^runners\.yaml:3:10 its aliases can't be followed \(Excessive alias count/);
+    expect(read("version: 1\nclasses: &c [*c]\n").faults).not.to.deep.equal([]);
+  });
+
   it("gives editors a schema from the same source", () => {
     const committed = readFileSync(new URL("../../../runners.schema.json", import.meta.url), "utf8");
     expect(JSON.parse(committed)).to.deep.equal(JSON.parse(JSON.stringify(catalogJsonSchema())));

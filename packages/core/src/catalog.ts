@@ -1,4 +1,5 @@
 import {
+  type Alias,
   type Document,
   isMap,
   isNode,
@@ -70,7 +71,12 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
     path: "",
     message: `\${${name}} is not set in the environment`,
   }));
-  const parsed = catalogSchema.safeParse(document.toJS());
+  const plain = toPlain(document);
+  if ("fault" in plain) {
+    const fault = { ...place(plain.offset), path: "", message: plain.fault };
+    return { ok: false, faults: [fault], providers: providersOf(document) };
+  }
+  const parsed = catalogSchema.safeParse(plain.value);
   const issues = parsed.success ? crossCheck(parsed.data) : parsed.error.issues.flatMap(flattenIssue);
   const faults = issues.map((issue) => ({
     ...place(offsetOf(document, issue.path)),
@@ -82,6 +88,24 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
   const all = [...missing, ...faults.filter((fault) => !isEcho(fault))];
   if (all.length === 0 && parsed.success) return { ok: true, catalog: parsed.data };
   return { ok: false, faults: all.sort((a, b) => a.line - b.line), providers: providersOf(document) };
+}
+
+/** YAML finds out about its aliases only now, and throws: a name that no anchor has, or so many that they would fill the memory. */
+function toPlain(document: Document): { value: unknown } | { fault: string; offset: number } {
+  const aliases: Alias[] = [];
+  visit(document, { Alias: (_key, alias) => void aliases.push(alias) });
+  const lost = aliases.find((alias) => alias.resolve(document) === undefined);
+  if (lost) {
+    const fault = `no anchor &${lost.source} stands before this alias, or it is in a part that is not enabled`;
+    return { fault, offset: lost.range?.[0] ?? 0 };
+  }
+  try {
+    return { value: document.toJS() };
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const fault = `its aliases can't be followed (${error.message}): write out what they stand for`;
+    return { fault, offset: aliases[0]?.range?.[0] ?? 0 };
+  }
 }
 
 function providersOf(document: Document): ReadonlySet<string> {
