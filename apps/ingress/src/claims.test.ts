@@ -433,6 +433,17 @@ describe("POST /claims", () => {
       expect(onGitHub(launched)).to.have.length(1);
     });
 
+    it("a fault of ours: named as such and logged, and grants it once that is mended", async () => {
+      const launched = await launch(ingress);
+      const finishClaim = () => Promise.reject(new TypeError("secretOrPrivateKey must be an asymmetric key"));
+      const faulty = await start({ ledger: { ...ingress.ledger, finishClaim } });
+      expectRefused(await claim(faulty, launched), 503, "internal");
+      const line = await faulty.logged("runner.claimed");
+      expect(line).to.include({ level: "error", outcome: "internal" });
+      expect(JSON.stringify(line)).to.include("must be an asymmetric key");
+      take(await claim(ingress, launched));
+    });
+
     it("Redis frozen, within its deadline", async () => {
       const launched = await launch(ingress);
       suite.redis.pause();

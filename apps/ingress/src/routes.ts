@@ -1,7 +1,8 @@
+import { isRedisError } from "@grp/runtime";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import type { z } from "zod";
 import { type Admission, createAdmission } from "./admission.ts";
-import { authenticate, refuse } from "./claims/authenticate.ts";
+import { authenticate, RETRY_SECONDS, refuse } from "./claims/authenticate.ts";
 import { claim, claimBody } from "./claims/claim.ts";
 import type { ClaimAnswer, GrantedClaim } from "./claims/mint.ts";
 import { report, reportBody } from "./claims/report.ts";
@@ -63,7 +64,8 @@ async function answerClaim(context: IngressContext, request: Request, response: 
     context.metrics.claims.inc({ runner_class: String(fields.runnerClass ?? ""), outcome });
     context.metrics.claimSeconds.observe({ outcome }, durationMs / 1_000);
     const isOurFault = answer.status >= 500 && outcome !== "claim_in_line";
-    context.log[isOurFault ? "warn" : "info"]("runner.claimed", {
+    const level = outcome === "internal" ? "error" : isOurFault ? "warn" : "info";
+    context.log[level]("runner.claimed", {
       ...fields,
       outcome,
       status: answer.status,
@@ -77,7 +79,7 @@ async function answerClaim(context: IngressContext, request: Request, response: 
     return done(refuse(400, "malformed", { detail: body.detail }), { launchId: auth.ticket.launchId });
   const outcome = await claim(context, auth.ticket, body.value).catch(
     (error: unknown): ClaimAnswer => ({
-      refused: refuse(503, "redis_unavailable", { retryAfterSeconds: 5 }),
+      refused: refuseFor(error),
       fields: { launchId: auth.ticket.launchId, instanceId: body.value.instanceId, error },
     }),
   );
@@ -95,7 +97,7 @@ async function answerReport(context: IngressContext, request: Request, response:
   if (!body.ok) return send(response, refuse(400, "malformed", { detail: body.detail }));
   const answer = await report(context, auth.ticket, body.value).catch((error: unknown): Answer => {
     context.log.error("runner.reportLost", { launchId: auth.ticket.launchId, error });
-    return refuse(503, "redis_unavailable", { retryAfterSeconds: 5 });
+    return refuseFor(error);
   });
   send(response, answer);
   const { phase, instanceId, detail, exitCode, logTail } = body.value;
@@ -109,6 +111,13 @@ async function answerReport(context: IngressContext, request: Request, response:
     exitCode,
     status: answer.status,
     logTail,
+  });
+}
+
+/** A machine comes back in either case: Redis may be there then, or a better version of ours. */
+function refuseFor(error: unknown): Answer {
+  return refuse(503, isRedisError(error) ? "redis_unavailable" : "internal", {
+    retryAfterSeconds: RETRY_SECONDS,
   });
 }
 

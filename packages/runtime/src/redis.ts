@@ -43,6 +43,19 @@ export function createRedis(
   return redis;
 }
 
+/** ioredis's own classes, by name; its replies of error; and the queue's deadline. */
+const REDIS_ERRORS = new Set([
+  ...["ReplyError", "AbortError", "InterruptError", "MaxRetriesPerRequestError"],
+  ...["ClusterAllFailedError", "QueueUnavailableError"],
+]);
+/** What it throws as plain errors has nothing but its text to know it by. */
+const REDIS_WORDS = /^(Connection is closed|Command timed out|Stream isn't writeable|connect E[A-Z]+)/;
+
+/** Whether it is Redis that is away, too slow or refusing, rather than a mistake of ours. */
+export function isRedisError(error: unknown): boolean {
+  return error instanceof Error && (REDIS_ERRORS.has(error.name) || REDIS_WORDS.test(error.message));
+}
+
 /** Rejects unless Redis answers in time. */
 export async function pingWithin(redis: Redis, ms: number): Promise<void> {
   await within(ms, redis.ping());
