@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +24,14 @@ classes:
         subnets: [subnet-a]
         securityGroups: \${GROUP}
 `;
-const KEY = "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\n";
+const KEY = generateKeyPairSync("rsa", { modulusLength: 2_048 }).privateKey.export({
+  type: "pkcs1",
+  format: "pem",
+}) as string;
+const ELLIPTIC = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({
+  type: "pkcs8",
+  format: "pem",
+}) as string;
 const schema = z.object({ ...catalogSettings, ...githubSettings, TICKET_SECRET: ticketSecret() });
 const SECRET = "0123456789abcdef0123456789abcdef";
 
@@ -46,7 +54,7 @@ describe("readSettings", () => {
 
   const faultsOf = (environment: Record<string, string | undefined>) => {
     try {
-      readSettings(schema, environment);
+      readSettings(schema, environment, { files: ["AWS_IDENTITY_CERTIFICATES"] });
     } catch (error) {
       if (error instanceof ConfigError) return error;
       throw error;
@@ -69,17 +77,53 @@ describe("readSettings", () => {
     expect(githubAuth).to.deep.equal({ kind: "app", appId: "7", privateKey: KEY });
   });
 
+  it("refuses an App's key that node:crypto can't use, as text or as a file, and shows none of it", () => {
+    const broken = "-----BEGIN RSA PRIVATE KEY-----\nabcdefg\n-----END RSA PRIVATE KEY-----";
+    for (const [key, problem] of [
+      ["not a key", "must be a PEM block"],
+      [broken, "must hold an RSA private key"],
+      [ELLIPTIC, "must hold an RSA private key"],
+    ] as const) {
+      writeFileSync(join(folder, "wrong.pem"), key);
+      const file = join(folder, "wrong.pem");
+      for (const [name, value] of [
+        ["GITHUB_APP_PRIVATE_KEY", key],
+        ["GITHUB_APP_PRIVATE_KEY_FILE", file],
+      ] as const) {
+        const { faults, message } = faultsOf({ ...good, GITHUB_APP_ID: "7", [name]: value });
+        expect(faults.map((fault) => fault.name)).to.deep.equal([name]);
+        expect(faults[0]?.problem).to.include(problem);
+        expect(message).not.to.match(/abcdefg|not a key/);
+      }
+    }
+  });
+
+  it("refuses half an App, also where there is a token", () => {
+    for (const GITHUB_TOKEN of ["ghp_x", undefined]) {
+      const [noKey] = faultsOf({ ...good, GITHUB_TOKEN, GITHUB_APP_ID: "7" }).faults;
+      expect(noKey).to.include({
+        name: "GITHUB_APP_PRIVATE_KEY",
+        problem: "is not set, and GITHUB_APP_ID is",
+      });
+      const [noId] = faultsOf({ ...good, GITHUB_TOKEN, GITHUB_APP_PRIVATE_KEY: KEY }).faults;
+      expect(noId).to.include({
+        name: "GITHUB_APP_ID",
+        problem: "is not set, and GITHUB_APP_PRIVATE_KEY is",
+      });
+    }
+  });
+
   it("names every fault at once: a missing variable of the catalog, a file, a secret, GitHub", () => {
     const error = faultsOf({
       ...good,
       GROUP: undefined,
       GITHUB_TOKEN: undefined,
-      GITHUB_APP_PRIVATE_KEY_FILE: "/nowhere.pem",
+      AWS_IDENTITY_CERTIFICATES: "/nowhere.pem",
       TICKET_SECRET: "short",
     });
     expect(error.message)
       .to.match(/runners\.yaml:\d+:\d+ .*\$\{GROUP\} is not set/)
-      .and.to.match(/GITHUB_APP_PRIVATE_KEY_FILE\s+can't be read: \/nowhere\.pem \(ENOENT\)/)
+      .and.to.match(/AWS_IDENTITY_CERTIFICATES\s+can't be read: \/nowhere\.pem \(ENOENT\)/)
       .and.to.match(/GITHUB_TOKEN\s+is not set, and no GitHub App either/)
       .and.to.match(/TICKET_SECRET\s+must have 32 characters or more/);
     expect(error.message).not.to.include("short");

@@ -5,6 +5,7 @@ import {
   ConfigError,
   type Environment,
   readEnvironment,
+  rsaPrivateKey,
   type SettingFault,
   type SettingRule,
 } from "@grp/runtime";
@@ -30,6 +31,8 @@ export interface Seen {
   readonly contents: ReadonlyMap<string, string>;
 }
 
+const KEY_FILE = "GITHUB_APP_PRIVATE_KEY_FILE";
+
 type GitHubFields = z.infer<z.ZodObject<typeof githubSettings>>;
 
 /**
@@ -46,9 +49,11 @@ export function readSettings<S extends z.ZodRawShape>(
 ): ReadSettings<z.infer<z.ZodObject<S & typeof githubSettings>>> {
   const found: SettingFault[] = [];
   const { catalog, providers } = readCatalog(environment, found);
-  const contents = readFiles(["GITHUB_APP_PRIVATE_KEY_FILE", ...(more.files ?? [])], environment, found);
+  const contents = readFiles([KEY_FILE, ...(more.files ?? [])], environment, found);
+  checkKey(contents, found);
   const settings = readEnvironment(schema, environment, [
     needsGitHub,
+    needsWholeApp,
     ...(more.rules ?? []).map(
       (rule): SettingRule =>
         (given) =>
@@ -66,18 +71,41 @@ export function readSettings<S extends z.ZodRawShape>(
 }
 
 const needsGitHub: SettingRule = (given) => {
-  const hasKey = given.GITHUB_APP_PRIVATE_KEY ?? given.GITHUB_APP_PRIVATE_KEY_FILE;
-  if (given.GITHUB_TOKEN || (given.GITHUB_APP_ID && hasKey)) return undefined;
+  if (given.GITHUB_TOKEN || given.GITHUB_APP_ID || keySettingOf(given)) return undefined;
   const remedy =
     "Set GITHUB_TOKEN, or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE";
   return { name: "GITHUB_TOKEN", problem: "is not set, and no GitHub App either", remedy };
 };
 
+/** Half an App was meant to be a whole one, also where a token would do: it would fail at the first call. */
+const needsWholeApp: SettingRule = (given) => {
+  const key = keySettingOf(given);
+  if (given.GITHUB_APP_ID && !key) {
+    const remedy = `Set it or ${KEY_FILE}; or take GITHUB_APP_ID out`;
+    return { name: "GITHUB_APP_PRIVATE_KEY", problem: "is not set, and GITHUB_APP_ID is", remedy };
+  }
+  if (!key || given.GITHUB_APP_ID) return undefined;
+  return {
+    name: "GITHUB_APP_ID",
+    problem: `is not set, and ${key} is`,
+    remedy: `Set it, or take ${key} out`,
+  };
+};
+
+const keySettingOf = (given: Environment) => ["GITHUB_APP_PRIVATE_KEY", KEY_FILE].find((name) => given[name]);
+
+function checkKey(contents: ReadonlyMap<string, string>, found: SettingFault[]): void {
+  const content = contents.get(KEY_FILE);
+  if (content === undefined) return;
+  const problem = rsaPrivateKey().safeParse(content).error?.issues[0]?.message;
+  if (problem) found.push({ name: KEY_FILE, problem, remedy: "It is the file that GitHub gave for the App" });
+}
+
 /** An App goes before a token: it has the larger budget, and is asked for on purpose. */
 function chooseAuth(settings: GitHubFields, contents: ReadonlyMap<string, string>): GitHubAuth {
   const { GITHUB_APP_ID: appId, GITHUB_TOKEN: token = "" } = settings;
   if (!appId) return { kind: "pat", token };
-  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? contents.get("GITHUB_APP_PRIVATE_KEY_FILE") ?? "";
+  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? rsaPrivateKey().parse(contents.get(KEY_FILE));
   return { kind: "app", appId, privateKey };
 }
 

@@ -1,4 +1,4 @@
-import { flag, LOG_LEVELS, oneOf, pem, redisUrl, url } from "@grp/runtime";
+import { flag, LOG_LEVELS, oneOf, redisUrl, rsaPrivateKey, url } from "@grp/runtime";
 import { z } from "zod";
 
 /** A setting and its line in `--help`. */
@@ -28,7 +28,7 @@ export const catalogSettings = {
 export const githubSettings = {
   GITHUB_TOKEN: about(text().optional(), "Personal access token; or GITHUB_APP_ID with its key."),
   GITHUB_APP_ID: about(text().optional(), "GitHub App that registers runners."),
-  GITHUB_APP_PRIVATE_KEY: about(pem().optional(), "The App's private key (PEM)."),
+  GITHUB_APP_PRIVATE_KEY: about(rsaPrivateKey().optional(), "The App's private key (PEM)."),
   GITHUB_APP_PRIVATE_KEY_FILE: about(text().optional(), "… or a file that holds it."),
   GITHUB_API_URL: about(
     url().default("https://api.github.com"),

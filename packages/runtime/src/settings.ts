@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { z } from "zod";
 
 /** `true/1/yes` or `false/0/no`; anything else is a fault, so that `DRY_RUN=ture` never launches. */
@@ -46,6 +47,18 @@ export function pem() {
     const lines = text.replaceAll("\\n", "\n").trim();
     if (/^-----BEGIN [A-Z ]+-----\n[\s\S]+\n-----END [A-Z ]+-----$/.test(lines)) return `${lines}\n`;
     return refuse(context, "must be a PEM block (-----BEGIN … -----END …)");
+  });
+}
+
+/** A PEM block that holds an RSA private key, as GitHub gives to an App. What it says about a wrong one shows none of it. */
+export function rsaPrivateKey() {
+  return pem().transform((text, context): string => {
+    try {
+      if (createPrivateKey(text).asymmetricKeyType === "rsa") return text;
+    } catch {
+      // The error may quote what it could not read.
+    }
+    return refuse(context, "must hold an RSA private key without a passphrase");
   });
 }
 

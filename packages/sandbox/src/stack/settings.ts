@@ -26,8 +26,6 @@ export async function makeSettings({ sandbox, ...world }: World): Promise<Readon
     WEBHOOK_TOKEN: secret(),
     TICKET_SECRET: secret(),
     GITHUB_TOKEN: sandbox.github.token,
-    // Used in place of the token once GITHUB_APP_ID is set too.
-    GITHUB_APP_PRIVATE_KEY: sandbox.github.app.privateKey,
     GITHUB_API_URL: sandbox.github.url,
     CODEMAGIC_TOKEN: sandbox.codemagic.token,
     CODEMAGIC_API_URL: sandbox.codemagic.url,

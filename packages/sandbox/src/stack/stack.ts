@@ -99,7 +99,10 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
   const publicUrl = `http://127.0.0.1:${publicPort}`;
   const runnersFile = await writeRunners(folder, options.runners);
   const made = await makeSettings({ sandbox, redisUrl: redis.url, publicUrl, folder, runnersFile });
-  const settings = { ...made, ...options.env };
+  const appKey: Record<string, string> = options.env?.GITHUB_APP_ID
+    ? { GITHUB_APP_PRIVATE_KEY: github.app.privateKey }
+    : {};
+  const settings: Readonly<Record<string, string>> = { ...made, ...appKey, ...options.env };
   const start = async (app: AppName, own: Environment, port?: number): Promise<StackApp> => {
     options.signal?.throwIfAborted();
     const started = await startApp(app, { own, settings, folder, index: parts.apps.length, port });
