@@ -22,11 +22,24 @@ const SETTINGS: Readonly<Record<string, ReadonlySet<string>>> = {
 const OF_CATALOG = names(read("runners.yaml").replace(/^#.*$/gm, ""), /\$\{(\w+)/g);
 const OF_AWS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
+/** What a user of compose does not set, and why. */
+const LEFT_OUT = [
+  // The containers' ports and addresses are published, and fixed inside.
+  ...["HOST", "OPS_HOST"],
+  // Where the real services are, unless a test stands in for them.
+  ...["CODEMAGIC_API_URL", "CODEMAGIC_V3_API_URL", "AWS_ENDPOINT_URL_EC2"],
+  // In a container, the loopback address that it asks for is nobody's but its own.
+  "OPS_ANONYMOUS",
+];
+
 interface Service {
   readonly environment?: Readonly<Record<string, unknown>>;
+  readonly volumes?: readonly unknown[];
 }
 const services = (parse(read("docker-compose.yml"), { merge: true }) as { services: Record<string, Service> })
   .services;
+/** What it takes from .env. */
+const taken = names(read("docker-compose.yml").replace(/^#.*$/gm, ""), /\$\{(\w+)/g);
 const given = (app: string) => Object.keys(services[app]?.environment ?? {});
 
 describe("docker-compose.yml", () => {
@@ -34,7 +47,8 @@ describe("docker-compose.yml", () => {
     it(`gives ${app} the settings that it reads, and no other's`, () => {
       const mayHave = [...(SETTINGS[app] ?? []), ...OF_CATALOG, ...(app === "worker" ? OF_AWS : [])];
       expect(mayHave).to.include.members(given(app));
-      expect(given(app)).to.include.members([...OF_CATALOG]);
+      const mustHave = [...(SETTINGS[app] ?? []), ...OF_CATALOG].filter((name) => !LEFT_OUT.includes(name));
+      expect(given(app)).to.include.members(mustHave);
     });
 
   it("keeps every credential where it is used", () => {
@@ -46,17 +60,29 @@ describe("docker-compose.yml", () => {
     expect(holders(/^OPS_PASSWORD/)).to.deep.equal(["ops"]);
   });
 
-  it("takes every setting of .env.example, but those for files and for its own Redis", () => {
+  it("mounts each file that a setting names where the process looks for it", () => {
+    for (const [app, { environment = {}, volumes = [] }] of Object.entries(services))
+      for (const [name, value] of Object.entries(environment)) {
+        const [, inside] = /^\$\{\w+:\+(\/.+)\}$/.exec(String(value)) ?? [];
+        const mount = { type: "bind", read_only: true, source: `\${${name}:-/dev/null}`, target: inside };
+        if (inside) expect(volumes, `${app} ${name}`).to.deep.include(mount);
+      }
+    expect(services.ingress?.environment?.AWS_IDENTITY_CERTIFICATES).to.match(/:\+\//);
+    expect(services.worker?.environment?.GITHUB_APP_PRIVATE_KEY_FILE).to.match(/:\+\//);
+  });
+
+  it("takes every setting of .env.example, but those of its own Redis and ports", () => {
     const explained = names(read(".env.example"), /^#?([A-Z0-9_]+)=/gm);
-    const taken = names(read("docker-compose.yml"), /\$\{(\w+)/g);
-    expect([...explained].filter((name) => !taken.has(name))).to.have.members([
-      ...["GITHUB_APP_PRIVATE_KEY_FILE", "AWS_IDENTITY_CERTIFICATES", "RUNNERS_FILE"],
-      ...["REDIS_URL", "INTERNAL_PORT"],
-    ]);
+    expect([...explained].filter((name) => !taken.has(name))).to.have.members(["REDIS_URL", "INTERNAL_PORT"]);
   });
 });
 
 describe(".env.example", () => {
+  it("explains every setting that compose takes", () => {
+    const explained = names(read(".env.example"), /^#?([A-Z0-9_]+)=/gm);
+    expect([...explained]).to.include.members([...taken]);
+  });
+
   it("explains what must be set", () => {
     const explained = names(read(".env.example"), /^#?([A-Z0-9_]+)=/gm);
     const required = Object.entries({ ...ingress.shape, ...worker.shape })
