@@ -94,7 +94,7 @@ describe("grp against a running instance", function () {
     const { job, delivery } = queueUnheard(stack, LINUX);
     const file = join(stack.folder, "delivery.json");
     await writeFile(file, JSON.stringify(delivery.payload));
-    const sent = await grp("send", "--file", file, "--wait", "30");
+    const sent = await grp("send", "--file", file, "--wait", "90");
     expect(sent.output).to.match(/^202 .*"outcome":"enqueued"/);
     for (const step of STEPS) expect(sent.output).to.match(new RegExp(`^ +${step} +\\d`, "m"));
     expect(sent.code).to.equal(0);

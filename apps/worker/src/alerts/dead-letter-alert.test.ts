@@ -57,6 +57,14 @@ describe("alertOfDead", () => {
     expect(first).to.contain("no right &lt;here&gt;");
   });
 
+  it("makes one message of thousands, and a short one", async () => {
+    await bury(1_500);
+    for (let tries = 0; tries < 3; tries++) await look();
+    expect(texts()).to.have.length(1);
+    expect(texts()[0]).to.match(/^grp: 1000 or more workflow jobs have no runner/);
+    expect(texts()[0]?.length).to.be.below(500);
+  });
+
   it("tells what came later in digests that grow rarer while it lasts, across workers", async () => {
     const sentAt: number[] = [];
     for (let minute = 0; minute < 180; minute++) {
