@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { HOUR, MINUTE, makeNote, makeRunner, makeWorld } from "../../testing/world.ts";
+import { HOUR, MINUTE, makeInstance, makeNote, makeRunner, makeWorld } from "../../testing/world.ts";
 import { interrupted } from "./interrupted.ts";
 
 describe("rule interrupted", () => {
@@ -13,5 +13,17 @@ describe("rule interrupted", () => {
   it("lets a busy one do what it can", () => {
     const runners = [makeRunner("busy", HOUR, { notes }), makeRunner("online", MINUTE)];
     expect(interrupted.judge(makeWorld({ runners }))).to.deep.equal([]);
+  });
+
+  it("believes a notice that any machine of its launch may have given when the provider's list bears it out", () => {
+    const runner = makeRunner("booted", HOUR, { notes: [makeNote("notice", 0)] });
+    const judge = (...listed: ReturnType<typeof makeInstance>[]) =>
+      interrupted.judge(makeWorld({ runners: [runner], instances: new Map([["ec2", listed]]) }));
+    expect(judge(makeInstance(HOUR))).to.deep.equal([]);
+    expect(judge(makeInstance(HOUR, { state: "terminating" }))).to.have.nested.property("[0].kind", "retire");
+    expect(judge()).to.have.nested.property("[0].reason", "interrupted");
+    const young = makeRunner("booted", MINUTE, { notes: runner.notes });
+    expect(interrupted.judge(makeWorld({ runners: [young] }))).to.deep.equal([]);
+    expect(interrupted.judge(makeWorld({ runners: [runner], instances: new Map() }))).to.deep.equal([]);
   });
 });

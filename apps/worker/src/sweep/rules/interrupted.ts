@@ -1,4 +1,6 @@
+import type { RunnerRecord } from "@grp/ledger";
 import type { Rule } from "../rule.ts";
+import { isPast, type World } from "../world.ts";
 
 /** Its machine reported that the provider takes it back, and no workflow job has begun on it: another is needed now. */
 export const interrupted: Rule = {
@@ -8,7 +10,7 @@ export const interrupted: Rule = {
       .filter(
         ({ step }) => step === "launched" || step === "booted" || step === "claimed" || step === "online",
       )
-      .filter(({ notes }) => notes.some((note) => note.kind === "interrupted"))
+      .filter((runner) => isTakenBack(world, runner))
       .map((runner) => ({
         kind: "retire" as const,
         runner,
@@ -16,3 +18,16 @@ export const interrupted: Rule = {
         text: "the provider takes its machine back",
       })),
 };
+
+/** A mere `notice` may be from another machine of its launch: believed when the provider's list bears it out. */
+function isTakenBack(world: World, runner: RunnerRecord): boolean {
+  const has = (kind: string) => runner.notes.some((note) => note.kind === kind);
+  return has("interrupted") || (has("notice") && isEnding(world, runner));
+}
+
+function isEnding(world: World, { provider, instanceId, times }: RunnerRecord): boolean {
+  const listed = world.instances.get(provider);
+  if (!listed || instanceId === undefined) return false;
+  const found = listed.find((instance) => instance.instanceId === instanceId);
+  return found ? found.state === "terminating" : isPast(world, times.launched);
+}
