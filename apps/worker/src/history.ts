@@ -1,5 +1,5 @@
 import { type Demand, demandJobId } from "@grp/core";
-import type { LaunchRecord, Ledger, RunnerRecord } from "@grp/ledger";
+import type { LaunchRecord, Ledger, Note, RunnerRecord } from "@grp/ledger";
 
 /** A launch that was opened for this demand's place, maybe among others, and the runner that is this demand's there. */
 export interface Tried {
@@ -10,10 +10,11 @@ export interface Tried {
 /** What was tried for one demand and generation before, oldest first. */
 export interface LaunchHistory {
   readonly tried: readonly Tried[];
-  /** The last walk ended without room anywhere: the next begins at the first offering again. */
+  /** The last walk ended without room anywhere: the next begins at its first offering again. */
   readonly lacksCapacity: boolean;
   /** Walks that found no room anywhere, as far as the ledger's notes reach back. */
   readonly emptyWalks: number;
+  readonly notes: readonly Note[];
 }
 
 /** Value of `waitsFor` while no offering has room. */
@@ -30,6 +31,7 @@ export async function readHistory(ledger: Ledger, demand: Demand): Promise<Launc
     tried: tried.filter((one) => one !== undefined),
     lacksCapacity: record?.waitsFor === WAITS_FOR_CAPACITY,
     emptyWalks: record?.notes.filter((note) => note.kind === "no-capacity").length ?? 0,
+    notes: record?.notes ?? [],
   };
 }
 

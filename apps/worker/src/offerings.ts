@@ -6,6 +6,7 @@ import { handOver } from "./hand-over.ts";
 import { readHistory, WAITS_FOR_CAPACITY } from "./history.ts";
 import { launchTogether, resumeTogether } from "./launch-together.ts";
 import { capsOf, flowOf, placeTtlMs, releasePlace } from "./places.ts";
+import { firstOffering } from "./setbacks.ts";
 import { isRefusal, type Refusal, type Share } from "./share.ts";
 import { skip } from "./skip.ts";
 
@@ -49,7 +50,8 @@ async function abandonLaunch(
 ): Promise<ProvisionOutcome> {
   const note = { at: context.now(), kind: "abandoned", text: "its offering left the catalog" };
   await context.ledger.recordLaunchFailed(launch.launchId, note);
-  return walkOfferings(context, attempt, 0);
+  const { runnerClass, history } = attempt;
+  return walkOfferings(context, attempt, firstOffering(runnerClass, history.notes));
 }
 
 /** One offering after the other until one has room; another provider's goes on in that provider's queue. */

@@ -96,6 +96,17 @@ describe("provision", () => {
     expect(await harness.ledger.getWorkflowJob(demand.key)).not.to.have.property("waitsFor");
   });
 
+  it("stays off spot after an empty walk when spot has taken two of its machines", async () => {
+    const demand = await harness.addDemand({ offeringIndex: 1 });
+    for (const kind of ["lost", "interrupted"])
+      await harness.ledger.addNote(demand.key, { at: harness.clock.now, kind, text: "" });
+    harness.ec2.failNext("no-capacity", { verb: "launch" });
+    await run(demand).catch(() => undefined);
+    expect(await harness.ledger.getWorkflowJob(demand.key)).to.have.property("waitsFor", "capacity");
+    await run(demand, "ec2", makeWork({ attempt: 2 }));
+    expect(harness.ec2.machines[0]?.order?.offering).to.have.property("market", "on-demand");
+  });
+
   it("hands the demand over to the next provider's queue, without the team's place", async () => {
     const demand = await harness.addDemand({ runnerClass: "mac" });
     harness.codemagic.failNext("no-capacity", { verb: "launch" });

@@ -6,6 +6,7 @@ import { handOver } from "./hand-over.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
 import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
+import { firstOffering } from "./setbacks.ts";
 import { skip } from "./skip.ts";
 import { isCovered } from "./supply.ts";
 
@@ -64,5 +65,6 @@ async function advance(context: WorkerContext, attempt: Attempt): Promise<Provis
     return advance(context, { ...attempt, history: await readHistory(context.ledger, demand) });
   }
   if (await isCovered(context.ledger, demand)) return skip(context, attempt, "covered");
-  return walkOfferings(context, attempt, history.lacksCapacity ? 0 : demand.offeringIndex);
+  const first = firstOffering(attempt.runnerClass, history.notes);
+  return walkOfferings(context, attempt, history.lacksCapacity ? first : demand.offeringIndex);
 }

@@ -1,8 +1,9 @@
-import type { ProviderName } from "@grp/core";
+import { type ProviderName, parseDemandJobId } from "@grp/core";
 import type { RunnerRecord } from "@grp/ledger";
 import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
 import { releasePlace } from "./places.ts";
+import { isBootFailure } from "./setbacks.ts";
 
 /** A machine that is told to end takes 30 s to some minutes; a mac up to fifteen. */
 const [MIN_DELAY_MS, MAX_DELAY_MS] = [3_000, 60_000];
@@ -106,7 +107,13 @@ function isOldEnough(context: WorkerContext, runner: RunnerRecord | null): boole
 
 async function settle(context: WorkerContext, runner: RunnerRecord, reason: string): Promise<void> {
   const note = { at: context.now(), kind: "reaped", text: reason };
-  await context.ledger.recordStep(runner.runnerName, "gone", context.now(), note);
+  const isFirst = await context.ledger.recordStep(runner.runnerName, "gone", context.now(), note);
+  // Of one that was retired before, its demand was told then.
+  if (isFirst && runner.step !== "finished" && isBootFailure(runner, reason)) {
+    const text = "its machine ended before it claimed";
+    const { key } = parseDemandJobId(runner.placeHolder);
+    await context.ledger.addNote(key, { at: context.now(), kind: "boot-failed", text });
+  }
   await releasePlace(context, runner.placeHolder);
 }
 

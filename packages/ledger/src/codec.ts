@@ -77,6 +77,7 @@ export function decodeWorkflowJob(key: string, { hash, notes }: Stored): Workflo
     launchIds: hash.launchIds?.split(" ") ?? [],
     waitsFor: hash.waitsFor,
     failure: "f.at" in hash ? (unflatten("f", hash) as WorkflowJobRecord["failure"]) : undefined,
+    revivedGeneration: hash.revivedGeneration === undefined ? undefined : Number(hash.revivedGeneration),
     notes: decodeNotes(notes),
   });
 }

@@ -56,10 +56,12 @@ describe("dead letters in the ledger", () => {
   it("takes a dead letter back into demand", async () => {
     await ledger.recordQueued(demand(1));
     await ledger.recordFailure("wfj-1", failure);
-    expect(await ledger.reviveDead("wfj-1")).to.deep.equal(demand(1));
+    await ledger.recordQueued({ ...demand(1), generation: 4 });
+    expect(await ledger.reviveDead("wfj-1")).to.deep.equal({ ...demand(1), generation: 4 });
     expect(await ledger.reviveDead("wfj-1")).to.equal(null);
     const record = await ledger.getWorkflowJob("wfj-1");
     expect(record).not.to.have.property("failure");
+    expect(record).to.have.property("revivedGeneration", 4);
     expect(record?.notes).to.deep.equal([{ at: T0, kind: "revived", text: "after: no such AMI" }]);
     expect(await ledger.listOpenDemands()).to.have.length(1);
     expect(await ledger.recordFailure("wfj-1", failure)).to.equal(true);

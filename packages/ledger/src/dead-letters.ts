@@ -26,15 +26,15 @@ const revive: Script = {
   lua: `${PRELUDE}
 local job = P .. 'job:' .. A.key
 if redis.call('ZREM', P .. 'dead', A.key) == 0 then return {} end
-local state, demand, pool, message, dryRun =
-  unpack(redis.call('HMGET', job, 'state', 'demand', 'pool', 'f.message', 'd.dryRun'))
+local state, demand, pool, message, dryRun, generation =
+  unpack(redis.call('HMGET', job, 'state', 'demand', 'pool', 'f.message', 'd.dryRun', 'd.generation'))
 if demand ~= 'failed' then return {} end
 -- GitHub has ended it meanwhile: nobody waits any more.
 if state ~= 'queued' then
   redis.call('HSET', job, 'demand', 'dismissed')
   return {}
 end
-redis.call('HSET', job, 'demand', 'waiting')
+redis.call('HSET', job, 'demand', 'waiting', 'revivedGeneration', generation or 1)
 redis.call('HDEL', job, 't.failed', 'f.at', 'f.errorClass', 'f.code', 'f.message')
 note(A.key, A.at, 'revived', 'after: ' .. (message and cjson.decode(message) or ''))
 if dryRun ~= 'true' then joinDemand(pool, A.key, A.at) end

@@ -48,6 +48,8 @@ export interface WorkflowJobRecord {
     readonly code?: string;
     readonly message: string;
   };
+  /** Its generation when a person last took it back from the dead letters. */
+  readonly revivedGeneration?: number;
   readonly notes: readonly Note[];
 }
 

@@ -2,6 +2,7 @@ import { type Demand, parseDemandJobId } from "@grp/core";
 import type { Note, RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
+import { isBootFailure } from "../setbacks.ts";
 import type { Deed } from "./rule.ts";
 
 /** Does one deed. Safe to repeat: the next sweep may come to the same judgement before this one shows. */
@@ -69,7 +70,8 @@ async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retir
   // Out of the supply first; should its end not get through after that, the `finished` rule sees to it.
   const { runnerName, launchId, provider, instanceId } = runner;
   const isFirst = await context.ledger.recordStep(runnerName, "finished", context.now(), note);
-  if (isFirst) await tellDemand(context, runner, note);
+  const kind = isBootFailure(runner, reason) ? "boot-failed" : reason;
+  if (isFirst) await tellDemand(context, runner, { ...note, kind });
   const machine = instanceId === undefined ? {} : { instanceId };
   await end(context, { kind: "end", runnerName, launchId, provider, reason, ...machine });
 }

@@ -99,6 +99,42 @@ describe("sweep", () => {
     expect(harness.producer.terminations.filter(({ reason }) => reason === "boot-timeout")).to.have.length(2);
   });
 
+  const endUnclaimed = async (isReported: boolean) => {
+    const runners = await harness.ledger.listLiveRunners();
+    for (const runner of runners.filter(({ step }) => step === "launched")) {
+      harness.ec2.end(runner.instanceId as string);
+      const { runnerName: name, launchId, provider } = runner;
+      const termination = { version: 1, runnerName: name, launchId, provider, reason: "failed" } as const;
+      if (isReported)
+        await harness.producer.enqueueTermination({ ...termination, requestedAt: harness.clock.now });
+    }
+  };
+
+  for (const [how, isReported] of [
+    ["dies before its claim", false],
+    ["reports before its claim that it failed", true],
+  ] as const)
+    it(`makes a dead letter after three machines of which each ${how}, and again only after a retry's own three`, async () => {
+      const first = await harness.addDemand();
+      await provision(harness, "ec2", first, makeWork());
+      const fail = async () => {
+        for (let round = 0; round < 20; round++) {
+          await endUnclaimed(isReported);
+          pass(3 * MINUTE);
+          await sweep();
+          await work();
+        }
+      };
+      await fail();
+      expect(harness.ec2.machines).to.have.length(3);
+      expect((await harness.ledger.getWorkflowJob(first.key))?.failure?.errorClass).to.equal("boot");
+      const revived = await harness.ledger.reviveDead(first.key);
+      await provision(harness, "ec2", revived ?? first, makeWork());
+      await fail();
+      expect(harness.ec2.machines).to.have.length(6);
+      expect((await harness.ledger.getWorkflowJob(first.key))?.failure?.errorClass).to.equal("boot");
+    });
+
   it("replaces a machine that was taken away while its workflow job waited", async () => {
     const { runner } = await launchOne();
     harness.ec2.end(runner.instanceId as string);

@@ -70,6 +70,7 @@ export function makeOpen(
     isUnderWay?: boolean;
     isEnqueued?: boolean;
     demand?: Partial<Demand>;
+    revivedGeneration?: number;
   } = {},
 ): World["demands"][number] {
   const { id = 1, notes = [], generation = 1, isUnderWay = false, isEnqueued = true } = overrides;
@@ -87,6 +88,7 @@ export function makeOpen(
     demandState: "waiting",
     times: { received: NOW - agoMs, ...(isEnqueued ? { enqueued: NOW - agoMs } : {}) },
     launchIds: [],
+    ...(overrides.revivedGeneration === undefined ? {} : { revivedGeneration: overrides.revivedGeneration }),
     notes,
   };
   return { record, isUnderWay };

@@ -61,4 +61,18 @@ describe("rule missing", () => {
     expect(judge({ notes: notes.slice(1) })).to.include({ kind: "enqueue" });
     expect(judge({ generation: MAX_GENERATIONS })).to.include({ kind: "fail" });
   });
+
+  it("counts anew for one that a person took back from the dead letters", () => {
+    const judge = (overrides: Parameters<typeof makeOpen>[1]) =>
+      missing.judge(makeWorld({ demands: [makeOpen(HOUR, overrides)], counts: [makeCount(1, 0)] }))[0];
+    const failed = Array.from({ length: 3 }, () => makeNote("boot-failed"));
+    const revived = [...failed, makeNote("revived")];
+    expect(judge({ notes: failed })).to.include({ kind: "fail", errorClass: "boot" });
+    expect(judge({ notes: [...revived, makeNote("boot-timeout")] })).to.include({ kind: "enqueue" });
+    expect(judge({ notes: [...revived, ...failed] })).to.include({ kind: "fail", errorClass: "boot" });
+    const generation = 2 * MAX_GENERATIONS;
+    const revivedGeneration = MAX_GENERATIONS;
+    expect(judge({ generation: generation - 1, revivedGeneration })).to.include({ kind: "enqueue" });
+    expect(judge({ generation, revivedGeneration })).to.include({ kind: "fail", errorClass: "generations" });
+  });
 });

@@ -1,15 +1,13 @@
 import { type RunnerClass, scopeKey } from "@grp/core";
-import type { ClassCount, Note } from "@grp/ledger";
+import type { ClassCount } from "@grp/ledger";
+import { countBootFailures, firstOffering } from "../../setbacks.ts";
 import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast, type OpenDemand, type World } from "../world.ts";
 
 /** Machines that never came, in a row, before a person must look. */
 const MAX_BOOT_FAILURES = 3;
 
-/** A second loss on spot is no accident: the next machine is not spot. */
-const MAX_SPOT_LOSSES = 2;
-
-/** Whatever takes its machines away: nobody waits behind so many. */
+/** Whatever takes its machines away: nobody waits behind so many, unless a person asks for another try. */
 export const MAX_GENERATIONS = 20;
 
 /**
@@ -51,8 +49,8 @@ function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: Cl
 }
 
 function judgeDemand(runnerClass: RunnerClass, { record }: OpenDemand): Deed {
-  const { demand, notes } = record;
-  const failures = countNotes(notes, ["boot-timeout", "never-online"]);
+  const { demand, notes, revivedGeneration = 0 } = record;
+  const failures = countBootFailures(notes);
   if (failures >= MAX_BOOT_FAILURES)
     return {
       kind: "fail",
@@ -60,25 +58,15 @@ function judgeDemand(runnerClass: RunnerClass, { record }: OpenDemand): Deed {
       errorClass: "boot",
       message: `${failures} machines were started and none came`,
     };
-  if (demand.generation >= MAX_GENERATIONS)
+  if (demand.generation - revivedGeneration >= MAX_GENERATIONS)
     return {
       kind: "fail",
       demand,
       errorClass: "generations",
       message: `${demand.generation} machines, none for it`,
     };
-  const losses = countNotes(notes, ["lost", "interrupted"]);
-  const offeringIndex = losses >= MAX_SPOT_LOSSES ? firstWithoutSpot(runnerClass) : 0;
+  const offeringIndex = firstOffering(runnerClass, notes);
   const provider = runnerClass.offerings[offeringIndex]?.provider ?? "ec2";
   const next = { ...demand, generation: demand.generation + 1, offeringIndex };
   return { kind: "enqueue", demand: next, provider, why: "demand exceeds supply" };
-}
-
-function firstWithoutSpot({ offerings }: RunnerClass): number {
-  const found = offerings.findIndex((one) => one.provider !== "ec2" || one.market !== "spot");
-  return Math.max(found, 0);
-}
-
-function countNotes(notes: readonly Note[], kinds: readonly string[]): number {
-  return notes.filter((note) => kinds.includes(note.kind)).length;
 }

@@ -1,0 +1,36 @@
+import type { RunnerClass } from "@grp/core";
+import type { Note, RunnerRecord } from "@grp/ledger";
+
+/** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
+const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
+const LOSSES = ["lost", "interrupted"];
+
+/** A second loss on spot is no accident: the next machine is not spot. */
+const MAX_SPOT_LOSSES = 2;
+
+/** Machines that were started for a demand and never came, since a person last asked for another try. */
+export function countBootFailures(notes: readonly Note[]): number {
+  return count(notes, BOOT_FAILURES);
+}
+
+/** The offering that a walk begins at: not spot any more for one whose machines were taken away. */
+export function firstOffering({ offerings }: RunnerClass, notes: readonly Note[]): number {
+  if (count(notes, LOSSES) < MAX_SPOT_LOSSES) return 0;
+  const found = offerings.findIndex((one) => one.provider !== "ec2" || one.market !== "spot");
+  return Math.max(found, 0);
+}
+
+/**
+ * Whether a machine's end is a failed boot, not its provider's taking it back: it had not claimed, and reported that it
+ * failed or was none that could be taken back.
+ */
+export function isBootFailure({ times, instance, notes }: RunnerRecord, reason: string): boolean {
+  if (times.claimed !== undefined) return false;
+  const hasFailed = notes.some(({ kind }) => kind === "failed");
+  return reason === "failed" || (reason === "lost" && (hasFailed || instance?.isSpot !== true));
+}
+
+function count(notes: readonly Note[], kinds: readonly string[]): number {
+  const revived = notes.findLastIndex(({ kind }) => kind === "revived");
+  return notes.slice(revived + 1).filter(({ kind }) => kinds.includes(kind)).length;
+}
