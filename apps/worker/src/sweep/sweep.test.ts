@@ -279,6 +279,18 @@ describe("sweep", () => {
     expect(harness.github.names(SCOPE)).to.deep.equal([]);
   });
 
+  it("counts no more on an idle runner that it ends: a new workflow job gets a machine of its own", async () => {
+    const { runner } = await launchOne();
+    await claim(runner.runnerName);
+    pass(HOUR);
+    await sweep();
+    expect(harness.producer.terminations.map((one) => one.reason)).to.deep.equal(["idle"]);
+    const supply = (await harness.ledger.countByClass()).map((count) => count.supply);
+    expect(supply).to.deep.equal([0]);
+    await provision(harness, "ec2", await harness.addDemand(), makeWork());
+    expect(live()).to.have.length(2);
+  });
+
   it("enqueues what the ingress wrote down and did not enqueue", async () => {
     const demand = makeDemand({ receivedAt: harness.clock.now });
     await harness.ledger.recordQueued(demand);

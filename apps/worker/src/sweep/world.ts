@@ -1,4 +1,11 @@
-import type { Catalog, Instance, ProviderName, RunnerClass, Scope } from "@grp/core";
+import {
+  type Catalog,
+  type Instance,
+  type ProviderName,
+  type RunnerClass,
+  type Scope,
+  scopeKey,
+} from "@grp/core";
 import type { GitHubRunner, GitHubWorkflowJob, RunnerVersions } from "@grp/github";
 import type { ClassCount, LaunchRecord, RunnerRecord, Waiter, WorkflowJobRecord } from "@grp/ledger";
 
@@ -65,6 +72,12 @@ export interface Holder extends Waiter {
 
 export function classOf(world: World, name: string): RunnerClass | undefined {
   return world.catalog.classes.find((one) => one.name === name);
+}
+
+/** GitHub's list says that a workflow job runs on it, whatever the ledger has heard. */
+export function isBusyAtGitHub(world: World, { scope, runnerName }: RunnerRecord): boolean {
+  const found = world.registered.get(scopeKey(scope))?.runners.find(({ name }) => name === runnerName);
+  return found?.busy ?? false;
 }
 
 /** True once `limitMs` and the grace time have passed since `at`; never for what has no time. */

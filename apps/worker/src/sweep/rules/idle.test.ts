@@ -1,13 +1,13 @@
 import { expect } from "chai";
-import { HOUR, MINUTE, makeRunner, makeWorld } from "../../testing/world.ts";
+import { HOUR, MINUTE, makeRunner, makeWorld, register } from "../../testing/world.ts";
 import { idle } from "./idle.ts";
 
 describe("rule idle", () => {
   it("ends a runner past its class's idle limit", () => {
     for (const step of ["claimed", "online"] as const)
       expect(idle.judge(makeWorld({ runners: [makeRunner(step, HOUR)] }))).to.have.nested.property(
-        "[0].reason",
-        "idle",
+        "[0].kind",
+        "retire",
       );
   });
 
@@ -21,5 +21,12 @@ describe("rule idle", () => {
       idle.judge(makeWorld({ runners: [makeRunner("online", minutes * MINUTE, { runnerClass: "gone" })] }));
     expect(judge(5)).to.deep.equal([]);
     expect(judge(8)).to.have.length(1);
+  });
+
+  it("lets one be that GitHub calls busy, though no delivery has said so", () => {
+    const judge = (busy: boolean) =>
+      idle.judge(makeWorld({ runners: [makeRunner("online", HOUR)], registered: register({ busy }) }));
+    expect(judge(true)).to.deep.equal([]);
+    expect(judge(false)).to.have.length(1);
   });
 });

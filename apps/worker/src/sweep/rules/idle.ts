@@ -1,8 +1,11 @@
 import { limitsOf } from "@grp/core";
-import { endRunner, type Rule } from "../rule.ts";
-import { isPast } from "../world.ts";
+import type { Rule } from "../rule.ts";
+import { isBusyAtGitHub, isPast } from "../world.ts";
 
-/** Past its class's idle limit. The machine should have ended itself; whether it is busy, GitHub is asked at the end. */
+/**
+ * Past its class's idle limit. The machine should have ended itself, so nobody may count on it; whether it is busy after
+ * all, GitHub is asked at the end.
+ */
 export const idle: Rule = {
   name: "idle",
   judge: (world) =>
@@ -11,5 +14,11 @@ export const idle: Rule = {
       .filter(({ times, runnerClass }) =>
         isPast(world, times.online ?? times.claimed, limitsOf(world.catalog, runnerClass).idleTimeout),
       )
-      .map((runner) => endRunner(runner, "idle")),
+      .filter((runner) => !isBusyAtGitHub(world, runner))
+      .map((runner) => ({
+        kind: "retire" as const,
+        runner,
+        reason: "idle",
+        text: "no workflow job came to it in time",
+      })),
 };

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { HOUR, MINUTE, makeCount, makeRunner, makeWorld } from "../../testing/world.ts";
+import { HOUR, MINUTE, makeCount, makeRunner, makeWorld, register } from "../../testing/world.ts";
 import { surplus } from "./surplus.ts";
 
 describe("rule surplus", () => {
@@ -9,7 +9,7 @@ describe("rule surplus", () => {
     const runners = [idle("a", 3 * MINUTE), idle("b", 4 * MINUTE), idle("c", 3 * MINUTE)];
     const deeds = surplus.judge(makeWorld({ runners, counts: [makeCount(2, 3)] }));
     expect(deeds).to.have.length(1);
-    expect(deeds[0]).to.include({ kind: "end", runnerName: "b", reason: "surplus" });
+    expect(deeds[0]).to.deep.include({ kind: "retire", runner: runners[1], reason: "surplus" });
   });
 
   it("ends none that is wanted, busy, booting or idle for a moment only", () => {
@@ -18,5 +18,18 @@ describe("rule surplus", () => {
     expect(surplus.judge(makeWorld({ runners: [idle("a", HOUR)], counts: [makeCount(1, 1)] }))).to.deep.equal(
       [],
     );
+  });
+
+  it("lets one be that GitHub calls busy, though no delivery has said so", () => {
+    const judge = (busy: boolean) =>
+      surplus.judge(
+        makeWorld({
+          runners: [makeRunner("online", HOUR)],
+          counts: [makeCount(0, 1)],
+          registered: register({ busy }),
+        }),
+      );
+    expect(judge(true)).to.deep.equal([]);
+    expect(judge(false)).to.have.length(1);
   });
 });

@@ -1,7 +1,7 @@
 import { scopeKey } from "@grp/core";
 import type { ClassCount, RunnerRecord } from "@grp/ledger";
-import { endRunner, type Rule } from "../rule.ts";
-import { isPast, type World } from "../world.ts";
+import type { Rule } from "../rule.ts";
+import { isBusyAtGitHub, isPast, type World } from "../world.ts";
 
 /**
  * More idle runners than workflow jobs that wait for them: the longest idle are ended. Machines that still boot are
@@ -13,7 +13,12 @@ export const surplus: Rule = {
     world.counts.flatMap((count) =>
       idleOf(world, count)
         .slice(0, Math.max(count.supply - count.demand, 0))
-        .map((runner) => endRunner(runner, "surplus")),
+        .map((runner) => ({
+          kind: "retire" as const,
+          runner,
+          reason: "surplus",
+          text: "more runners were idle than workflow jobs waited",
+        })),
     ),
 };
 
@@ -22,6 +27,6 @@ function idleOf(world: World, { runnerClass, scope }: ClassCount): readonly Runn
   return world.runners
     .filter((runner) => runner.runnerClass === runnerClass && scopeKey(runner.scope) === scope)
     .filter((runner) => runner.step === "online" || runner.step === "claimed")
-    .filter((runner) => isPast(world, since(runner)))
+    .filter((runner) => isPast(world, since(runner)) && !isBusyAtGitHub(world, runner))
     .sort((a, b) => (since(a) ?? 0) - (since(b) ?? 0));
 }
