@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { type Answer, type Asked, createMachine, startWorld } from "../testing/boot-machine.ts";
 import { bootBody } from "./script.ts";
@@ -41,6 +42,8 @@ interface Scene {
   /** What the metadata service has not yet when it is first asked for it. */
   readonly late?: string;
   readonly commands?: Record<string, string>;
+  /** Awaited before that request is answered. */
+  readonly hold?: (asked: Asked) => Promise<unknown> | undefined;
 }
 
 describe("the boot script", function () {
@@ -76,7 +79,9 @@ describe("the boot script", function () {
         ? scene.spot?.notice
         : undefined;
     let late = scene.late;
-    const answer = ({ path }: Asked): Answer | undefined => {
+    const answer = async (asked: Asked): Promise<Answer | undefined> => {
+      await scene.hold?.(asked);
+      const { path } = asked;
       if (late !== undefined && path === `/latest/${late}`) {
         late = undefined;
         return { status: 404 };
@@ -274,6 +279,23 @@ describe("the boot script", function () {
       expect(machine.calls("shutdown").at(-1)).to.equal("shutdown -h now");
     });
   }
+
+  it("does not begin when the boot limit was over while its claim was answered", async () => {
+    const reported = Promise.withResolvers<void>();
+    const { reports, machine, phases, output } = await play({
+      env: { GRP_BOOT_TIMEOUT: "2" },
+      hold({ path, body }) {
+        if (path === "/claims") return reported.promise;
+        if (!body.includes('"failed"')) return undefined;
+        // Far longer than the script takes from the claim's answer to its next step: its guard is still reporting then.
+        return sleep(2_000, reported.resolve());
+      },
+    });
+    expect(phases, output).to.deep.equal(["booted", "failed"]);
+    expect(reports.at(-1)).to.include({ detail: "boot timeout" });
+    expect(machine.has("opt/runner")).to.equal(false);
+    expect(machine.calls("shutdown").at(-1)).to.equal("shutdown -h now");
+  });
 
   const notice = '{"action":"terminate","time":"2026-01-01T00:00:00Z"}';
 

@@ -14,7 +14,7 @@ GRP_ROOT=${GRP_ROOT:-/opt/grp}
 WORK=$GRP_ROOT/boot
 RUNNER_DIR=$GRP_ROOT/runner
 TOKEN=$GRP_TICKET
-REPORT_TICKET='' JIT='' INSTANCE_ID='' IDENTITY='' GUARD='' STEP=start
+REPORT_TICKET='' JIT='' INSTANCE_ID='' IDENTITY='' GUARD='' GUARD_NAME='' STEP=start
 
 log() { printf '%s grp: %s\n' "$(date -u +%FT%TZ)" "$*" | tee -a "$WORK/boot.log" >&3; }
 
@@ -84,9 +84,15 @@ deadline() {
 }
 
 # A process of its own, so that nothing the main one waits for (a download, a package manager) can outlast a limit.
-# Started anew after the claim to learn the report ticket.
+# Started anew after the claim to learn the report ticket: start_guard NAME. Who makes due.NAME first has the say: the
+# guard to end the machine, or the main process to end that guard.
 start_guard() {
+  if [ -n "$GUARD" ] && ! mkdir "$WORK/due.$GUARD_NAME" 2>/dev/null; then
+    wait "$GUARD"
+    exit 1
+  fi
   [ -z "$GUARD" ] || kill -KILL "$GUARD" 2>/dev/null
+  GUARD_NAME=$1
   (
     trap '' HUP TERM
     trap - EXIT
@@ -97,6 +103,7 @@ start_guard() {
       }
       read -r at name <"$WORK/deadline" || continue
       [ "$SECONDS" -ge "$at" ] || continue
+      mkdir "$WORK/due.$GUARD_NAME" 2>/dev/null || exit
       finish failed "$name timeout"
       break
     done
@@ -248,7 +255,7 @@ claim() {
   done
   TOKEN=$REPORT_TICKET
   deadline "$GRP_IDLE_TIMEOUT" idle
-  start_guard
+  start_guard claimed
   log "claimed as $RUNNER_NAME"
 }
 
@@ -346,7 +353,7 @@ main() {
   trap 'finish interrupted "stopped from outside while at: $STEP"; exit 1' TERM INT HUP
   platform_arm || log 'no shutdown could be scheduled; the guard alone keeps the limits'
   deadline "$GRP_BOOT_TIMEOUT" boot
-  start_guard
+  start_guard booting
   STEP=identify
   platform_identify
   report booted "$PLATFORM_OS"

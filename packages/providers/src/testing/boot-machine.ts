@@ -19,14 +19,14 @@ export interface Asked {
 }
 
 /** An HTTP server that stands for the ingress, the metadata service and the download of the runner program at once. */
-export async function startWorld(answer: (asked: Asked) => Answer | undefined) {
+export async function startWorld(answer: (asked: Asked) => Promise<Answer | undefined>) {
   const asked: Asked[] = [];
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
     const one = { path: request.url ?? "", authorization: request.headers.authorization, body };
     asked.push(one);
-    const { status, body: text = "", headers } = answer(one) ?? { status: 404 };
+    const { status, body: text = "", headers } = (await answer(one)) ?? { status: 404 };
     response
       .writeHead(status, headers)
       .end(text.startsWith("base64:") ? Buffer.from(text.slice(7), "base64") : text);
