@@ -67,6 +67,17 @@ describe("terminate", () => {
     expect(await stepOf(runner)).to.equal("launched");
   });
 
+  it("tells the provider in which region it was launched", async () => {
+    const runner = await launchOne();
+    const regions: (string | undefined)[] = [];
+    harness.ec2.terminate = async (_id, _signal, region) => {
+      regions.push(region);
+      return "gone";
+    };
+    await run(runner);
+    expect(regions).to.deep.equal(["us-east-1"]);
+  });
+
   it("never ends a runner that GitHub calls busy", async () => {
     const runner = await claimed();
     harness.github.setRunner(SCOPE, { name: runner.runnerName, busy: true });

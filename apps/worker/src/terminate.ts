@@ -84,7 +84,8 @@ async function endMachine(
   const ids = known === undefined ? await findMachines(context, termination, signal) : [known];
   if (ids.length === 0) return isOldEnough(context, runner) ? "gone" : "its machine may not be listed yet";
   const states = [];
-  for (const id of ids) states.push(await provider.terminate(id, signal));
+  const region = runner?.instance?.region;
+  for (const id of ids) states.push(await provider.terminate(id, signal, region));
   return states.every((state) => state === "gone") ? "gone" : "its machine is still ending";
 }
 

@@ -75,9 +75,10 @@ export interface RunnerProvider<O extends Offering = Offering> {
   launch(order: LaunchOrder<O>, signal: AbortSignal): Promise<readonly Instance[]>;
   /**
    * "gone" only when the provider itself says so, also of an id never seen. "terminating" promises nothing: the caller
-   * asks again until it hears "gone", and each call asks the provider anew.
+   * asks again until it hears "gone", and each call asks the provider anew. `region` is where it was launched, if known:
+   * the catalog may name that region no longer.
    */
-  terminate(instanceId: string, signal: AbortSignal): Promise<"terminating" | "gone">;
+  terminate(instanceId: string, signal: AbortSignal, region?: string): Promise<"terminating" | "gone">;
   /** Every live instance that bears our owner tag, all pages. */
   list(signal: AbortSignal): Promise<readonly Instance[]>;
 }

@@ -47,7 +47,8 @@ export function metered<O extends Offering>(
     ...(provider.admit && { admit: provider.admit.bind(provider) }),
     validate: (offering, signal) => measure("validate", () => provider.validate(offering, signal)),
     launch: (order, signal) => measure("launch", () => provider.launch(order, signal)),
-    terminate: (instanceId, signal) => measure("terminate", () => provider.terminate(instanceId, signal)),
+    terminate: (instanceId, signal, region) =>
+      measure("terminate", () => provider.terminate(instanceId, signal, region)),
     list: (signal) => measure("list", () => provider.list(signal)),
   };
 }

@@ -44,6 +44,14 @@ describe("ending an EC2 instance", () => {
     ]);
   });
 
+  it("finds a machine in a region that the catalog names no longer", async () => {
+    cloud = await createTestCloud();
+    const id = await start("eu-west-1");
+    const other = cloud.another({ regions: ["us-east-1"] });
+    expect(await other.terminate(id, never, "eu-west-1")).to.equal("terminating");
+    expect(cloud.ec2.get(id)?.state).to.equal("terminated");
+  });
+
   it("needs no search for what a list has shown", async () => {
     cloud = await createTestCloud();
     const id = await start("eu-west-1");

@@ -23,7 +23,7 @@ const BLAME_ONE = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", 
 const MAX_REMEMBERED = 10_000;
 
 export interface Terminator {
-  terminate(instanceId: string, signal: AbortSignal): Promise<"terminating" | "gone">;
+  terminate(instanceId: string, signal: AbortSignal, region?: string): Promise<"terminating" | "gone">;
   /** Instance ids don't tell their region: what we have seen, we needn't search. */
   remember(instanceId: string, region: string): void;
 }
@@ -45,8 +45,8 @@ export function createTerminator({ clients, regions, now }: TerminatorOptions): 
     gather((ids: readonly string[]) => endAll(clients, region, ids), { most: MAX_ENDED }),
   );
 
-  const find = async (instanceId: string): Promise<Described | undefined> => {
-    const known = regionOf.get(instanceId);
+  const find = async (instanceId: string, region?: string): Promise<Described | undefined> => {
+    const known = regionOf.get(instanceId) ?? region;
     const where = known === undefined ? regions : [known];
     const found = await Promise.all(where.map((region) => look(region)(instanceId)));
     return found.find((described) => described !== undefined);
@@ -69,8 +69,8 @@ export function createTerminator({ clients, regions, now }: TerminatorOptions): 
      * Looks, then acts: looking again and again while it ends costs no mutating call (those are few), and a policy that
      * allows only what bears our tag may answer UnauthorizedOperation for an instance that is long gone.
      */
-    async terminate(instanceId, signal) {
-      const found = await untilAborted(find(instanceId), signal);
+    async terminate(instanceId, signal, region) {
+      const found = await untilAborted(find(instanceId, region), signal);
       if (!found) return judgeMissing(instanceId);
       missingSince.delete(instanceId);
       keep(regionOf, instanceId, found.region);

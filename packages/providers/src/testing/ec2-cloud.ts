@@ -9,7 +9,7 @@ export interface TestCloud {
   readonly ec2: Ec2StandIn;
   readonly provider: Ec2Provider;
   /** A second process's view of the same cloud, knowing nothing. */
-  another(): Ec2Provider;
+  another(changes?: Partial<Ec2ProviderOptions>): Ec2Provider;
   /** Placements are kept as the ledger would. */
   order: typeof testOrder;
   readonly placements: Map<string, string>;
@@ -27,7 +27,7 @@ export async function createTestCloud(
   const ec2 = await createEc2StandIn({ throttle: false, now, ...options });
   const placements = new Map<string, string>();
   const providers: Ec2Provider[] = [];
-  const another = () => {
+  const another = (changes: Partial<Ec2ProviderOptions> = {}) => {
     const provider = createEc2Provider({
       installation: "grp",
       regions: ["us-east-1", "eu-west-1"],
@@ -37,6 +37,7 @@ export async function createTestCloud(
       renderUserData: (order) => `#!/bin/sh\n# ${order.launchId} ${order.boot.ticket}\n`,
       now,
       ...providerOptions,
+      ...changes,
     });
     providers.push(provider);
     return provider;
