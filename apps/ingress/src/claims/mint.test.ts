@@ -37,4 +37,22 @@ describe("a registration", () => {
     expect(github.registrations()).to.have.length(1);
     expect(github.runners()).to.deep.equal([]);
   });
+
+  it("is given at the next try when Redis failed on the way to it", async () => {
+    const ingress = await suite.start({
+      github,
+      context: { checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)) },
+    });
+    const launched = await launch(ingress, { size: 1 });
+    const [instance] = launched.instances;
+    const { getWorkflowJob } = ingress.ledger;
+    ingress.ledger.getWorkflowJob = async () => {
+      throw new Error("Redis is away");
+    };
+    const failed = await claim(ingress, launched, instance && { instance });
+    expect(failed.status).to.be.within(500, 503);
+    ingress.ledger.getWorkflowJob = getWorkflowJob;
+    const answer = await claim(ingress, launched, instance && { instance });
+    expect(answer.status, JSON.stringify(answer)).to.equal(200);
+  });
 });

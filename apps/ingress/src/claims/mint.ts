@@ -57,8 +57,8 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const { runnerName } = runner;
   const { launchId, runnerClass } = launch;
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
-  const demand = await readDemand(context, order);
   try {
+    const demand = await readDemand(context, order);
     const minted = await register(context, order, demand);
     if (!minted) {
       await context.ledger.abandonClaim(runnerName);
