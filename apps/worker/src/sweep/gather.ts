@@ -1,18 +1,19 @@
-import {
-  demandJobId,
-  type Instance,
-  type ProviderName,
-  parseScopeKey,
-  type Scope,
-  scopeKey,
-} from "@grp/core";
+import { demandJobId, type Instance, type ProviderName, parseScopeKey, scopeKey } from "@grp/core";
 import type { GitHubRunner, GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import type { ChooseToCheck } from "./choose-to-check.ts";
 import { readVersions } from "./read-versions.ts";
 import { findMissing } from "./rules/missing.ts";
 import { mustAsk } from "./rules/stray.ts";
-import type { Holder, OpenDemand, RegisteredScope, Stray, World } from "./world.ts";
+import {
+  type Holder,
+  isOurName,
+  type OpenDemand,
+  type RegisteredScope,
+  type Stray,
+  type World,
+} from "./world.ts";
 
 /** A request each, in turn: some seconds of a sweep when many machines were lost at once. */
 const MOST_ASKED = 20;
@@ -20,10 +21,11 @@ const MOST_ASKED = 20;
 export interface GatherOptions {
   readonly graceMs: number;
   readonly signal: AbortSignal;
-  /** Scopes to ask although no runner of ours is known there. */
-  readonly moreScopes: readonly Scope[];
+  /** Workflow jobs whose scopes are asked although no runner of ours is known there, and whose end may be unheard. */
+  readonly recent: readonly WorkflowJobRecord[];
   /** Which open demands GitHub is asked about this time: each costs a request. */
-  chooseToCheck(demands: readonly WorkflowJobRecord[]): readonly WorkflowJobRecord[];
+  readonly chooseToCheck: ChooseToCheck;
+  readonly chooseUnended: ChooseToCheck;
   /** Something could not be asked; rules that need it are blind this time. */
   onBlind(what: string, error: unknown): void;
 }
@@ -37,7 +39,9 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const versions = await readVersions(context, options, registered);
   const holders = await listHolders(context);
   const open = await ledger.listOpenDemands();
-  const workflowJobs = await askWorkflowJobs(context, options, open);
+  const unended = options.chooseUnended(findUnended(context, options, known));
+  const asked = [...options.chooseToCheck(open), ...unended];
+  const workflowJobs = await askWorkflowJobs(context, options, asked);
   const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
@@ -55,6 +59,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     strays: await findStrays(context, instances, runners),
     registered,
     workflowJobs,
+    unended,
     holders,
   };
   const strays = await askBeforeEnding(context, options, world);
@@ -77,11 +82,12 @@ async function listInstances(
 /** Only scopes where a runner may be: one request each, and more where there are more than a hundred runners. */
 async function listRegistered(
   context: WorkerContext,
-  { signal, onBlind, moreScopes }: GatherOptions,
+  { signal, onBlind, recent }: GatherOptions,
   runners: readonly RunnerRecord[],
 ): Promise<World["registered"]> {
   const used = runners.filter(({ times }) => times.claimed !== undefined).map(({ scope }) => scope);
-  const scopes = new Map([...used, ...moreScopes].map((scope) => [scopeKey(scope), scope]));
+  const more = recent.map(({ demand }) => demand.scope);
+  const scopes = new Map([...used, ...more].map((scope) => [scopeKey(scope), scope]));
   const found = new Map<string, RegisteredScope>();
   for (const [key, scope] of scopes)
     await context.github.listRunners(scope, signal).then(
@@ -91,13 +97,29 @@ async function listRegistered(
   return found;
 }
 
+/** They run, as far as we heard, on runners of ours that are gone: their `completed` may be lost. */
+function findUnended(
+  context: WorkerContext,
+  { recent }: GatherOptions,
+  live: readonly RunnerRecord[],
+): readonly WorkflowJobRecord[] {
+  const names = new Set(live.map(({ runnerName }) => runnerName));
+  return recent.filter(
+    ({ workflowJobState, servedBy }) =>
+      workflowJobState === "in_progress" &&
+      servedBy !== undefined &&
+      isOurName(context, servedBy) &&
+      !names.has(servedBy),
+  );
+}
+
 async function askWorkflowJobs(
   context: WorkerContext,
-  { signal, onBlind, chooseToCheck }: GatherOptions,
-  open: readonly WorkflowJobRecord[],
+  { signal, onBlind }: GatherOptions,
+  asked: readonly WorkflowJobRecord[],
 ): Promise<World["workflowJobs"]> {
   const answers = new Map<string, GitHubWorkflowJob | null>();
-  for (const { key, demand } of chooseToCheck(open))
+  for (const { key, demand } of asked)
     await context.github.getWorkflowJob(demand, signal).then(
       (job) => answers.set(key, job),
       (error: unknown) => onBlind(`GitHub workflow job ${demand.workflowJobId}`, error),

@@ -310,6 +310,36 @@ describe("sweep", () => {
     expect(harness.github.calls.filter((call) => call === "getWorkflowJob")).to.have.length(1);
   });
 
+  it("learns from GitHub how a workflow job ended whose runner is gone and whose end no delivery told", async () => {
+    const { demand, runner } = await launchOne();
+    const { workflowJobId } = demand;
+    const { runnerName: name } = runner;
+    const stateNow = async () => (await harness.ledger.getWorkflowJob(demand.key))?.workflowJobState;
+    await claim(name);
+    await harness.ledger.recordInProgress({ workflowJobId, at: harness.clock.now, runnerName: name });
+    harness.github.setWorkflowJob({
+      id: workflowJobId,
+      status: "completed",
+      conclusion: "success",
+      runnerName: name,
+    });
+    pass(6 * MINUTE);
+    await sweep();
+    expect(harness.github.calls).not.to.include("getWorkflowJob");
+    await harness.ledger.recordStep(name, "gone", harness.clock.now);
+    await harness.expireLocks();
+    await sweep();
+    expect(await stateNow()).to.equal("completed");
+    expect(await harness.ledger.getWorkflowJob(demand.key)).to.include({
+      conclusion: "success",
+      servedBy: name,
+    });
+    await harness.expireLocks();
+    pass(6 * MINUTE);
+    await sweep();
+    expect(harness.github.calls.filter((call) => call === "getWorkflowJob")).to.have.length(1);
+  });
+
   it("gives back a place that nobody holds any more, and wakes the next in line", async () => {
     await launchOne();
     await launchOne();

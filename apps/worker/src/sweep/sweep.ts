@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Scope } from "@grp/core";
+import type { WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
@@ -18,7 +18,7 @@ export interface SweepOptions {
 /** Ghosts in repositories where nothing of ours runs now hurt nobody: those are looked for this often. */
 const QUIET_SCOPES_MS = 600_000;
 
-/** Workflow jobs whose scopes count as ours. */
+/** Workflow jobs whose scopes count as ours, and whose end is asked for when their runner is gone. */
 const RECENT = 500;
 
 /**
@@ -30,8 +30,9 @@ export function createSweep(
   options: SweepOptions,
 ): (signal: AbortSignal) => Promise<boolean> {
   const choose = options.choose ?? createChooser(context.now);
+  const chooseUnended = createChooser(context.now);
   return async (signal) => {
-    const sweep = (alone: AbortSignal) => sweepOnce(context, { ...options, choose }, alone);
+    const sweep = (alone: AbortSignal) => sweepOnce(context, { ...options, choose, chooseUnended }, alone);
     return (await doAlone(context.ledger, "sweep", signal, sweep)) !== ELSEWHERE;
   };
 }
@@ -45,7 +46,7 @@ interface Tally {
 
 async function sweepOnce(
   context: WorkerContext,
-  options: SweepOptions & { choose: ChooseToCheck },
+  options: SweepOptions & { choose: ChooseToCheck; chooseUnended: ChooseToCheck },
   signal: AbortSignal,
 ): Promise<void> {
   const begun = context.now();
@@ -53,8 +54,9 @@ async function sweepOnce(
   const world = await gatherWorld(context, {
     graceMs: options.graceMs,
     signal,
-    moreScopes: await quietScopes(context, options.quietScopesMs ?? QUIET_SCOPES_MS),
+    recent: await listRecent(context, options.quietScopesMs ?? QUIET_SCOPES_MS),
     chooseToCheck: options.choose,
+    chooseUnended: options.chooseUnended,
     onBlind: (what, error) => {
       tally.blind.push(what);
       context.log.warn("sweep.blind", { what, error: messageOf(error) });
@@ -89,12 +91,11 @@ async function doOne(
   }
 }
 
-/** Every scope of late, now and then; none most of the time. */
-async function quietScopes(context: WorkerContext, everyMs: number): Promise<readonly Scope[]> {
+/** The workflow jobs of late, now and then; none most of the time. */
+async function listRecent(context: WorkerContext, everyMs: number): Promise<readonly WorkflowJobRecord[]> {
   // A lock that nobody gives back: the next owner has it when its time is over.
   if (!(await context.ledger.tryLock("sweep-quiet-scopes", randomUUID(), everyMs))) return [];
-  const recent = await context.ledger.listWorkflowJobs(RECENT);
-  return recent.map((record) => record.demand.scope);
+  return context.ledger.listWorkflowJobs(RECENT);
 }
 
 function messageOf(error: unknown): string {

@@ -30,8 +30,10 @@ export interface World {
   readonly strays: readonly Stray[];
   /** By `scopeKey`; a scope that was not asked is absent. */
   readonly registered: ReadonlyMap<string, RegisteredScope>;
-  /** What GitHub says of some open demands, by key; null: GitHub knows no such workflow job. */
+  /** What GitHub says of some open demands and of `unended`, by key; null: GitHub knows no such workflow job. */
   readonly workflowJobs: ReadonlyMap<string, GitHubWorkflowJob | null>;
+  /** Some that run, as far as we heard, on a runner of ours that is gone. */
+  readonly unended: readonly WorkflowJobRecord[];
   /** What GitHub gives out and asks of runner programs; absent when nobody's version was to be judged. */
   readonly versions?: KnownVersions;
   /** Holders of places, and whether their queue job is still under way. */
@@ -86,7 +88,7 @@ export function isPast(world: World, at: number | undefined, limitMs = 0): boole
 }
 
 /** Our names end in a launch's 24 hex digits and a number: nobody else's do. */
-export function isOurName(world: World, name: string): boolean {
+export function isOurName(world: Pick<World, "installation">, name: string): boolean {
   const rest = name.startsWith(`${world.installation}-`) ? name.slice(world.installation.length + 1) : "";
   return /^[0-9a-f]{24}-\d+$/.test(rest);
 }

@@ -25,6 +25,7 @@ export function makeWorld(overrides: Partial<World> = {}): World {
     strays: [],
     registered: new Map(),
     workflowJobs: new Map(),
+    unended: [],
     holders: [],
     ...overrides,
   };

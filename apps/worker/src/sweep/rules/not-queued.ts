@@ -6,9 +6,9 @@ import type { Deed, Rule } from "../rule.ts";
 export const notQueued: Rule = {
   name: "not-queued",
   judge: (world) =>
-    world.demands.flatMap(({ record }) => {
+    [...world.demands.map(({ record }) => record), ...world.unended].flatMap((record) => {
       const job = world.workflowJobs.get(record.key);
-      return job ? judgeJob(record.demand, job, world.now) : [];
+      return job && job.status !== record.workflowJobState ? judgeJob(record.demand, job, world.now) : [];
     }),
 };
 
