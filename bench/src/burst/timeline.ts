@@ -18,6 +18,7 @@ export function drawTimeline(bursts: readonly { readonly title: string; readonly
   );
   const height = TOP + bursts.length * (HEIGHT + GAP);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + 30} ${height}" font-family="sans-serif" font-size="12">
+<title>How far the workflow jobs of a burst had come, over time</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${panels.join("\n")}
 </svg>
