@@ -188,6 +188,33 @@ describe("sweep", () => {
     expect((await harness.ledger.listCaps())[0]?.used).to.equal(0);
   });
 
+  it("covers nobody for ever by a build that claimed and ended while its launch was never answered", async () => {
+    const demand = await harness.addDemand({ runnerClass: "mac", labels: ["mac"] });
+    harness.codemagic.loseNextResponse();
+    await provision(harness, "codemagic", demand, makeWork()).catch(() => undefined);
+    const [runner] = await harness.ledger.listLiveRunners();
+    const [build] = harness.codemagic.machines;
+    const { launchId = "", runnerName = "" } = runner ?? {};
+    const claim = {
+      launchId,
+      instanceId: build?.instance.instanceId ?? "",
+      at: harness.clock.now,
+      lockMs: 30_000,
+    };
+    expect(await harness.ledger.beginClaim(claim)).to.include({ outcome: "granted" });
+    await harness.ledger.abandonClaim(runnerName);
+    harness.codemagic.end(claim.instanceId);
+    const note = { at: harness.clock.now, kind: "spent", text: "its machines have ended" };
+    await harness.ledger.recordLaunchFailed(launchId, note);
+    for (let round = 0; round < 4; round++) {
+      pass(13 * MINUTE);
+      await sweep();
+      await work();
+    }
+    expect((await harness.ledger.getRunner(runnerName))?.step).to.equal("gone");
+    expect(harness.codemagic.machines.map(({ state }) => state)).to.include("live");
+  });
+
   it("ends a stray machine of ours, and no stranger's", async () => {
     harness.ec2.addForeign();
     const order = { launchId: "l-unknown", size: 1, scope: SCOPE, runnerClass: harness.catalog.classes[0] };

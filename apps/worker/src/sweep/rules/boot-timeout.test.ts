@@ -23,6 +23,13 @@ describe("rule boot-timeout", () => {
     expect(judge(makeRunner("launching", HOUR))).to.have.nested.property("[0].kind", "give-up-launch");
   });
 
+  it("ends a machine that once claimed, though its provider never answered", () => {
+    const claimant = makeRunner("launching", HOUR, { instanceId: "build-1" });
+    expect(judge(claimant)).to.have.nested.property("[0].kind", "retire");
+    const young = makeRunner("launching", 10 * MINUTE, { instanceId: "build-1" });
+    expect(judge(young)).to.deep.equal([]);
+  });
+
   it("leaves alone what may still boot, and what has claimed", () => {
     expect(judge(makeRunner("launched", 10 * MINUTE), makeRunner("launching", 10 * MINUTE))).to.deep.equal(
       [],

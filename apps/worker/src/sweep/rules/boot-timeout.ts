@@ -1,4 +1,5 @@
 import { limitsOf } from "@grp/core";
+import type { RunnerStep } from "@grp/ledger";
 import type { Deed, Rule } from "../rule.ts";
 import { isPast, type World } from "../world.ts";
 
@@ -8,14 +9,18 @@ export const bootTimeout: Rule = {
   judge: (world) => world.runners.flatMap((runner) => judgeRunner(world, runner)),
 };
 
+const BEFORE_CLAIM: readonly RunnerStep[] = ["launching", "launched", "booted"];
+
 function judgeRunner(world: World, runner: World["runners"][number]): readonly Deed[] {
   const limit = limitsOf(world.catalog, runner.runnerClass).bootTimeout;
   const { step, times } = runner;
-  if (step === "launching" && isPast(world, times.launching, limit))
+  // Its machine may have claimed although the provider's answer never came: then there is something to end.
+  const isStarted = step !== "launching" || runner.instanceId !== undefined;
+  if (!isStarted && isPast(world, times.launching, limit))
     return [{ kind: "give-up-launch", runner, text: "the provider has not answered" }];
   // One that waits for its turn at GitHub's limits has come, and will come again.
-  const since = Math.max(times.launched ?? 0, runner.comesBackAt ?? 0);
-  if ((step === "launched" || step === "booted") && isPast(world, since, limit))
+  const since = Math.max(times.launched ?? times.launching ?? 0, runner.comesBackAt ?? 0);
+  if (isStarted && BEFORE_CLAIM.includes(step) && isPast(world, since, limit))
     return [{ kind: "retire", runner, reason: "boot-timeout", text: "its machine did not claim in time" }];
   return [];
 }

@@ -17,6 +17,12 @@ describe("rule lost", () => {
     );
   });
 
+  it("believes it of one that claimed and whose launch was never answered", () => {
+    const notes = [makeNote("unlisted", 3 * MINUTE)];
+    const runners = [makeRunner("launching", HOUR, { notes, instanceId: "build-1" })];
+    expect(lost.judge(makeWorld({ runners }))).to.have.nested.property("[0].reason", "lost");
+  });
+
   it("judges nothing that is listed, young, or whose provider could not be asked", () => {
     const runners = noted(HOUR);
     expect(

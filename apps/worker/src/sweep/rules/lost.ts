@@ -16,7 +16,8 @@ export const lost: Rule = {
 function isUnlisted(world: World, { provider, instanceId, step, times }: RunnerRecord): boolean {
   const listed = world.instances.get(provider);
   if (!listed || instanceId === undefined || step === "finished") return false;
-  if (!isPast(world, times.launched)) return false;
+  // One that claimed is known by its instance, though the launch was never answered.
+  if (!isPast(world, times.launched ?? times.launching)) return false;
   return !listed.some((instance) => instance.instanceId === instanceId);
 }
 
