@@ -6,7 +6,24 @@ const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const duration = z
   .string()
   .regex(/^\d+(s|m|h|d)$/, 'a duration such as "90s", "5m" or "6h"')
-  .transform((text) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS]);
+  .transform((text) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS])
+  // A limit of nothing would end every machine before it could do anything.
+  .refine((ms) => ms > 0, "longer than 0s");
+
+/** A YAML number, or the same as text (what an environment variable can hold); nothing else counts as one. */
+const number = (rule: z.ZodNumber) =>
+  z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d+(\.\d+)?$/, "a number")
+          .transform(Number),
+      ],
+      "a number",
+    )
+    .pipe(rule);
 
 /** A YAML list, or one string with commas (what an environment variable can hold). */
 const stringList = z
@@ -35,7 +52,7 @@ const ec2Offering = z.strictObject({
   market: z.enum(["spot", "on-demand"]).default("on-demand"),
   volume: z
     .strictObject({
-      sizeGiB: z.coerce.number().int().min(8).max(16_384).default(30),
+      sizeGiB: number(z.number().int().min(8).max(16_384)).default(30),
       iops: z.number().int().min(3_000).optional(),
       throughputMiBps: z.number().int().min(125).optional(),
       /** The image's root device; `/dev/sda1` on Ubuntu and macOS, `/dev/xvda` on Amazon Linux. */
@@ -64,7 +81,7 @@ const codemagicOffering = z.strictObject({
   instanceType: z.enum(["mac_mini_m2", "mac_mini_m4", "linux_x2", "linux_x4"]).default("mac_mini_m2"),
 });
 
-const maxRunners = z.coerce.number().int().min(1).max(10_000);
+const maxRunners = number(z.number().int().min(1).max(10_000));
 
 const runnerClass = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "letters, digits, - and _, at most 39"),
@@ -83,7 +100,7 @@ const runnerClass = z.strictObject({
   /** Of these, for one repository: the rest stays for the others. */
   maxRunnersPerRepository: maxRunners.optional(),
   /** The higher goes first wherever classes wait for the same: the queue, a shared cap, GitHub's limits. */
-  priority: z.coerce.number().int().min(0).max(100).default(0),
+  priority: number(z.number().int().min(0).max(100)).default(0),
   /** From the provider's call until the machine claims. */
   bootTimeout: duration.default(600_000),
   /** From the claim until a workflow job begins. */
@@ -106,8 +123,8 @@ export const DEFAULT_CLASS_LIMITS = runnerClass.pick(limitNames).parse({});
 const bucket = (burst: number, perSecond: number) =>
   z
     .strictObject({
-      burst: z.coerce.number().int().min(1).default(burst),
-      perSecond: z.coerce.number().positive().default(perSecond),
+      burst: number(z.number().int().min(1)).default(burst),
+      perSecond: number(z.number().positive()).default(perSecond),
     })
     .prefault({});
 
@@ -121,7 +138,7 @@ const limits = z
          * Machines in one RunInstances call. AWS advises several calls of a hundred over one of five hundred.
          * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
          */
-        launchSize: z.coerce.number().int().min(1).max(1_000).default(100),
+        launchSize: number(z.number().int().min(1).max(1_000)).default(100),
         runInstances: bucket(5, 2),
         /** Machines, over all RunInstances calls. */
         instances: bucket(1_000, 2),
@@ -133,9 +150,9 @@ const limits = z
     github: z
       .strictObject({
         /** A read costs one, a write five. */
-        points: z.coerce.number().int().min(10).default(900),
+        points: number(z.number().int().min(10)).default(900),
         window: duration.default(60_000),
-        concurrent: z.coerce.number().int().min(1).default(100),
+        concurrent: number(z.number().int().min(1)).default(100),
       })
       .prefault({}),
   })
@@ -157,7 +174,7 @@ export const catalogSchema = z.strictObject({
     .record(
       z.string(),
       z.strictObject({
-        maxConcurrentBuilds: z.coerce.number().int().min(1).default(1),
+        maxConcurrentBuilds: number(z.number().int().min(1)).default(1),
         /** The plan's limit: 120m, 180m on Enterprise. A class that runs longer can't be served there. */
         maxBuildDuration: duration.default(7_200_000),
       }),

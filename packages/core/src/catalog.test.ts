@@ -54,6 +54,16 @@ describe("parseCatalog", () => {
     expect(classes.map((runnerClass) => runnerClass.name)).to.deep.equal(["ubuntu-arm64"]);
   });
 
+  it("takes a number as text, and nothing else for one; and no limit of nothing", () => {
+    const change = (from: string, to: string) => read(shipped.replace(from, to)).faults;
+    expect(change("maxRunners: 20", 'maxRunners: "7"')).to.deep.equal([]);
+    for (const wrong of ["true", "[1]", "many", "0", "1.5"])
+      expect(change("maxRunners: 20", `maxRunners: ${wrong}`)[0]).to.contain("classes[0].maxRunners");
+    expect(change("bootTimeout: 10m", "bootTimeout: 0s")).to.deep.equal([
+      `runners.yaml:${lineOf("bootTimeout: 10m")}:5 classes[0].bootTimeout: longer than 0s`,
+    ]);
+  });
+
   it("reports every unset variable with its line", () => {
     const { faults } = read(shipped, { env: {} });
     expect(faults).to.have.length(6);

@@ -10,7 +10,7 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
-import { z } from "zod";
+import type { z } from "zod";
 import { type Catalog, catalogSchema, DEFAULT_CLASS_LIMITS, type RunnerClass } from "./catalog-schema.ts";
 
 export type {
@@ -130,11 +130,6 @@ export function rankOf(
 /** The limits of a class by name; the schema's own for one that the catalog has no more, for its machines must end too. */
 export function limitsOf(catalog: Pick<Catalog, "classes">, name: string): typeof DEFAULT_CLASS_LIMITS {
   return catalog.classes.find((one) => one.name === name) ?? DEFAULT_CLASS_LIMITS;
-}
-
-/** JSON Schema of `runners.yaml` for editors, from the same source as the check. */
-export function catalogJsonSchema(): unknown {
-  return z.toJSONSchema(catalogSchema, { io: "input", unrepresentable: "any" });
 }
 
 /** One line a person understands: `runners.yaml:12:7 classes[0].maxRunners: expected number`. */

@@ -1,5 +1,6 @@
 export * from "./budget.ts";
 export * from "./catalog.ts";
+export * from "./catalog-json-schema.ts";
 export * from "./demand.ts";
 export * from "./errors.ts";
 export * from "./gather.ts";
