@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { type Environment, loadEnvironment } from "../packages/runtime/src/index.ts";
 import { checkSettings } from "./check-settings.ts";
 import { type LocalRedis, startLocalRedis } from "./local-redis.ts";
+import { withOwnCredentials } from "./own-credentials.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const apps = ["ingress", "worker", "ops"] as const;
@@ -21,7 +22,10 @@ await main();
 
 async function main(): Promise<void> {
   const environment = await completeEnvironment();
-  const settings = apps.map((app, index) => ({ app, environment: withOwnPort(environment, index) }));
+  const settings = apps.map((app, index) => ({
+    app,
+    environment: withOwnPort(withOwnCredentials(app, environment), index),
+  }));
   const faults = await checkSettings(root, settings);
   if (isStopping) return;
   if (faults !== undefined) {

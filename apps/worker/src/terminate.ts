@@ -1,4 +1,4 @@
-import { type ProviderName, parseDemandJobId } from "@grp/core";
+import { limitsOf, type ProviderName, parseDemandJobId } from "@grp/core";
 import type { RunnerRecord } from "@grp/ledger";
 import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
@@ -67,9 +67,9 @@ async function isHarmless(
 }
 
 function isOverdue(context: WorkerContext, { runnerClass, times }: RunnerRecord): boolean {
-  const limit = context.catalog.classes.find((one) => one.name === runnerClass)?.maxRuntime;
+  const { maxRuntime } = limitsOf(context.catalog, runnerClass);
   const since = times.busy ?? times.claimed;
-  return limit !== undefined && since !== undefined && context.now() - since > limit;
+  return since !== undefined && context.now() - since > maxRuntime;
 }
 
 /** `gone` only by its provider's word; a machine nobody has seen is gone once the list must have shown it. */
