@@ -93,6 +93,14 @@ describe(".env.example", () => {
   });
 });
 
+describe("README.md", () => {
+  it("has every setting of every process in its table", () => {
+    const told = names(read("README.md"), /`([A-Z][A-Z0-9_]+)`/g);
+    const settings = new Set([...Object.values(SETTINGS).flatMap((known) => [...known]), ...OF_CATALOG]);
+    expect([...settings].filter((name) => !told.has(name))).to.deep.equal([]);
+  });
+});
+
 describe("Dockerfile", () => {
   it("installs for every package of ours that the apps need, and no other", () => {
     const folders = ["apps", "packages"].flatMap((kind) =>
