@@ -3,6 +3,7 @@ import type { RunnerRecord } from "@grp/ledger";
 import { redactText } from "@grp/runtime";
 import { z } from "zod";
 import type { Answer, IngressContext } from "../context.ts";
+import { endMachine } from "../end-machine.ts";
 import { refuse } from "./authenticate.ts";
 
 const PHASES = ["booted", "downloaded", "online", "finished", "failed", "interrupted"] as const;
@@ -59,20 +60,8 @@ async function record(
   else await ledger.addRunnerNote(runnerName, { at, kind: noteKind(body.phase, mayEnd), text });
   if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner, at);
   const isOver = body.phase === "finished" || body.phase === "failed";
-  if (!isOver || !mayEnd || runner.step === "gone") return;
-  const { launchId, provider } = runner;
-  await context.producer.enqueueTermination(
-    {
-      version: 1,
-      runnerName,
-      launchId,
-      provider,
-      instanceId: body.instanceId,
-      reason: body.phase,
-      requestedAt: at,
-    },
-    { delayMs: context.endGraceMs },
-  );
+  if (isOver && mayEnd)
+    await endMachine(context, runner, { reason: body.phase, instanceId: body.instanceId });
 }
 
 /** The sweep replaces a machine whose runner is noted as interrupted: not on the word of just any machine of its launch. */

@@ -1,7 +1,8 @@
 import { type Demand, demandJobId } from "@grp/core";
-import type { RunnerRecord, WorkflowJobRecord, WorkflowJobUpdate } from "@grp/ledger";
+import type { WorkflowJobRecord, WorkflowJobUpdate } from "@grp/ledger";
 import { PROVIDERS } from "@grp/queue";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
+import { endMachine } from "../end-machine.ts";
 import { releasePlace } from "../places.ts";
 import type { WorkflowJobDelivery } from "./delivery.ts";
 
@@ -21,7 +22,7 @@ export async function recordUpdate(
   const change = await context.ledger.recordCompleted(update);
   if (!change.record && !change.runner) return unknown(delivery);
   if (change.withdrawn && change.record) await withdraw(context, change.record);
-  if (change.runner) await endMachine(context, change.runner);
+  if (change.runner) await endMachine(context, change.runner, { reason: "finished" });
   const { conclusion } = delivery.workflow_job;
   return recorded(delivery, { conclusion, withdrawn: change.withdrawn, ours: change.runner !== undefined });
 }
@@ -47,23 +48,6 @@ async function withdraw(context: IngressContext, record: WorkflowJobRecord): Pro
   const jobId = demandJobId(record.key, record.demand.generation);
   const removed = await Promise.all(PROVIDERS.map((provider) => context.producer.withdraw(provider, jobId)));
   if (removed.some(Boolean) && record.launchIds.length === 0) await releasePlace(context, jobId);
-}
-
-async function endMachine(context: IngressContext, runner: RunnerRecord): Promise<void> {
-  if (runner.step === "gone") return;
-  const { runnerName, launchId, provider, instanceId } = runner;
-  await context.producer.enqueueTermination(
-    {
-      version: 1,
-      runnerName,
-      launchId,
-      provider,
-      ...(instanceId ? { instanceId } : {}),
-      reason: "finished",
-      requestedAt: context.now(),
-    },
-    { delayMs: context.endGraceMs },
-  );
 }
 
 /** Once for each: a delivery that comes again finds the time of the first. */
