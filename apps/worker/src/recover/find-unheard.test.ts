@@ -77,6 +77,25 @@ describe("findUnheard", () => {
     expect(await harness.ledger.getIgnored(foreign.id)).to.equal(null);
   });
 
+  it("sees the first repository of an owner in the next round, and asks for a known list once an hour", async () => {
+    const asked: number[] = [];
+    context = contextWith({
+      async listRepositories() {
+        asked.push(harness.clock.now);
+        return asked.length > 2 ? [HOME] : [];
+      },
+    });
+    const list = createRepositoryLister(context);
+    expect(await list(signal)).to.deep.equal([]);
+    expect(await list(signal)).to.deep.equal([]);
+    expect(await list(signal)).to.have.length(1);
+    expect(await list(signal)).to.have.length(1);
+    expect(asked).to.have.length(3);
+    harness.clock.now += 61 * MINUTE;
+    await list(signal);
+    expect(asked).to.have.length(4);
+  });
+
   it("takes the repositories in turn, fifty a round", async () => {
     const names = Array.from({ length: 120 }, (_one, index) => `r${String(index).padStart(3, "0")}`);
     const asked: string[] = [];

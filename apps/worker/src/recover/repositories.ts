@@ -28,21 +28,28 @@ export async function listKnownRepositories(
 
 export type ListRepositories = (signal: AbortSignal) => Promise<readonly Repository[]>;
 
-/** Every repository that may have work for us: the known ones, and all that the allowed owners have, asked for once an hour. */
+/**
+ * Every repository that may have work for us: the known ones, and all that the allowed owners have, asked for once an
+ * hour. An owner who has none yet, or whose list GitHub refused, is asked again in the next round.
+ */
 export function createRepositoryLister(context: WorkerContext): ListRepositories {
   const { catalog, github, log, now } = context;
-  let cached: { readonly list: readonly Repository[]; readonly until: number } | undefined;
+  const cached = new Map<string, { readonly list: readonly Repository[]; readonly until: number }>();
 
-  async function listOwned(signal: AbortSignal): Promise<readonly Repository[]> {
-    if (cached && cached.until > now()) return cached.list;
-    const queries = catalog.allow.owners.map((owner) => ({ owner }));
-    const ask = ({ owner }: { owner: string }) => github.listRepositories(owner, signal);
-    const list = await askEach(queries, { ask, log, message: "repositories.unseen", signal });
-    cached = { list, until: now() + LISTING_MS };
+  async function listOf(owner: string, signal: AbortSignal): Promise<readonly Repository[]> {
+    const known = cached.get(owner);
+    if (known && known.until > now()) return known.list;
+    const list = await github.listRepositories(owner, signal);
+    if (list.length > 0) cached.set(owner, { list, until: now() + LISTING_MS });
     return list;
   }
 
-  return async (signal) => unique([...(await listOwned(signal)), ...(await listKnownRepositories(context))]);
+  return async (signal) => {
+    const owners = catalog.allow.owners.map((owner) => ({ owner }));
+    const ask = ({ owner }: { owner: string }) => listOf(owner, signal);
+    const owned = await askEach(owners, { ask, log, message: "repositories.unseen", signal });
+    return unique([...owned, ...(await listKnownRepositories(context))]);
+  };
 }
 
 /** Once each, without case, by name. */
