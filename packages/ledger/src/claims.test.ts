@@ -110,6 +110,16 @@ describe("claims in the ledger", () => {
     expect(await outcome(launchId, "i-1")).to.equal("not-wanted");
   });
 
+  it("does not want a machine for a workflow job that seems to wait, and that a runner of ours ran", async () => {
+    const { launchId, runnerNames } = await launchMany(3);
+    const machines = ["i-1", "i-2", "i-3"].map((id) => instance(launchId, id));
+    await ledger.recordLaunched(launchId, machines, T0);
+    await ledger.recordJobEnd(runnerNames[0] ?? "", T0 + 50_000);
+    await ledger.recordCompleted({ workflowJobId: 3, at: T0, conclusion: "cancelled" });
+    expect(await outcome(launchId, "i-2")).to.equal("granted");
+    expect(await outcome(launchId, "i-3")).to.equal("not-wanted");
+  });
+
   it("counts a claim under way as idle supply only while its lock lasts", async () => {
     const first = await launchOne(ledger, 1, "i-1");
     const second = await launchOne(ledger, 2, "i-2");

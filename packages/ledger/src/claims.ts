@@ -50,7 +50,7 @@ if lockedUntil and tonumber(lockedUntil) > at then return { 'in-progress' } end
 
 local claimed = P .. 'claimed:' .. pool
 redis.call('ZREM', claimed, name)
-if redis.call('ZCOUNT', claimed, '(' .. at, '+inf') >= redis.call('ZCARD', P .. 'demand:' .. pool) then
+if redis.call('ZCOUNT', claimed, '(' .. at, '+inf') >= countDemand(pool, at) then
   note(name, at, 'not-wanted', 'enough idle runners for the demand')
   advanceRunner(name, 'finished', at)
   return { 'not-wanted' }

@@ -203,7 +203,7 @@ describe("launches and runners in the ledger", () => {
   it("takes a runner out of the supply when it is busy, and off the live list when it is gone", async () => {
     const name = (await launchOne(ledger, 1, "i-1")).runnerNames[0] ?? "";
     await ledger.recordStep(name, "busy", T0 + 40_000);
-    expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 1, supply: 0 }]);
+    expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 0, supply: 0 }]);
     await ledger.recordStep(name, "finished", T0 + 50_000);
     expect(await ledger.listLiveRunners()).to.have.length(1);
     const why = { at: T0 + 60_000, kind: "reaped", text: "finished" };
@@ -211,6 +211,29 @@ describe("launches and runners in the ledger", () => {
     expect(await ledger.listLiveRunners()).to.deep.equal([]);
     expect((await ledger.getRunner(name))?.notes).to.deep.equal([why]);
   });
+
+  for (const { when, tell } of [
+    { when: "runs one", tell: (name: string, at: number) => ledger.recordStep(name, "busy", at) },
+    { when: "ran one", tell: (name: string, at: number) => ledger.recordJobEnd(name, at) },
+  ]) {
+    it(`launches for no workflow job too many while no delivery says which a runner ${when}`, async () => {
+      const [, second] = await queue(1, 2);
+      const name = (await launchOne(ledger, 1, "i-1")).runnerNames[0] ?? "";
+      await tell(name, T0);
+      const wanted = order([second as NonNullable<typeof second>, demand(1, { generation: 2 })]);
+      const { opened, leftOver } = await ledger.openLaunch(wanted);
+      expect(opened?.launch.size).to.equal(1);
+      expect([...leftOver.values()]).to.deep.equal(["covered"]);
+      await ledger.recordInProgress({ workflowJobId: 1, at: T0 + 5_000, runnerName: name });
+      expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 1, supply: 1 }]);
+    });
+
+    it(`believes the deliveries again when none comes of the workflow job that a runner ${when}`, async () => {
+      const name = (await launchOne(ledger, 1, "i-1")).runnerNames[0] ?? "";
+      await tell(name, T0 - 5 * 60_000);
+      expect(await ledger.countByClass()).to.deep.equal([{ ...pool, demand: 1, supply: 0 }]);
+    });
+  }
 
   it("knows nothing of a runner it never opened", async () => {
     expect(await ledger.recordStep("grp-none-0", "booted", T0)).to.equal(false);

@@ -27,7 +27,7 @@ if state and state ~= 'failed' then return { 'exists', {} } end
 for _, set in ipairs({ 'demand:', 'supply:' }) do
   redis.call('ZREMRANGEBYSCORE', P .. set .. pool, '-inf', '(' .. A.at - A.keepMs)
 end
-local missing = redis.call('ZCARD', P .. 'demand:' .. pool) - redis.call('ZCARD', P .. 'supply:' .. pool)
+local missing = countDemand(pool, A.at) - redis.call('ZCARD', P .. 'supply:' .. pool)
 local names, holders, leftOver = {}, {}, {}
 for _, wanted in ipairs(A.runners) do
   local name, holder = wanted.name, wanted.placeHolder

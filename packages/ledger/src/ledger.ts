@@ -33,6 +33,7 @@ export interface LedgerOptions {
  * | `notes:<key or name>`                           | its last notes |
  * | `demand:<pool>`                                 | workflow jobs not yet started, by arrival |
  * | `supply:<pool>` `claimed:<pool>`                | runners launching … idle; of these, the claimed |
+ * | `unheard:<pool>`                                | runners that ran a workflow job nobody named yet |
  * | `pools`                                         | pools that have either; a pool is `<class>\|<scope>` |
  * | `jobs` `dead` `live`                            | indexes: workflow jobs, dead letters, runners not gone |
  * | `caps` `arrivals` `cap:<name>:…` `place:<holder>` | limits, and who holds or waits: see caps.ts |

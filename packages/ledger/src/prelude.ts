@@ -6,6 +6,12 @@ const NOTES = 20;
 const ranks = RUNNER_STEPS.map((step, rank) => `${step} = ${rank}`).join(", ");
 
 /**
+ * For so long a workflow job that runs on a runner of ours and was not named by any delivery counts as begun. Failed
+ * deliveries are sent again within a minute or two; what was never ours to hear of must not hold up others for longer.
+ */
+export const UNHEARD_MS = 5 * 60_000;
+
+/**
  * What every script begins with. `A` holds the arguments, `P` the key prefix: the only declared key, and all others
  * share its hash tag, so that Redis Cluster sends the script to the one node that has them all.
  *
@@ -45,6 +51,12 @@ local function forgetEmpty(pool)
   if redis.call('EXISTS', P .. 'demand:' .. pool, P .. 'supply:' .. pool) == 0 then
     redis.call('SREM', P .. 'pools', pool)
   end
+end
+
+-- Workflow jobs that wait, less those that run already, though no delivery has said which of them they are.
+local function countDemand(pool, at)
+  local unheard = redis.call('ZCOUNT', P .. 'unheard:' .. pool, '(' .. at - ${UNHEARD_MS}, '+inf')
+  return math.max(redis.call('ZCARD', P .. 'demand:' .. pool) - unheard, 0)
 end
 
 local function leaveDemand(pool, key)

@@ -1,4 +1,5 @@
 import { decodeWorkflowJob } from "./codec.ts";
+import { UNHEARD_MS } from "./prelude.ts";
 import { runPipeline, type Store } from "./store.ts";
 import type { ClassCount, Ledger, WorkflowJobRecord } from "./types.ts";
 
@@ -27,13 +28,18 @@ export function createQueries(store: Store): Queries {
     async countByClass() {
       const pools = (await redis.smembers(key("pools"))).sort();
       const pipeline = redis.pipeline();
-      for (const pool of pools) pipeline.zcard(key(`demand:${pool}`)).zcard(key(`supply:${pool}`));
+      const since = `(${store.now() - UNHEARD_MS}`;
+      for (const pool of pools)
+        pipeline
+          .zcard(key(`demand:${pool}`))
+          .zcount(key(`unheard:${pool}`), since, "+inf")
+          .zcard(key(`supply:${pool}`));
       const counts = (await runPipeline(pipeline)) as number[];
       return pools.map(
         (pool, index): ClassCount => ({
           ...splitPool(pool),
-          demand: counts[2 * index] ?? 0,
-          supply: counts[2 * index + 1] ?? 0,
+          demand: Math.max(0, (counts[3 * index] ?? 0) - (counts[3 * index + 1] ?? 0)),
+          supply: counts[3 * index + 2] ?? 0,
         }),
       );
     },

@@ -1,5 +1,5 @@
 import { decodeRunner, encodeNote } from "./codec.ts";
-import { PRELUDE } from "./prelude.ts";
+import { PRELUDE, UNHEARD_MS } from "./prelude.ts";
 import type { Script, Store } from "./store.ts";
 import type { Ledger, RunnerRecord } from "./types.ts";
 import { note } from "./workflow-jobs.ts";
@@ -9,10 +9,22 @@ const step: Script = {
   lua: `${PRELUDE}
 if redis.call('EXISTS', P .. 'runner:' .. A.runnerName) == 0 then return 0 end
 if A.note then addNote(A.runnerName, A.note) end
+if A.hasJob then
+  local pool, heard = unpack(redis.call('HMGET', P .. 'runner:' .. A.runnerName, 'pool', 'workflowJobKey'))
+  if not heard then
+    local unheard = P .. 'unheard:' .. pool
+    redis.call('ZREMRANGEBYSCORE', unheard, '-inf', A.at - ${UNHEARD_MS})
+    redis.call('ZADD', unheard, 'NX', A.at, A.runnerName)
+    redis.call('PEXPIRE', unheard, ${UNHEARD_MS})
+  end
+end
 return advanceRunner(A.runnerName, A.step, A.at) and 1 or 0`,
 };
 
-type Runners = Pick<Ledger, "getRunner" | "findRunner" | "recordStep" | "addRunnerNote" | "listLiveRunners">;
+type Runners = Pick<
+  Ledger,
+  "getRunner" | "findRunner" | "recordStep" | "recordJobEnd" | "addRunnerNote" | "listLiveRunners"
+>;
 
 /** Runners: one machine's worth of supply each, from launching to gone. */
 export function createRunners(store: Store): Runners {
@@ -23,8 +35,11 @@ export function createRunners(store: Store): Runners {
       return runnerName === null ? null : readRunner(store, runnerName);
     },
     async recordStep(runnerName, to, at, why) {
-      const args = { runnerName, step: to, at, note: why && encodeNote(why) };
+      const args = { runnerName, step: to, at, note: why && encodeNote(why), hasJob: to === "busy" };
       return (await store.run<number>(step, args)) === 1;
+    },
+    async recordJobEnd(runnerName, at) {
+      await store.run(step, { runnerName, step: "finished", at, hasJob: true });
     },
     async addRunnerNote(runnerName, text) {
       await store.run(note, { id: runnerName, kind: text.kind, note: encodeNote(text) });

@@ -244,6 +244,7 @@ export interface Ledger {
   listWorkflowJobs(limit: number): Promise<readonly WorkflowJobRecord[]>;
   /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool. */
   listOpenDemands(most?: number): Promise<readonly WorkflowJobRecord[]>;
+  /** Demand not yet started, less what runs already on a runner of ours unheard: see `recordJobEnd`. */
   countByClass(): Promise<readonly ClassCount[]>;
   /** Of each class and scope that has demand: how long the one received first has waited. */
   listLongestWaits(at: number): Promise<readonly LongestWait[]>;
@@ -274,6 +275,11 @@ export interface Ledger {
    * `busy`, `finished` and `gone` take the runner out of the supply.
    */
   recordStep(runnerName: string, step: RunnerStep, at: number, note?: Note): Promise<boolean>;
+  /**
+   * Its machine says that its one workflow job is over. Until a delivery names that workflow job, one of those that
+   * seem to wait is taken for it, for five minutes: GitHub's word may be late. So it is at the step `busy`.
+   */
+  recordJobEnd(runnerName: string, at: number): Promise<void>;
   addRunnerNote(runnerName: string, note: Note): Promise<void>;
   /** Runners not yet gone. */
   listLiveRunners(): Promise<readonly RunnerRecord[]>;

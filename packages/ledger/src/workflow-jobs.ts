@@ -98,6 +98,7 @@ local runner = {}
 if name and redis.call('EXISTS', P .. 'runner:' .. name) == 1 then
   advanceRunner(name, A.step, A.at)
   redis.call('HSETNX', P .. 'runner:' .. name, 'workflowJobKey', key)
+  redis.call('ZREM', P .. 'unheard:' .. redis.call('HGET', P .. 'runner:' .. name, 'pool'), name)
   if A.runnerId then redis.call('HSETNX', P .. 'runner:' .. name, 'runnerId', A.runnerId) end
   runner = read('runner', name)
 end

@@ -56,7 +56,7 @@ async function record(
   const { runnerName } = runner;
   const text = redactText(body.detail ?? body.phase);
   if (body.phase === "booted" || body.phase === "online") await ledger.recordStep(runnerName, body.phase, at);
-  else if (body.phase === "finished") await ledger.recordStep(runnerName, "finished", at);
+  else if (body.phase === "finished") await ledger.recordJobEnd(runnerName, at);
   else await ledger.addRunnerNote(runnerName, { at, kind: noteKind(body.phase, mayEnd), text });
   if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner, at);
   const isOver = body.phase === "finished" || body.phase === "failed";

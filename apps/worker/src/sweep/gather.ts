@@ -4,7 +4,7 @@ import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import type { ChooseToCheck } from "./choose-to-check.ts";
 import { readVersions } from "./read-versions.ts";
-import { findMissing } from "./rules/missing.ts";
+import { findShortfalls } from "./rules/missing.ts";
 import { mustAsk } from "./rules/stray.ts";
 import {
   type Holder,
@@ -33,8 +33,8 @@ export interface GatherOptions {
 /** Asks the outside first and the ledger after it (see `World`). Only the ledger's own failure is thrown. */
 export async function gatherWorld(context: WorkerContext, options: GatherOptions): Promise<World> {
   const { ledger } = context;
-  const instances = await listInstances(context, options);
   const known = await ledger.listLiveRunners();
+  const instances = await listInstances(context, options);
   const registered = await listRegistered(context, options, known);
   const versions = await readVersions(context, options, registered);
   const holders = await listHolders(context);
@@ -56,7 +56,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     demands,
     counts,
     instances,
-    strays: await findStrays(context, instances, runners),
+    strays: await findStrays(context, instances, [...known, ...runners]),
     registered,
     workflowJobs,
     unended,
@@ -129,7 +129,7 @@ async function askWorkflowJobs(
 
 /**
  * A workflow job's start may have gone unheard while its machine's end was told: before another machine is paid for,
- * GitHub says whether it still waits. Those beyond the most get theirs unasked, and so do all when GitHub is away.
+ * GitHub says which of those that could have begun still wait. Of a class's, not only as many as are missing.
  */
 async function askBeforeLaunching(
   context: WorkerContext,
@@ -137,7 +137,8 @@ async function askBeforeLaunching(
   world: World,
 ): Promise<World["workflowJobs"]> {
   const answers = new Map(world.workflowJobs);
-  const unasked = findMissing(world).filter(({ record }) => !answers.has(record.key));
+  const doubtful = findShortfalls(world).flatMap(({ forgotten }) => forgotten);
+  const unasked = doubtful.filter(({ record }) => !answers.has(record.key));
   for (const { record } of unasked.slice(0, MOST_ASKED)) {
     try {
       answers.set(record.key, await context.github.getWorkflowJob(record.demand, signal));
@@ -203,6 +204,7 @@ async function isAnywhere(
   return false;
 }
 
+/** `runners`: also those that were live before the list was read, and have been ended since. */
 async function findStrays(
   context: WorkerContext,
   instances: World["instances"],

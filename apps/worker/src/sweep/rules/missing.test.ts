@@ -33,6 +33,21 @@ describe("rule missing", () => {
     expect(judge("queued")).to.have.length(1);
   });
 
+  it("asks for none that GitHub was not asked about while others have begun unheard", () => {
+    const demands = [4, 3, 2, 1].map((hours, index) => makeOpen(hours * HOUR, { id: index + 1 }));
+    const judge = (...states: string[]) => {
+      const answers = states.map((status, index) => [`wfj-${index + 1}`, { status }] as const);
+      const workflowJobs = new Map(answers as [string, GitHubWorkflowJob][]);
+      const deeds = missing.judge(makeWorld({ demands, counts: [makeCount(4, 1)], workflowJobs }));
+      return deeds.map((deed) => (deed.kind === "enqueue" ? deed.demand.key : deed.kind));
+    };
+    expect(judge()).to.deep.equal(["wfj-1", "wfj-2", "wfj-3"]);
+    expect(judge("queued")).to.deep.equal(["wfj-1", "wfj-2", "wfj-3"]);
+    expect(judge("in_progress", "queued")).to.deep.equal(["wfj-2"]);
+    expect(judge("queued", "queued", "in_progress", "completed")).to.deep.equal(["wfj-1"]);
+    expect(judge("completed", "in_progress", "in_progress", "queued")).to.deep.equal([]);
+  });
+
   it("makes a dead letter of one whose class left the catalog", () => {
     const demand = { runnerClass: "gone" };
     const counts = [{ ...makeCount(1, 0), runnerClass: "gone" }];

@@ -13,33 +13,51 @@ export const MAX_GENERATIONS = 20;
 /**
  * More workflow jobs wait than machines are there or on their way, and nobody is working on it: asks for what is
  * missing, oldest first, as a new generation. Asking for too much does no harm: a launch is opened only while the
- * count still wants it. One that GitHub says waits no more is not asked for: its delivery was late or lost.
+ * count still wants it. None for one that GitHub says waits no more: its delivery was late or lost.
  */
 export const missing: Rule = {
   name: "missing",
   judge: (world) =>
-    findMissing(world).flatMap((one) => {
-      if (!isWaiting(world, one)) return [];
-      const { demand } = one.record;
-      const runnerClass = classOf(world, demand.runnerClass);
-      return [runnerClass ? judgeDemand(runnerClass, one) : failWithoutClass(demand)];
-    }),
+    findShortfalls(world)
+      .flatMap((shortfall) => chooseServed(world, shortfall))
+      .map((one) => {
+        const { demand } = one.record;
+        const runnerClass = classOf(world, demand.runnerClass);
+        return runnerClass ? judgeDemand(runnerClass, one) : failWithoutClass(demand);
+      }),
 };
 
-/** The demands that would get another machine, by the counts alone. */
-export function findMissing(world: World): readonly OpenDemand[] {
-  return world.counts.flatMap((count) =>
-    world.demands
-      .filter((one) => isForgotten(world, one, count))
-      .sort((a, b) => a.record.demand.queuedAt - b.record.demand.queuedAt)
-      .slice(0, Math.max(count.demand - count.supply, 0)),
-  );
+export interface Shortfall {
+  /** So many machines are missing, by the counts alone. */
+  readonly machines: number;
+  /** Those of the class and scope that nobody works on, the oldest first. */
+  readonly forgotten: readonly OpenDemand[];
 }
 
-/** Also when GitHub was not asked, or shows us nothing. */
-function isWaiting({ workflowJobs }: World, { record }: OpenDemand): boolean {
-  const job = workflowJobs.get(record.key);
-  return !job || job.status === "queued";
+export function findShortfalls(world: World): readonly Shortfall[] {
+  return world.counts
+    .filter(({ demand, supply }) => demand > supply)
+    .map((count) => ({
+      machines: count.demand - count.supply,
+      forgotten: world.demands
+        .filter((one) => isForgotten(world, one, count))
+        .sort((a, b) => a.record.demand.queuedAt - b.record.demand.queuedAt),
+    }));
+}
+
+/**
+ * Each that GitHub says has begun takes one off the count. While there are such, the ledger is behind, and those that
+ * were not asked for wait for a later sweep; else the count is believed. So it is when GitHub can't be asked.
+ */
+function chooseServed({ workflowJobs }: World, { machines, forgotten }: Shortfall): readonly OpenDemand[] {
+  const asked = forgotten.flatMap(({ record }) => workflowJobs.get(record.key) ?? []);
+  const begun = asked.filter(({ status }) => status !== "queued").length;
+  const mayServe = ({ record }: OpenDemand) => {
+    // Null: GitHub shows us nothing of it, which proves nothing.
+    const job = workflowJobs.get(record.key);
+    return job ? job.status === "queued" : job === null || begun === 0;
+  };
+  return forgotten.filter(mayServe).slice(0, Math.max(machines - begun, 0));
 }
 
 function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: ClassCount): boolean {

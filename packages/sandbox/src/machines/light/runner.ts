@@ -24,7 +24,14 @@ export function createRunnerProgram(jitConfig: string, signal: AbortSignal): Run
       signal,
     });
   return {
-    connect: async () => (await call("/session", "POST")).status === 204,
+    async connect() {
+      for (;;) {
+        const { status } = await call("/session", "POST");
+        // As the real program: it tries again for as long as nobody answers.
+        if (status !== 0) return status === 204;
+        await sleep(PAUSE_MS, undefined, { signal });
+      }
+    },
     async takeJob() {
       for (;;) {
         const { status, text } = await call("/message");
