@@ -1,8 +1,16 @@
 import { createQueueProducer, type QueueProducer } from "@grp/queue";
 import { createEc2StandIn, type Ec2StandIn } from "@grp/sandbox/ec2";
 import { expect } from "chai";
+import {
+  APP,
+  codemagicOrder,
+  createTestCodemagic,
+} from "../../../packages/providers/src/testing/codemagic-cloud.ts";
+import { listLiveApps } from "./live-apps.ts";
 import { type Harness, makeDemand, startHarness } from "./testing/harness.ts";
 import { makeEnvironment, startWorkerProcess, type WorkerProcess } from "./testing/worker-process.ts";
+
+const working = new AbortController().signal;
 
 describe("the worker process", function () {
   // Processes start slowly on a busy machine; every wait ends with its event.
@@ -84,6 +92,38 @@ describe("the worker process", function () {
     const worker = start({ SWEEP_INTERVAL: "1", SWEEP_GRACE: "1" });
     expect(await worker.line("sweep.done")).to.have.deep.property("byRule", { "never-enqueued": 1 });
     expect(await worker.line("runner.provisioned")).to.include({ outcome: "launched" });
+  });
+
+  it("ends a build of an offering that was taken out of the catalog, as long as there is a token", async () => {
+    const { provider, standIn } = await createTestCodemagic();
+    try {
+      const { ledger } = harness;
+      const demand = await harness.addDemand({ runnerClass: "mac" });
+      const at = Date.now();
+      const { launchId } = codemagicOrder("l-0123456789abcdef01234567");
+      await ledger.openLaunch({
+        ...{ launchId, at, provider: "codemagic", runnerClass: "mac", scope: demand.scope },
+        ...{ offeringIndex: 0, renewal: 0, placeHolders: [demand.key], ticketExpiresAt: at },
+        runnerNames: ["grp-0123456789abcdef01234567-0"],
+      });
+      const recordPlacement = (app: string) => ledger.recordPlacement(launchId, app);
+      const builds = await provider.launch(codemagicOrder(launchId, { recordPlacement }), working);
+      await ledger.recordLaunched(launchId, builds, at);
+      expect(await listLiveApps(ledger)).to.deep.equal([APP]);
+      await ledger.recordCompleted({ workflowJobId: demand.workflowJobId, at, conclusion: "cancelled" });
+      await ledger.recordStep("grp-0123456789abcdef01234567-0", "finished", at);
+      const codemagic = {
+        CODEMAGIC_TOKEN: standIn.token,
+        CODEMAGIC_API_URL: standIn.url,
+        CODEMAGIC_V3_API_URL: standIn.v3Url,
+      };
+      const worker = start({ ...codemagic, SWEEP_INTERVAL: "1", SWEEP_GRACE: "1" });
+      const buildId = builds[0]?.instanceId;
+      expect(await worker.line("instance.reaped")).to.include({ provider: "codemagic", instanceId: buildId });
+      expect(standIn.builds().map(({ isLive }) => isLive)).to.deep.equal([false]);
+    } finally {
+      await standIn.close();
+    }
   });
 
   it("killed in the middle of a launch, leaves one machine, which the next worker finds", async () => {

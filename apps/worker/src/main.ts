@@ -114,10 +114,11 @@ async function start(config: WorkerConfig, logger: Logger) {
     onError,
   });
   const budget = createBudget({ redis });
-  const { providers, close: closeProviders } = composeProviders(config, metrics, budget);
+  const ledger = createLedger({ redis });
+  const { providers, close: closeProviders } = composeProviders(config, { metrics, budget, ledger });
   const context: WorkerContext = {
     ...compose(config, { logger, metrics, budget, providers }),
-    ledger: createLedger({ redis }),
+    ledger,
     producer,
   };
   const internal = await startInternalServer({

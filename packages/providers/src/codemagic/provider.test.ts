@@ -4,7 +4,7 @@ import type { CodemagicStandInOptions } from "@grp/sandbox/codemagic";
 import { expect } from "chai";
 import { failure } from "../conformance/describe-provider.ts";
 import { APP, codemagicOrder, createTestCodemagic } from "../testing/codemagic-cloud.ts";
-import type { CodemagicProviderOptions } from "./provider.ts";
+import { type CodemagicProviderOptions, createCodemagicProvider } from "./provider.ts";
 
 const never = new AbortController().signal;
 
@@ -84,6 +84,24 @@ describe("the CodeMagic provider", () => {
   });
 
   describe("list", () => {
+    it("finds live builds of an app that left the catalog, and never says that there are none unasked", async () => {
+      const { provider } = await open();
+      await provider.launch(codemagicOrder("l-1"), never);
+      const catalog = { classes: [] } as unknown as CodemagicProviderOptions["catalog"];
+      const { standIn } = test;
+      const list = (liveApps: CodemagicProviderOptions["liveApps"]) => {
+        const { token, url: apiUrl, v3Url: v3ApiUrl } = standIn;
+        const late = createCodemagicProvider({
+          ...{ token, apiUrl, v3ApiUrl, catalog, installation: "grp" },
+          ...(liveApps && { liveApps }),
+        });
+        return late.list(never);
+      };
+      expect((await list(async () => [APP])).map(({ launchId }) => launchId)).to.deep.equal(["l-1"]);
+      const isAway = failure(list(() => Promise.reject(new Error("Redis is away"))));
+      expect(await isAway).to.have.property("message", "Redis is away");
+    });
+
     it("counts a status that nobody knows as running", async () => {
       const { provider, standIn } = await open();
       const [instance] = await provider.launch(codemagicOrder("l-1"), never);

@@ -22,6 +22,8 @@ export interface CodemagicProviderOptions extends ClientOptions {
   readonly installation: string;
   /** Its CodeMagic offerings say which apps `list` asks about. */
   readonly catalog: Catalog;
+  /** Apps beyond the catalog's where builds of ours may live: their offerings may have left it. */
+  readonly liveApps?: () => Promise<readonly string[]>;
 }
 
 interface Context {
@@ -52,7 +54,8 @@ export function createCodemagicProvider(
     /** One app that can't be asked fails the whole: half a list would look like builds that are gone. */
     async list(signal) {
       const found: Instance[] = [];
-      for (const app of apps) found.push(...(await listLive(context, app, signal)));
+      const live = (await options.liveApps?.()) ?? [];
+      for (const app of new Set([...apps, ...live])) found.push(...(await listLive(context, app, signal)));
       return found;
     },
   };
