@@ -8,18 +8,29 @@ const RENEW_MS = 3_000;
 /** Marks that another process is at it. */
 export const ELSEWHERE = Symbol("elsewhere");
 
+export interface Lock {
+  readonly name: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+}
+
+/** A lock that nobody has yet: to be taken by `doAlone`, or with what the ledger writes. */
+export function createLock(name: string): Lock {
+  return { name, owner: randomUUID(), ttlMs: LOCK_MS };
+}
+
 /**
- * Does `work` unless another process does the same at this moment. Should the lock be lost meanwhile (a frozen process,
- * Redis away), the work's signal ends it.
+ * Does `work` unless another process does the same at this moment; `isOurs`: the lock is taken already. Should it be lost
+ * meanwhile (a frozen process, Redis away), the work's signal ends it.
  */
 export async function doAlone<T>(
   ledger: Ledger,
-  name: string,
+  lock: Lock & { readonly isOurs?: boolean },
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | typeof ELSEWHERE> {
-  const owner = randomUUID();
-  if (!(await ledger.tryLock(name, owner, LOCK_MS))) return ELSEWHERE;
+  const { name, owner } = lock;
+  if (!lock.isOurs && !(await ledger.tryLock(name, owner, LOCK_MS))) return ELSEWHERE;
   const lost = new AbortController();
   const renew = async () => {
     const isOurs = await ledger.tryLock(name, owner, LOCK_MS);
@@ -32,6 +43,7 @@ export async function doAlone<T>(
     return await work(AbortSignal.any([signal, lost.signal]));
   } finally {
     clearInterval(timer);
-    await ledger.unlock(name, owner).catch(() => undefined);
+    // Nobody need wait for it; should it fail, the lock ends by itself.
+    void ledger.unlock(name, owner).catch(() => undefined);
   }
 }

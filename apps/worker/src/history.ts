@@ -1,5 +1,5 @@
 import { type Demand, demandJobId } from "@grp/core";
-import type { LaunchRecord, Ledger, Note, RunnerRecord } from "@grp/ledger";
+import type { DemandState, LaunchRecord, Ledger, Note, RunnerRecord } from "@grp/ledger";
 
 /** A launch that was opened for this demand's place, maybe among others, and the runner that is this demand's there. */
 export interface Tried {
@@ -7,9 +7,13 @@ export interface Tried {
   readonly runner: RunnerRecord | null;
 }
 
-/** What was tried for one demand and generation before, oldest first. */
+/** What was tried for one demand and generation before, and where it stands now. */
 export interface LaunchHistory {
+  /** Oldest first. */
   readonly tried: readonly Tried[];
+  readonly demandState: DemandState;
+  /** Machines on their way and idle already meet the workflow jobs that wait, for its class and scope. */
+  readonly isCovered: boolean;
   /** The last walk ended without room anywhere: the next begins at its first offering again. */
   readonly lacksCapacity: boolean;
   /** Walks that found no room anywhere, as far as the ledger's notes reach back. */
@@ -24,14 +28,16 @@ export const WAITS_FOR_CAPACITY = "capacity";
 export const WAITS_FOR_THROTTLE = "throttle";
 
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {
-  const record = await ledger.getWorkflowJob(demand.key);
+  const { demandState, isCovered, launchIds, waitsFor, notes } = await ledger.takeUp(demand);
   const holder = demandJobId(demand.key, demand.generation);
-  const tried = await Promise.all((record?.launchIds ?? []).map((id) => readTried(ledger, id, holder)));
+  const tried = await Promise.all(launchIds.map((id) => readTried(ledger, id, holder)));
   return {
     tried: tried.filter((one) => one !== undefined),
-    lacksCapacity: record?.waitsFor === WAITS_FOR_CAPACITY,
-    emptyWalks: record?.notes.filter((note) => note.kind === "no-capacity").length ?? 0,
-    notes: record?.notes ?? [],
+    demandState,
+    isCovered,
+    lacksCapacity: waitsFor === WAITS_FOR_CAPACITY,
+    emptyWalks: notes.filter((note) => note.kind === "no-capacity").length,
+    notes,
   };
 }
 

@@ -183,7 +183,7 @@ describe("launches of several", () => {
     expect(launches().length - before).to.equal(opened.size);
   });
 
-  for (const point of ["openLaunch", "tryLock", "recordLaunched"] as const)
+  for (const point of ["takeUp", "takePlace", "openLaunch", "recordLaunched", "unlock"] as const)
     it(`go on under the same id when their process dies before ${point}`, async () => {
       const demands = await addDemands(6);
       const { context, died } = dyingBefore(point);

@@ -2,9 +2,10 @@ import { launchId, type Offering, runnerName, scopeKey } from "@grp/core";
 import type { LaunchRecord, OpenLaunchVerdict } from "@grp/ledger";
 import type { Attempt } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
+import type { Lock } from "./exclusive.ts";
 import { ELSEWHERE } from "./exclusive.ts";
 import { countEarlier } from "./history.ts";
-import { callProvider, type Started } from "./launch.ts";
+import { callProvider, lockOf, type Started } from "./launch.ts";
 import type { Refusal, Share } from "./share.ts";
 
 /** A machine boots, and may retry its claim, with one ticket; launches are retried for a while before that. */
@@ -80,12 +81,13 @@ async function launchFor(
   const { runnerClass } = members[0];
   const earlier = members.reduce((sum, { history }) => sum + countEarlier(history, index), 0);
   for (let renewal = earlier; ; renewal++) {
-    const { opened, leftOver } = await openLaunch(context, members, { index, offering, renewal });
+    const { opened, leftOver, lock } = await openLaunch(context, members, { index, offering, renewal });
     const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
     if (!opened) return others;
-    const { launch, isNew } = opened;
+    const { launch, isNew, isLocked } = opened;
     const isAdmitted = renewal === earlier;
-    const answer = await callProvider(context, { launch, offering, runnerClass, isNew, isAdmitted }, signal);
+    const order = { launch, offering, runnerClass, isNew, isAdmitted, ...(isLocked ? { lock } : {}) };
+    const answer = await callProvider(context, order, signal);
     const isSpent = answer !== ELSEWHERE && "refusal" in answer && answer.refusal === "spent";
     if (isSpent && renewal - earlier >= MAX_SPENT) throw answer.error;
     if (isSpent) continue;
@@ -96,18 +98,19 @@ async function launchFor(
   }
 }
 
-/** Writes the launch down before any provider is called. */
-function openLaunch(
+/** Writes the launch down before any provider is called, and locks it at once if it is new. */
+async function openLaunch(
   context: WorkerContext,
   members: Members,
   { index, offering, renewal }: { index: number; offering: Offering; renewal: number },
-): Promise<OpenLaunchVerdict> {
+): Promise<OpenLaunchVerdict & { readonly lock: Lock }> {
   const [{ runnerClass, demand }] = members;
   const placeHolders = members.map(({ holder }) => holder);
   const identity = { placeHolders, runnerClass: runnerClass.name, offeringIndex: index, renewal };
   const id = launchId(identity);
   const at = context.now();
-  return context.ledger.openLaunch({
+  const lock = lockOf(id);
+  const verdict = await context.ledger.openLaunch({
     ...identity,
     launchId: id,
     provider: offering.provider,
@@ -115,7 +118,9 @@ function openLaunch(
     runnerNames: members.map((_member, number) => runnerName(context.installation, id, number)),
     ticketExpiresAt: at + runnerClass.bootTimeout + TICKET_SLACK_MS,
     at,
+    lock,
   });
+  return { ...verdict, lock };
 }
 
 function shareOf(

@@ -12,7 +12,7 @@ import {
 } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
 import { providerOf, type WorkerContext } from "./context.ts";
-import { doAlone, type ELSEWHERE } from "./exclusive.ts";
+import { createLock, doAlone, type ELSEWHERE, type Lock } from "./exclusive.ts";
 import type { Refusal } from "./share.ts";
 
 /** The machines there are now, by place holder: fewer than wanted, where the provider had no room for more. */
@@ -28,6 +28,13 @@ export interface OpenedLaunch {
   readonly runnerClass: RunnerClass;
   readonly isNew: boolean;
   readonly isAdmitted: boolean;
+  /** Ours since it was opened. */
+  readonly lock?: Lock;
+}
+
+/** Who asks the provider for this launch, alone. */
+export function lockOf(launchId: string): Lock {
+  return createLock(`launch:${launchId}`);
 }
 
 /**
@@ -41,7 +48,8 @@ export async function callProvider(
   signal: AbortSignal,
 ): Promise<Started | Refusal | typeof ELSEWHERE> {
   const { launchId } = opened.launch;
-  return doAlone(context.ledger, `launch:${launchId}`, signal, async (mine) => {
+  const lock = opened.lock ? { ...opened.lock, isOurs: true } : lockOf(launchId);
+  return doAlone(context.ledger, lock, signal, async (mine) => {
     const begunAt = context.now();
     try {
       const instances = await startMachines(context, opened, mine);

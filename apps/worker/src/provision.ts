@@ -8,7 +8,6 @@ import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
 import { firstOffering } from "./setbacks.ts";
 import { skip } from "./skip.ts";
-import { isCovered } from "./supply.ts";
 
 /**
  * From demand to launched. Runners are counted, never paired: it launches if its class and scope still want a machine,
@@ -24,8 +23,6 @@ export async function provision(
   if (context.dryRun || demand.dryRun) return planDemand(context, demand, work);
   const runnerClass = context.catalog.classes.find((one) => one.name === demand.runnerClass);
   if (!runnerClass) throw new InvalidSpecError(`no runner class "${demand.runnerClass}" in the catalog`);
-  // The ledger may have missed it: a delivery is enqueued first where Redis failed in between.
-  const { demandState } = await context.ledger.recordQueued(demand);
   const holder = demandJobId(demand.key, demand.generation);
   const history = await readHistory(context.ledger, demand);
   const outcome = await advance(context, { demand, runnerClass, provider, holder, work, history });
@@ -38,7 +35,7 @@ export async function provision(
     repository: `${demand.owner}/${demand.repository}`,
     runnerClass: runnerClass.name,
     provider,
-    demandState,
+    demandState: history.demandState,
     generation: demand.generation,
     attempt: work.attempt,
     sinceQueuedMs: context.now() - demand.queuedAt,
@@ -64,7 +61,7 @@ async function advance(context: WorkerContext, attempt: Attempt): Promise<Provis
     if (outcome !== "answered") return outcome;
     return advance(context, { ...attempt, history: await readHistory(context.ledger, demand) });
   }
-  if (await isCovered(context.ledger, demand)) return skip(context, attempt, "covered");
+  if (history.isCovered) return skip(context, attempt, "covered");
   const first = firstOffering(attempt.runnerClass, history.notes);
   return walkOfferings(context, attempt, history.lacksCapacity ? first : demand.offeringIndex);
 }

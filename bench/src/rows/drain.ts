@@ -5,9 +5,9 @@ import { cpuMsOf } from "../stand/process-stat.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
 import { deliverMore } from "./deliver.ts";
 
-const JOBS = 3_000;
+const JOBS = 8_000;
 /** By then the process is warm. */
-const WARM_JOBS = 600;
+const WARM_JOBS = 2_000;
 const PATIENCE_MS = 60_000;
 const POLL_MS = 10;
 
@@ -57,7 +57,7 @@ async function measureOurs(stand: Stand): Promise<Measure> {
   return timeDrain(stand, "instant-worker", "{grp}:grp-ec2:completed");
 }
 
-/** How fast a full queue empties when the cloud answers at once: both with ten jobs at a time. */
+/** How fast a full queue empties when the cloud answers at once: both with the jobs at a time that a worker is shipped with. */
 export const drainRows: readonly Row[] = [
   {
     ...{ name: "drain-bare", unit: "jobs/s", about: "a BullMQ worker that does nothing" },

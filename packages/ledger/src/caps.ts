@@ -1,6 +1,7 @@
+import { gather, type Settled } from "@grp/core";
 import { PRELUDE } from "./prelude.ts";
 import { runPipeline, type Script, type Store } from "./store.ts";
-import type { Ledger, Waiter } from "./types.ts";
+import type { Ledger, PlaceRequest, PlaceVerdict, Waiter } from "./types.ts";
 
 /**
  * How long a waiter keeps its turn without asking again, be it in line or granted by somebody's release. Whoever asks
@@ -23,7 +24,9 @@ const TURN_TTL_MS = 2 * 3_600_000;
 const PLACES = `
 local function part(cap, name) return P .. 'cap:' .. cap .. ':' .. name end
 
-local function limitOf(cap) return tonumber(redis.call('HGET', P .. 'caps', cap) or 0) end
+local function limitOf(cap)
+  return A.limits and A.limits[cap] or tonumber(redis.call('HGET', P .. 'caps', cap) or 0)
+end
 
 local function loadPlace(holder)
   local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps')
@@ -56,6 +59,22 @@ local function settleTag(cap, place, isServed)
   end
 end
 
+-- Where nobody waits: a tag, and served at once. A place that is new has none yet.
+local function passLine(cap, place)
+  local key, field = P .. 'place:' .. place.holder, 'last:' .. place.flow
+  local now, last = unpack(redis.call('HMGET', part(cap, 'fair'), 'now', field))
+  local isLast = last
+  now, last = tonumber(now or 0), tonumber(last or 0)
+  local tag = not place.isNew and tonumber(redis.call('HGET', key, 'tag:' .. cap) or nil)
+  if not tag then
+    tag = math.max(now, last) + 1
+    last = tag
+    redis.call('HSET', key, 'tag:' .. cap, tag)
+  end
+  redis.call('HSET', part(cap, 'fair'), 'now', math.max(now, tag))
+  if isLast and last <= math.max(now, tag) then redis.call('HDEL', part(cap, 'fair'), field) end
+end
+
 local function leaveLine(cap, member)
   redis.call('ZREM', part(cap, 'seen'), member)
   return redis.call('ZREM', part(cap, 'line'), member) == 1
@@ -65,6 +84,7 @@ end
 local function forgetUnused(cap)
   if redis.call('EXISTS', part(cap, 'held'), part(cap, 'line')) > 0 then return end
   redis.call('DEL', part(cap, 'fair'))
+  if A.limits and A.limits[cap] then return end
   if not string.find(cap, '^class:[^|]+$') and not string.find(cap, '^codemagic:') then redis.call('HDEL', P .. 'caps', cap) end
 end
 
@@ -73,7 +93,10 @@ local function leaveCap(cap, place)
   if leaveLine(cap, place.member) then settleTag(cap, place, false) end
 end
 
+local dropped = {}
 local function dropExpired(cap)
+  if dropped[cap] then return end
+  dropped[cap] = true
   redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do
     local place = loadPlace(string.sub(member, 18))
@@ -85,8 +108,13 @@ end
 local function acquire(cap, place)
   dropExpired(cap)
   local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
-  if redis.call('ZSCORE', part(cap, 'held'), place.holder) then
+  if not place.isNew and redis.call('ZSCORE', part(cap, 'held'), place.holder) then
     redis.call('ZADD', part(cap, 'held'), 'XX', 'GT', untilMs, place.holder)
+    return nil
+  end
+  if redis.call('ZCARD', part(cap, 'line')) == 0 and redis.call('ZCARD', part(cap, 'held')) < limitOf(cap) then
+    passLine(cap, place)
+    redis.call('ZADD', part(cap, 'held'), untilMs, place.holder)
     return nil
   end
   redis.call('ZADD', part(cap, 'line'), place.rank * 1e9 + tagOf(cap, place), place.member)
@@ -109,32 +137,55 @@ local function acquireAll(place)
 end
 `;
 
+/** Many requests a call, served in their order. */
 const take: Script = {
   name: "grpTakePlace",
   lua: `${PRELUDE}${PLACES}
-local key, before, wanted = P .. 'place:' .. A.holder, loadPlace(A.holder), {}
-for _, cap in ipairs(A.caps) do
-  redis.call('HSET', P .. 'caps', cap.name, cap.limit)
-  wanted[cap.name] = true
+for cap, limit in pairs(A.limits) do redis.call('HSET', P .. 'caps', cap, limit) end
+
+local arrivals
+local function nextArrival()
+  arrivals = (arrivals or redis.call('INCRBY', P .. 'arrivals', #A.requests) - #A.requests) + 1
+  return string.format('%016d:', arrivals)
 end
-local member = before and before.member
-  or string.format('%016d:', redis.call('INCR', P .. 'arrivals')) .. A.holder
-for _, cap in ipairs(before and before.caps or {}) do
-  if not wanted[cap] then leaveCap(cap, before) forgetUnused(cap) end
+
+-- Those of one class have the same caps.
+local lists = {}
+local function listOf(names)
+  lists[names] = lists[names] or cjson.decode(names)
+  return lists[names]
 end
-redis.call('HSET', key, 'member', member, 'flow', A.flow, 'rank', A.rank, 'ttlMs', A.ttlMs, 'provider', A.provider,
-  'caps', A.names)
-local turn = redis.call('HGETALL', P .. 'turn:' .. A.holder)
-if #turn > 0 then
-  redis.call('HSET', key, unpack(turn))
-  redis.call('DEL', P .. 'turn:' .. A.holder)
+
+local function leaveUnwanted(before, caps)
+  local wanted = {}
+  for _, cap in ipairs(caps) do wanted[cap] = true end
+  for _, cap in ipairs(before.caps) do
+    if not wanted[cap] then leaveCap(cap, before) forgetUnused(cap) end
+  end
 end
-redis.call('PEXPIRE', key, A.ttlMs + ${WAITER_TTL_MS})
-local place = loadPlace(A.holder)
-local cap, ahead = acquireAll(place)
-if cap then return { cap, ahead } end
-for _, name in ipairs(place.caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', A.at + A.ttlMs, A.holder) end
-return {}`,
+
+local function takePlace(R)
+  local key, before, caps = P .. 'place:' .. R.holder, loadPlace(R.holder), listOf(R.names)
+  local member = before and before.member or nextArrival() .. R.holder
+  if before then leaveUnwanted(before, caps) end
+  redis.call('HSET', key, 'member', member, 'flow', R.flow, 'rank', R.rank, 'ttlMs', R.ttlMs, 'provider', R.provider,
+    'caps', R.names)
+  local turn = redis.call('HGETALL', P .. 'turn:' .. R.holder)
+  if #turn > 0 then
+    redis.call('HSET', key, unpack(turn))
+    redis.call('DEL', P .. 'turn:' .. R.holder)
+  end
+  redis.call('PEXPIRE', key, R.ttlMs + ${WAITER_TTL_MS})
+  local cap, ahead = acquireAll({ holder = R.holder, member = member, flow = R.flow, rank = R.rank, ttlMs = R.ttlMs,
+    provider = R.provider, caps = caps, isNew = not before and #turn == 0 })
+  if cap then return { cap, ahead } end
+  for _, name in ipairs(caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', A.at + R.ttlMs, R.holder) end
+  return {}
+end
+
+local replies = {}
+for at, request in ipairs(A.requests) do replies[at] = takePlace(request) end
+return replies`,
 };
 
 const release: Script = {
@@ -169,16 +220,15 @@ end
 return woken`,
 };
 
+/** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
+const BATCH = 100;
+
 /** Places under caps: taken in fair turns, handed on by the one who leaves. */
 export function createCaps(
   store: Store,
 ): Pick<Ledger, "takePlace" | "releasePlace" | "listPlaceHolders" | "listCaps"> {
   return {
-    async takePlace({ caps, ...request }) {
-      const names = JSON.stringify(caps.map((cap) => cap.name));
-      const reply = await store.run<[string, number] | []>(take, { ...request, caps, names });
-      return reply.length === 0 ? { granted: true } : { granted: false, cap: reply[0], ahead: reply[1] };
-    },
+    takePlace: gather((requests: readonly PlaceRequest[]) => takePlaces(store, requests), { most: BATCH }),
     async releasePlace(holder, at, { comesBack = false } = {}) {
       const woken = await store.run<[string, Waiter["provider"]][]>(release, { holder, at, comesBack });
       return woken.map(([waiter, provider]) => ({ holder: waiter, provider }));
@@ -218,4 +268,23 @@ export function createCaps(
       }));
     },
   };
+}
+
+async function takePlaces(
+  store: Store,
+  requests: readonly PlaceRequest[],
+): Promise<readonly Settled<PlaceVerdict>[]> {
+  const limits = new Map(requests.flatMap(({ caps }) => caps.map(({ name, limit }) => [name, limit])));
+  const replies = await store.run<readonly ([string, number] | [])[]>(take, {
+    at: Math.max(...requests.map(({ at }) => at)),
+    limits: Object.fromEntries(limits),
+    requests: requests.map(({ caps, at: _at, ...request }) => ({
+      ...request,
+      names: JSON.stringify(caps.map(({ name }) => name)),
+    })),
+  });
+  return replies.map((reply) => ({
+    ok: true,
+    value: reply.length === 0 ? { granted: true } : { granted: false, cap: reply[0], ahead: reply[1] },
+  }));
 }

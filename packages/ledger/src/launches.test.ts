@@ -37,6 +37,7 @@ describe("launches and runners in the ledger", () => {
     const { at, ...rest } = wanted;
     const record = { ...rest, openedAt: at, size: 2, state: "open" };
     expect(await ledger.getLaunch(wanted.launchId)).to.deep.equal(record);
+    expect(verdict.opened?.launch).to.deep.equal(record);
     expect(await ledger.getRunner(wanted.runnerNames[1] ?? "")).to.deep.equal({
       runnerName: wanted.runnerNames[1],
       launchId: wanted.launchId,
@@ -64,6 +65,33 @@ describe("launches and runners in the ledger", () => {
       openedAt: wanted.at,
       ticketExpiresAt: wanted.ticketExpiresAt,
     });
+  });
+
+  it("is locked for whoever opened it, in the same step; not for one who finds it", async () => {
+    const wanted = order(await queue(1));
+    const name = `launch:${wanted.launchId}`;
+    const lock = { name, owner: "opener", ttlMs: 60_000 };
+    const first = await ledger.openLaunch({ ...wanted, lock });
+    expect(first.opened).to.include({ isNew: true, isLocked: true });
+    const second = await ledger.openLaunch({ ...wanted, lock: { ...lock, owner: "finder" } });
+    expect(second.opened).to.include({ isNew: false, isLocked: false });
+    expect(await ledger.tryLock(name, "finder", 1_000)).to.equal(false);
+    // Opened anew while whoever saw it fail has the lock still.
+    await ledger.recordLaunchFailed(wanted.launchId, { at: T0, kind: "no-capacity", text: "full" });
+    const third = await ledger.openLaunch({ ...wanted, lock: { ...lock, owner: "third" } });
+    expect(third.opened).to.include({ isNew: true, isLocked: false });
+  });
+
+  it("gives of an order in which one stands twice exactly what it wrote down", async () => {
+    const [first, second] = await queue(1, 2);
+    if (!first || !second) throw new Error("two demands");
+    const place = { caps: [], provider: "ec2" as const, flow: "acme/app", rank: 0, at: T0, ttlMs: 60_000 };
+    await ledger.takePlace({ ...place, holder: "wfj-1" });
+    const verdict = await ledger.openLaunch(order([first, first, second]));
+    expect(verdict.opened?.launch).to.deep.equal(
+      await ledger.getLaunch(verdict.opened?.launch.launchId ?? ""),
+    );
+    expect(verdict.opened?.launch.placeHolders).to.deep.equal(["wfj-1", "wfj-2"]);
   });
 
   it("opens nothing when supply meets demand, and no more than what is missing", async () => {

@@ -1,63 +1,66 @@
 import { parseDemandJobId } from "@grp/core";
 import { decodeLaunch, encodeNote, flatten, poolOf } from "./codec.ts";
+import { TRY_LOCK } from "./locks.ts";
 import { PRELUDE } from "./prelude.ts";
 import type { Script, Store, Stored } from "./store.ts";
-import type { LaunchRecord, Ledger } from "./types.ts";
+import type { LaunchRecord, Ledger, OpenLaunch, OpenLaunchVerdict } from "./types.ts";
 
 const open: Script = {
   name: "grpOpenLaunch",
-  lua: `${PRELUDE}
+  lua: `${PRELUDE}${TRY_LOCK}
 local launch, pool = P .. 'launch:' .. A.launchId, A.pool
 
 -- The launch is the demand's from now on, and it waits for nothing else.
 local function belongTo(job)
-  if redis.call('EXISTS', job) == 0 then return end
-  local before = redis.call('HGET', job, 'launchIds')
+  local state, before, waitsFor = unpack(redis.call('HMGET', job, 'state', 'launchIds', 'waitsFor'))
+  if not state then return end
   if not before then
     redis.call('HSET', job, 'launchIds', A.launchId)
   elseif not string.find(before, A.launchId, 1, true) then
     redis.call('HSET', job, 'launchIds', before .. ' ' .. A.launchId)
   end
-  redis.call('HDEL', job, 'waitsFor')
+  if waitsFor then redis.call('HDEL', job, 'waitsFor') end
 end
 
 local state = redis.call('HGET', launch, 'state')
 -- A failed launch started nothing: it may be opened again, under the same id.
-if state and state ~= 'failed' then return { 'exists', {} } end
+if state and state ~= 'failed' then return { 'exists', {}, 0 } end
 for _, set in ipairs({ 'demand:', 'supply:' }) do
   redis.call('ZREMRANGEBYSCORE', P .. set .. pool, '-inf', '(' .. A.at - A.keepMs)
 end
 local missing = countDemand(pool, A.at) - redis.call('ZCARD', P .. 'supply:' .. pool)
-local names, holders, leftOver = {}, {}, {}
-for _, wanted in ipairs(A.runners) do
+local names, holders, leftOver, scored = {}, {}, {}, {}
+for at, wanted in ipairs(A.runners) do
   local name, holder = wanted.name, wanted.placeHolder
   local place = P .. 'place:' .. holder
   -- One place, one machine: a queue job that two workers have at once must not start two.
-  local before = redis.call('HGET', place, 'runner')
+  local isPlace, before = unpack(redis.call('HMGET', place, 'member', 'runner'))
   local step = before and redis.call('HGET', P .. 'runner:' .. before, 'step')
   if step and step ~= 'gone' then
-    leftOver[#leftOver + 1] = { holder, 'busy' }
+    leftOver[#leftOver + 1] = { at - 1, 'busy' }
   elseif #names >= missing then
-    leftOver[#leftOver + 1] = { holder, 'covered' }
+    leftOver[#leftOver + 1] = { at - 1, 'covered' }
   else
     names[#names + 1], holders[#holders + 1] = name, holder
-    redis.call('DEL', P .. 'runner:' .. name)
+    scored[#scored + 1] = A.at
+    scored[#scored + 1] = name
+    if state then redis.call('DEL', P .. 'runner:' .. name) end
     redis.call('HSET', P .. 'runner:' .. name, 'step', 'launching', 't.launching', A.at, 'launchId', A.launchId,
       'placeHolder', holder, unpack(A.runnerFields))
     touch('runner', name)
-    redis.call('ZADD', P .. 'supply:' .. pool, A.at, name)
-    redis.call('ZADD', P .. 'live', A.at, name)
-    if redis.call('EXISTS', place) == 1 then redis.call('HSET', place, 'runner', name) end
+    if isPlace then redis.call('HSET', place, 'runner', name) end
     belongTo(P .. 'job:' .. wanted.demandKey)
   end
 end
-if #names == 0 then forgetEmpty(pool) return { 'none', leftOver } end
+if #names == 0 then forgetEmpty(pool) return { 'none', leftOver, 0 } end
+redis.call('ZADD', P .. 'supply:' .. pool, unpack(scored))
+redis.call('ZADD', P .. 'live', unpack(scored))
 redis.call('SADD', P .. 'pools', pool)
 redis.call('DEL', launch)
 redis.call('HSET', launch, 'state', 'open', 'size', #names, 'runnerNames', cjson.encode(names),
   'placeHolders', cjson.encode(holders), unpack(A.fields))
 touch('launch', A.launchId)
-return { 'opened', leftOver }`,
+return { 'opened', leftOver, A.lock and tryLock(A.lock.name, A.lock.owner, A.lock.ttlMs) and 1 or 0 }`,
 };
 
 const placement: Script = {
@@ -67,15 +70,18 @@ local launch = P .. 'launch:' .. A.launchId
 if redis.call('EXISTS', launch) == 1 then redis.call('HSET', launch, 'placement', A.placement) end`,
 };
 
-/** The launch's runners that no instance belongs to. */
+/** The launch's runners that no instance belongs to: their names, and by name their steps and place holders. */
 const UNUSED = `
 local function unused(launch)
-  local names = {}
+  local names, steps, holders = {}, {}, {}
   for _, name in ipairs(cjson.decode(redis.call('HGET', launch, 'runnerNames'))) do
-    local step, instanceId = unpack(redis.call('HMGET', P .. 'runner:' .. name, 'step', 'instanceId'))
-    if step and step ~= 'gone' and not instanceId then names[#names + 1] = name end
+    local step, instanceId, holder =
+      unpack(redis.call('HMGET', P .. 'runner:' .. name, 'step', 'instanceId', 'placeHolder'))
+    if step and step ~= 'gone' and not instanceId then
+      names[#names + 1], steps[name], holders[name] = name, step, holder
+    end
   end
-  return names
+  return names, steps, holders
 end
 `;
 
@@ -84,7 +90,22 @@ const launched: Script = {
   lua: `${PRELUDE}${UNUSED}
 local launch = P .. 'launch:' .. A.launchId
 if redis.call('EXISTS', launch) == 0 then return {} end
-local names, taken, shares = unused(launch), 0, {}
+local names, steps, holders = unused(launch)
+local taken, shares = 0, {}
+
+local function record(name, instance)
+  local runner = P .. 'runner:' .. name
+  if steps[name] == 'launching' then
+    redis.call('HSET', runner, 'instanceId', instance.instanceId, 'step', 'launched', 't.launched', A.at,
+      unpack(instance.fields))
+    touch('runner', name)
+  else
+    redis.call('HSET', runner, 'instanceId', instance.instanceId, unpack(instance.fields))
+    advanceRunner(name, 'launched', A.at)
+  end
+  return { holders[name] or redis.call('HGET', runner, 'placeHolder') or '', instance.instanceId }
+end
+
 for _, instance in ipairs(A.instances) do
   local field = 'of:' .. instance.instanceId
   local name = redis.call('HGET', launch, field)
@@ -93,11 +114,7 @@ for _, instance in ipairs(A.instances) do
     name = names[taken]
     redis.call('HSET', launch, field, name)
   end
-  if name then
-    redis.call('HSET', P .. 'runner:' .. name, 'instanceId', instance.instanceId, unpack(instance.fields))
-    advanceRunner(name, 'launched', A.at)
-    shares[#shares + 1] = { redis.call('HGET', P .. 'runner:' .. name, 'placeHolder') or '', instance.instanceId }
-  end
+  if name then shares[#shares + 1] = record(name, instance) end
 end
 for i = taken + 1, #names do
   if advanceRunner(names[i], 'gone', A.at) then note(names[i], A.at, 'not-started', 'the provider started fewer') end
@@ -127,37 +144,15 @@ type Launches = Pick<
 
 type OpenReply = readonly [
   outcome: "exists" | "opened" | "none",
-  leftOver: readonly (readonly [holder: string, why: "covered" | "busy"])[],
+  leftOver: readonly (readonly [index: number, why: "covered" | "busy"])[],
+  isLocked: 0 | 1,
 ];
 
 /** Launches, written down before the provider is called, and the supply that they are. */
 export function createLaunches(store: Store): Launches {
   return {
     getLaunch: (launchId, only) => readLaunch(store, launchId, only),
-    async openLaunch(order) {
-      const scope = flatten("s", order.scope);
-      const pool = poolOf(order.runnerClass, order.scope);
-      const [outcome, leftOver] = await store.run<OpenReply>(open, {
-        launchId: order.launchId,
-        pool,
-        at: order.at,
-        runners: order.placeHolders.map((placeHolder, index) => ({
-          placeHolder,
-          demandKey: parseDemandJobId(placeHolder).key,
-          name: order.runnerNames[index],
-        })),
-        runnerFields: ["provider", order.provider, "class", order.runnerClass, "pool", pool, ...scope],
-        fields: [
-          ...["provider", order.provider, "class", order.runnerClass, ...scope],
-          ...["offeringIndex", String(order.offeringIndex), "renewal", String(order.renewal)],
-          ...["openedAt", String(order.at), "ticketExpiresAt", String(order.ticketExpiresAt)],
-        ],
-      });
-      if (outcome === "none") return { leftOver: new Map(leftOver) };
-      const launch = await readLaunch(store, order.launchId);
-      if (!launch) throw new Error(`launch ${order.launchId} vanished from the ledger`);
-      return { opened: { isNew: outcome === "opened", launch }, leftOver: new Map(leftOver) };
-    },
+    openLaunch: (order) => openLaunch(store, order),
     async recordPlacement(launchId, text) {
       await store.run(placement, { launchId, placement: text });
     },
@@ -176,6 +171,42 @@ export function createLaunches(store: Store): Launches {
       await store.run(failed, { launchId, at: note.at, note: encodeNote(note) });
     },
   };
+}
+
+async function openLaunch(store: Store, order: OpenLaunch): Promise<OpenLaunchVerdict> {
+  const scope = flatten("s", order.scope);
+  const pool = poolOf(order.runnerClass, order.scope);
+  const [outcome, left, isLocked] = await store.run<OpenReply>(open, {
+    launchId: order.launchId,
+    pool,
+    at: order.at,
+    lock: order.lock,
+    runners: order.placeHolders.map((placeHolder, index) => ({
+      placeHolder,
+      demandKey: parseDemandJobId(placeHolder).key,
+      name: order.runnerNames[index],
+    })),
+    runnerFields: ["provider", order.provider, "class", order.runnerClass, "pool", pool, ...scope],
+    fields: [
+      ...["provider", order.provider, "class", order.runnerClass, ...scope],
+      ...["offeringIndex", String(order.offeringIndex), "renewal", String(order.renewal)],
+      ...["openedAt", String(order.at), "ticketExpiresAt", String(order.ticketExpiresAt)],
+    ],
+  });
+  const leftOver = new Map(left.map(([index, why]) => [order.placeHolders[index] ?? "", why]));
+  if (outcome === "none") return { leftOver };
+  const launch = outcome === "opened" ? asOpened(order, left) : await readLaunch(store, order.launchId);
+  if (!launch) throw new Error(`launch ${order.launchId} vanished from the ledger`);
+  return { opened: { isNew: outcome === "opened", isLocked: isLocked === 1, launch }, leftOver };
+}
+
+/** What `readLaunch` would give. */
+function asOpened({ at, lock: _lock, ...order }: OpenLaunch, left: OpenReply[1]): LaunchRecord {
+  const leftOver = new Set(left.map(([index]) => index));
+  const isIn = (_name: string, index: number) => !leftOver.has(index);
+  const placeHolders = order.placeHolders.filter(isIn);
+  const runnerNames = order.runnerNames.filter(isIn);
+  return { ...order, placeHolders, runnerNames, size: placeHolders.length, openedAt: at, state: "open" };
 }
 
 /** The runners whose instances come with it: all, one holder's, or one instance's. */

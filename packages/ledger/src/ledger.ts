@@ -8,6 +8,7 @@ import { createPlans } from "./plans.ts";
 import { createQueries } from "./queries.ts";
 import { createRunners } from "./runners.ts";
 import { createStore, type RedisClient } from "./store.ts";
+import { createTakeUp } from "./take-up.ts";
 import type { Ledger } from "./types.ts";
 import { createWarnings } from "./warnings.ts";
 import { createWorkflowJobEvents } from "./workflow-jobs.ts";
@@ -47,8 +48,10 @@ export function createLedger(options: LedgerOptions): Ledger {
     retentionMs: options.retentionMs ?? RETENTION_MS,
     now: options.now ?? Date.now,
   });
+  const events = createWorkflowJobEvents(store);
   return {
-    ...createWorkflowJobEvents(store),
+    ...events,
+    ...createTakeUp(store, events),
     ...createQueries(store),
     ...createDeadLetters(store),
     ...createLaunches(store),

@@ -2,14 +2,21 @@ import { PRELUDE } from "./prelude.ts";
 import type { Script, Store } from "./store.ts";
 import type { Ledger } from "./types.ts";
 
+/** For a script that locks as it writes. */
+export const TRY_LOCK = `
+local function tryLock(name, owner, ttlMs)
+  local key = P .. 'lock:' .. name
+  local before = redis.call('GET', key)
+  if before and before ~= owner then return false end
+  redis.call('SET', key, owner, 'PX', ttlMs)
+  return true
+end
+`;
+
 const lock: Script = {
   name: "grpTryLock",
-  lua: `${PRELUDE}
-local key = P .. 'lock:' .. A.name
-local owner = redis.call('GET', key)
-if owner and owner ~= A.owner then return 0 end
-redis.call('SET', key, A.owner, 'PX', A.ttlMs)
-return 1`,
+  lua: `${PRELUDE}${TRY_LOCK}
+return tryLock(A.name, A.owner, A.ttlMs) and 1 or 0`,
 };
 
 const unlock: Script = {

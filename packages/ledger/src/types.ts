@@ -131,6 +131,16 @@ export interface Waiter {
   readonly provider: ProviderName;
 }
 
+export interface PlaceRequest {
+  readonly caps: readonly Cap[];
+  readonly holder: string;
+  readonly provider: ProviderName;
+  readonly flow: string;
+  readonly rank: number;
+  readonly at: number;
+  readonly ttlMs: number;
+}
+
 export type PlaceVerdict =
   | { readonly granted: true }
   | { readonly granted: false; readonly cap: string; readonly ahead: number };
@@ -147,6 +157,8 @@ export interface OpenLaunch {
   readonly runnerNames: readonly string[];
   readonly ticketExpiresAt: number;
   readonly at: number;
+  /** Taken with it if it is new, as by `tryLock`: nobody who finds it open can come in between. */
+  readonly lock?: { readonly name: string; readonly owner: string; readonly ttlMs: number };
 }
 
 /**
@@ -157,7 +169,7 @@ export interface OpenLaunch {
  */
 export interface OpenLaunchVerdict {
   /** Absent when nobody is left to launch for. */
-  readonly opened?: { readonly isNew: boolean; readonly launch: LaunchRecord };
+  readonly opened?: { readonly isNew: boolean; readonly isLocked: boolean; readonly launch: LaunchRecord };
   readonly leftOver: ReadonlyMap<string, "covered" | "busy">;
 }
 
@@ -213,6 +225,17 @@ export interface RecordedDemand {
   readonly demandState: DemandState;
 }
 
+/** Where a demand stands as a worker takes it up. */
+export interface DemandStanding {
+  readonly demandState: DemandState;
+  /** The machines on their way and idle meet the workflow jobs that wait, for its class and scope. */
+  readonly isCovered: boolean;
+  /** As in its record. */
+  readonly launchIds: readonly string[];
+  readonly waitsFor?: string;
+  readonly notes: readonly Note[];
+}
+
 /**
  * What happened to each workflow job, launch and runner; caps; claims. Every change is one atomic script, safe to
  * repeat, and takes events in any order. Records are kept 7 days. Rejects with the Redis client's error when Redis is
@@ -222,6 +245,11 @@ export interface Ledger {
   // --- workflow jobs -------------------------------------------------------------------------------------------
   /** A `queued` delivery. Repeats change nothing. A job already started or completed is not demand any more. */
   recordQueued(demand: Demand): Promise<RecordedDemand>;
+  /**
+   * Where a demand stands that came out of its queue; recorded now, if the ledger missed it: a delivery is enqueued first
+   * where Redis failed in between. Many at a time share a round trip.
+   */
+  takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */
   markEnqueued(key: string, at: number): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
@@ -310,17 +338,9 @@ export interface Ledger {
    * and nobody holds a wide one while it waits for a narrow one. Lines are served by `rank` (0 first), and among
    * equals `flow` by `flow` in turn, however many of one flow wait. Repeats are harmless and renew the
    * place, which is freed `ttlMs` after the last one by itself. Who waits, or was granted a place by somebody's release,
-   * must ask again within ten minutes.
+   * must ask again within ten minutes. Many at a time share a round trip.
    */
-  takePlace(request: {
-    caps: readonly Cap[];
-    holder: string;
-    provider: ProviderName;
-    flow: string;
-    rank: number;
-    at: number;
-    ttlMs: number;
-  }): Promise<PlaceVerdict>;
+  takePlace(request: PlaceRequest): Promise<PlaceVerdict>;
   /**
    * Gives the holder's places back and leaves every line; returns who was granted a place by it, to be woken. One who
    * `comesBack` finds its turn as it was, for two hours.

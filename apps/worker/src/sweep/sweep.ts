@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
-import { doAlone, ELSEWHERE } from "../exclusive.ts";
+import { createLock, doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
 import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
 import { gatherWorld } from "./gather.ts";
@@ -33,7 +33,7 @@ export function createSweep(
   const chooseUnended = createChooser(context.now);
   return async (signal) => {
     const sweep = (alone: AbortSignal) => sweepOnce(context, { ...options, choose, chooseUnended }, alone);
-    return (await doAlone(context.ledger, "sweep", signal, sweep)) !== ELSEWHERE;
+    return (await doAlone(context.ledger, createLock("sweep"), signal, sweep)) !== ELSEWHERE;
   };
 }
 
