@@ -4,8 +4,6 @@ import { type Stack, type StackOptions, startStack } from "../../packages/sandbo
 import { expectNothingLeft, LINUX, QUICK, queueJob, queueUnheard, reaped } from "./harness.ts";
 
 const EAGER = { ...QUICK, REDELIVERY_INTERVAL: "1", UNHEARD_INTERVAL: "1" };
-/** The stand-in's only App. */
-const APP = { GITHUB_APP_ID: "4242" };
 const TWO_MINUTES_MS = 120_000;
 
 describe("deliveries that never arrived", function () {
@@ -21,14 +19,14 @@ describe("deliveries that never arrived", function () {
   const calls = (part: string) =>
     stack.sandbox.github.calls.filter(({ operationId }) => operationId.includes(part));
 
-  const places: readonly [what: string, place: HookPlace, env: Record<string, string>][] = [
-    ["the App's hook, with its JWT", { kind: "app" }, APP],
-    ["an organization's hook, with a token", { kind: "organization", owner: "acme" }, {}],
-    ["a repository's hook, with a token", { kind: "repository", owner: "acme", repository: "app" }, {}],
+  const places: readonly [what: string, place: HookPlace, as: StackOptions["as"]][] = [
+    ["the App's hook, with its JWT", { kind: "app" }, "apps"],
+    ["an organization's hook, with a token", { kind: "organization", owner: "acme" }, "token"],
+    ["a repository's hook, with a token", { kind: "repository", owner: "acme", repository: "app" }, "token"],
   ];
-  for (const [what, place, env] of places)
+  for (const [what, place, as = "token"] of places)
     it(`are asked for again at ${what}, each once, and their workflow job is served`, async () => {
-      await start({ env });
+      await start({ as });
       await stack.connect({ place });
       // From it a repository is known as one that may have a hook of ours.
       await reaped(stack, queueJob(stack, LINUX));

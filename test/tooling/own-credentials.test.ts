@@ -10,6 +10,7 @@ const ALL = {
   CODEMAGIC_TOKEN: "c",
   GITHUB_TOKEN: "g",
   GITHUB_APP_PRIVATE_KEY: "k",
+  GITHUB_APP_PRIVATE_KEY_2: "k",
   GITHUB_API_URL: "https://ghe.test/api/v3",
   TICKET_SECRET: "t",
   WEBHOOK_TOKEN: "w",
@@ -21,7 +22,7 @@ describe("withOwnCredentials", () => {
   const names = (app: "ingress" | "worker" | "ops") => Object.keys(withOwnCredentials(app, ALL));
 
   it("gives each app what it uses and no credential of another", () => {
-    const github = ["GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY", "TICKET_SECRET"];
+    const github = ["GITHUB_TOKEN", "GITHUB_APP_PRIVATE_KEY", "GITHUB_APP_PRIVATE_KEY_2", "TICKET_SECRET"];
     expect(names("ingress")).to.have.members([
       ...[...SHARED, ...github],
       ...["AWS_IDENTITY_CERTIFICATES", "WEBHOOK_TOKEN"],

@@ -82,6 +82,7 @@ async function start(config: IngressConfig, log: Logger) {
       budget: createBudget({ redis }),
       limits: config.catalog.limits.github,
       holdMs: HOLD_MS,
+      onRefused: (refusal) => log.warn("github.app-refused", { ...refusal }),
     }),
     signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),

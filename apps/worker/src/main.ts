@@ -1,6 +1,6 @@
 import { type Budget, createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
 import { createGitHub } from "@grp/github";
-import { createBudget, createLedger } from "@grp/ledger";
+import { createBudget, createLedger, type Ledger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   closeRedis,
@@ -27,6 +27,7 @@ import { createGatherer } from "./gatherer.ts";
 import { collectState, createWorkerMetrics } from "./signals.ts";
 import { startRecovery } from "./start-recovery.ts";
 import { startSweep } from "./sweep/start-sweep.ts";
+import { createRefusalTeller } from "./tell-refusal.ts";
 
 const BANNER = `
              ┌────────────── ingress ──────────────┐            ┌──── worker ────┐
@@ -117,8 +118,7 @@ async function start(config: WorkerConfig, logger: Logger) {
   const ledger = createLedger({ redis });
   const { providers, close: closeProviders } = composeProviders(config, { metrics, budget, ledger });
   const context: WorkerContext = {
-    ...compose(config, { logger, metrics, budget, providers }),
-    ledger,
+    ...compose(config, { logger, metrics, budget, providers, ledger }),
     producer,
   };
   const internal = await startInternalServer({
@@ -163,8 +163,10 @@ function compose(
     readonly metrics: Metrics;
     readonly budget: Budget;
     readonly providers: ReadonlyMap<ProviderName, RunnerProvider>;
+    readonly ledger: Ledger;
   },
-): Omit<WorkerContext, "ledger" | "producer"> {
+): Omit<WorkerContext, "producer"> {
+  const { ledger, logger: log } = parts;
   return {
     catalog: config.catalog,
     installation: config.GRP_INSTALLATION,
@@ -179,9 +181,11 @@ function compose(
       limits: config.catalog.limits.github,
       isBackground: true,
       holdMs: GITHUB_HOLD_MS,
+      onRefused: createRefusalTeller({ ledger, log, now: Date.now }),
     }),
     signer: createTicketSigner([config.TICKET_SECRET]),
-    log: parts.logger,
+    ledger,
+    log,
     metrics: createWorkerMetrics(parts.metrics),
     now: Date.now,
   };

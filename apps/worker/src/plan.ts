@@ -66,6 +66,7 @@ async function planOfferings(
   for (const offering of runnerClass.offerings) {
     const verdict = await check(async () => {
       await dryRun(providerOf(context, offering.provider)).validate(offering, signal);
+      return [];
     }, signal);
     planned.push({
       ...verdict,
@@ -83,11 +84,10 @@ type Check = { readonly verdict: "passed" | "refused" | "not-checked"; readonly 
 const [PAUSES, LONGEST_PAUSE_MS] = [2, 5_000];
 
 /** A refusal is the plan's news; what merely couldn't be asked says so; only a stop of the worker is thrown on. */
-async function check(ask: () => Promise<void>, signal: AbortSignal): Promise<Check> {
+async function check(ask: () => Promise<readonly string[]>, signal: AbortSignal): Promise<Check> {
   for (let pauses = 0; ; pauses++) {
     try {
-      await ask();
-      return { verdict: "passed" };
+      return pass(await ask());
     } catch (error) {
       if (signal.aborted || !(error instanceof Error)) throw error;
       const pauseMs = pauseOf(error);
@@ -95,6 +95,11 @@ async function check(ask: () => Promise<void>, signal: AbortSignal): Promise<Che
       await sleep(pauseMs, undefined, { signal });
     }
   }
+}
+
+function pass(reservations: readonly string[]): Check {
+  const why = reservations.join("; ");
+  return why ? { verdict: "passed", why } : { verdict: "passed" };
 }
 
 function pauseOf(error: Error): number | undefined {

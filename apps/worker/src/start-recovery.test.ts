@@ -30,7 +30,7 @@ describe("startRecovery", () => {
 
   /** One more worker on the same Redis, with a client of its own. */
   async function startWorker(dryRun = false): Promise<Scheduler> {
-    const auth = { kind: "app", ...standIn.app } as const;
+    const auth = { kind: "apps", apps: standIn.apps } as const;
     const context = harness.with({
       dryRun,
       now: Date.now,

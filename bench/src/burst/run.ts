@@ -28,7 +28,8 @@ export async function playBurst(plan: Plan): Promise<Burst> {
   const times = timesOf(plan);
   const stack = await startStack({
     runners: renderCatalog(plan),
-    env: { ...settingsOf(plan), GITHUB_APP_ID: "4242" },
+    env: settingsOf(plan),
+    as: "apps",
     appendfsync: "everysec",
     sandbox: {
       github: { limits: githubLimits(plan), lostAfterMs: 600_000 },

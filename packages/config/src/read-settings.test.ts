@@ -24,10 +24,11 @@ classes:
         subnets: [subnet-a]
         securityGroups: \${GROUP}
 `;
-const KEY = generateKeyPairSync("rsa", { modulusLength: 2_048 }).privateKey.export({
-  type: "pkcs1",
-  format: "pem",
-}) as string;
+const [KEY, OTHER_KEY] = [0, 1].map(() =>
+  generateKeyPairSync("rsa", { modulusLength: 2_048 })
+    .privateKey.export({ type: "pkcs1", format: "pem" })
+    .toString(),
+) as [string, string];
 const ELLIPTIC = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({
   type: "pkcs8",
   format: "pem",
@@ -74,7 +75,42 @@ describe("readSettings", () => {
       GITHUB_APP_ID: "7",
       GITHUB_APP_PRIVATE_KEY_FILE: join(folder, "key.pem"),
     });
-    expect(githubAuth).to.deep.equal({ kind: "app", appId: "7", privateKey: KEY });
+    expect(githubAuth).to.deep.equal({ kind: "apps", apps: [{ appId: "7", privateKey: KEY }] });
+  });
+
+  it("takes several Apps, each with a key of its own", () => {
+    const { githubAuth } = readSettings(schema, {
+      ...good,
+      GITHUB_APP_ID: "7",
+      GITHUB_APP_PRIVATE_KEY_FILE: join(folder, "key.pem"),
+      GITHUB_APP_ID_2: "8",
+      GITHUB_APP_PRIVATE_KEY_2: OTHER_KEY.replaceAll("\n", "\\n"),
+    });
+    const apps = [
+      { appId: "7", privateKey: KEY },
+      { appId: "8", privateKey: OTHER_KEY },
+    ];
+    expect(githubAuth).to.deep.equal({ kind: "apps", apps });
+  });
+
+  it("names every fault of every App at once, and shows no key", () => {
+    const { faults, message } = faultsOf({
+      ...good,
+      GITHUB_APP_ID: "7",
+      GITHUB_APP_PRIVATE_KEY: KEY,
+      GITHUB_APP_ID_2: "7",
+      GITHUB_APP_PRIVATE_KEY_2: "not a key",
+      GITHUB_APP_ID_3: "9",
+      GITHUB_APP_PRIVATE_KEY_FILE_4: "/nowhere.pem",
+    });
+    expect(faults.map(({ name, problem }) => `${name} ${problem}`)).to.have.members([
+      "GITHUB_APP_ID_2 is the same as GITHUB_APP_ID",
+      "GITHUB_APP_PRIVATE_KEY_2 must be a PEM block (-----BEGIN … -----END …)",
+      "GITHUB_APP_PRIVATE_KEY_3 is not set, and GITHUB_APP_ID_3 is",
+      "GITHUB_APP_ID_4 is not set, and GITHUB_APP_PRIVATE_KEY_FILE_4 is",
+      "GITHUB_APP_PRIVATE_KEY_FILE_4 can't be read: /nowhere.pem (ENOENT)",
+    ]);
+    expect(message).not.to.include("not a key");
   });
 
   it("refuses an App's key that node:crypto can't use, as text or as a file, and shows none of it", () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type Catalog, formatFault, parseCatalog } from "@grp/core";
-import type { GitHubAuth } from "@grp/github";
+import type { GitHubApp, GitHubAuth } from "@grp/github";
 import {
   ConfigError,
   type Environment,
@@ -10,7 +10,7 @@ import {
   type SettingRule,
 } from "@grp/runtime";
 import type { z } from "zod";
-import type { githubSettings } from "./shared-settings.ts";
+import { appSettings, type githubSettings } from "./shared-settings.ts";
 
 /** What a process reads that serves runner classes by GitHub's leave. */
 export interface ReadSettings<S> {
@@ -31,9 +31,7 @@ export interface Seen {
   readonly contents: ReadonlyMap<string, string>;
 }
 
-const KEY_FILE = "GITHUB_APP_PRIVATE_KEY_FILE";
-
-type GitHubFields = z.infer<z.ZodObject<typeof githubSettings>>;
+type AppSettings = (typeof appSettings)[number];
 
 /**
  * Reads the settings, the catalog and every file they name before anything starts; throws one `ConfigError` that names
@@ -49,11 +47,16 @@ export function readSettings<S extends z.ZodRawShape>(
 ): ReadSettings<z.infer<z.ZodObject<S & typeof githubSettings>>> {
   const found: SettingFault[] = [];
   const { catalog, providers } = readCatalog(environment, found);
-  const contents = readFiles([KEY_FILE, ...(more.files ?? [])], environment, found);
-  checkKey(contents, found);
+  const contents = readFiles(
+    [...appSettings.map(({ keyFile }) => keyFile), ...(more.files ?? [])],
+    environment,
+    found,
+  );
+  for (const { keyFile } of appSettings) checkKey(keyFile, contents, found);
   const settings = readEnvironment(schema, environment, [
     needsGitHub,
-    needsWholeApp,
+    ...appSettings.map(needsWholeApp),
+    ...appSettings.map(needsOtherApp),
     ...(more.rules ?? []).map(
       (rule): SettingRule =>
         (given) =>
@@ -66,47 +69,62 @@ export function readSettings<S extends z.ZodRawShape>(
     settings,
     catalog,
     contents,
-    githubAuth: chooseAuth(settings as unknown as GitHubFields, contents),
+    githubAuth: chooseAuth(settings as GitHubFields, contents),
   };
 }
 
 const needsGitHub: SettingRule = (given) => {
-  if (given.GITHUB_TOKEN || given.GITHUB_APP_ID || keySettingOf(given)) return undefined;
+  if (given.GITHUB_TOKEN || appSettings.some((app) => given[app.id] || keySettingOf(app, given)))
+    return undefined;
   const remedy =
     "Set GITHUB_TOKEN, or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE";
   return { name: "GITHUB_TOKEN", problem: "is not set, and no GitHub App either", remedy };
 };
 
 /** Half an App was meant to be a whole one, also where a token would do: it would fail at the first call. */
-const needsWholeApp: SettingRule = (given) => {
-  const key = keySettingOf(given);
-  if (given.GITHUB_APP_ID && !key) {
-    const remedy = `Set it or ${KEY_FILE}; or take GITHUB_APP_ID out`;
-    return { name: "GITHUB_APP_PRIVATE_KEY", problem: "is not set, and GITHUB_APP_ID is", remedy };
-  }
-  if (!key || given.GITHUB_APP_ID) return undefined;
-  return {
-    name: "GITHUB_APP_ID",
-    problem: `is not set, and ${key} is`,
-    remedy: `Set it, or take ${key} out`,
+function needsWholeApp(app: AppSettings): SettingRule {
+  return (given) => {
+    const key = keySettingOf(app, given);
+    if (given[app.id] && !key) {
+      const remedy = `Set it or ${app.keyFile}; or take ${app.id} out`;
+      return { name: app.key, problem: `is not set, and ${app.id} is`, remedy };
+    }
+    if (!key || given[app.id]) return undefined;
+    return { name: app.id, problem: `is not set, and ${key} is`, remedy: `Set it, or take ${key} out` };
   };
-};
-
-const keySettingOf = (given: Environment) => ["GITHUB_APP_PRIVATE_KEY", KEY_FILE].find((name) => given[name]);
-
-function checkKey(contents: ReadonlyMap<string, string>, found: SettingFault[]): void {
-  const content = contents.get(KEY_FILE);
-  if (content === undefined) return;
-  const problem = rsaPrivateKey().safeParse(content).error?.issues[0]?.message;
-  if (problem) found.push({ name: KEY_FILE, problem, remedy: "It is the file that GitHub gave for the App" });
 }
 
-/** An App goes before a token: it has the larger budget, and is asked for on purpose. */
+/** The same App once more would have the same limits, and be counted as if it had more. */
+function needsOtherApp({ id }: AppSettings, index: number): SettingRule {
+  return (given) => {
+    const same = appSettings.slice(0, index).find((other) => given[id] && given[other.id] === given[id]);
+    if (!same) return undefined;
+    return { name: id, problem: `is the same as ${same.id}`, remedy: "Each must be an App of its own" };
+  };
+}
+
+const keySettingOf = ({ key, keyFile }: AppSettings, given: Environment) =>
+  [key, keyFile].find((name) => given[name]);
+
+function checkKey(keyFile: string, contents: ReadonlyMap<string, string>, found: SettingFault[]): void {
+  const content = contents.get(keyFile);
+  if (content === undefined) return;
+  const problem = rsaPrivateKey().safeParse(content).error?.issues[0]?.message;
+  if (problem) found.push({ name: keyFile, problem, remedy: "It is the file that GitHub gave for the App" });
+}
+
+type GitHubFields = Readonly<Record<string, string | undefined>>;
+
+/** Apps go before a token: they have the larger budget, and are asked for on purpose. */
 function chooseAuth(settings: GitHubFields, contents: ReadonlyMap<string, string>): GitHubAuth {
-  const { GITHUB_APP_ID: appId, GITHUB_TOKEN: token = "" } = settings;
-  if (!appId) return { kind: "pat", token };
-  const privateKey = settings.GITHUB_APP_PRIVATE_KEY ?? rsaPrivateKey().parse(contents.get(KEY_FILE));
-  return { kind: "app", appId, privateKey };
+  const apps = appSettings.flatMap(({ id, key, keyFile }): GitHubApp[] => {
+    const appId = settings[id];
+    if (!appId) return [];
+    return [{ appId, privateKey: settings[key] ?? rsaPrivateKey().parse(contents.get(keyFile)) }];
+  });
+  const [first, ...others] = apps;
+  if (first) return { kind: "apps", apps: [first, ...others] };
+  return { kind: "pat", token: settings.GITHUB_TOKEN ?? "" };
 }
 
 function readCatalog(environment: Environment, found: SettingFault[]): Pick<Seen, "catalog" | "providers"> {

@@ -24,12 +24,37 @@ export const catalogSettings = {
   USE_CODEMAGIC: about(flag().prefault("true"), "false takes every CodeMagic offering out."),
 };
 
+/**
+ * GitHub Apps that share the work. Four register 720 runners a minute: more than EC2 starts machines, at its published
+ * 1,000 and then 120 a minute.
+ */
+const MOST_APPS = 4;
+
+/** One App's settings: `GITHUB_APP_ID`, and `GITHUB_APP_ID_2` of the second one. */
+export const appSettings = Array.from({ length: MOST_APPS }, (_, index) => {
+  const suffix = index === 0 ? "" : `_${index + 1}`;
+  return {
+    id: `GITHUB_APP_ID${suffix}`,
+    key: `GITHUB_APP_PRIVATE_KEY${suffix}`,
+    keyFile: `GITHUB_APP_PRIVATE_KEY_FILE${suffix}`,
+  };
+});
+
+const furtherApps: Readonly<Record<string, z.ZodOptional>> = Object.fromEntries(
+  appSettings.slice(1).flatMap(({ id, key, keyFile }) => [
+    [id, about(text().optional(), "A further App, with limits of its own; it shares the work.")],
+    [key, about(rsaPrivateKey().optional(), "Its private key.")],
+    [keyFile, about(text().optional(), "… or a file that holds it.")],
+  ]),
+);
+
 /** For those who talk to GitHub, and whose runners bear the installation's name. */
 export const githubSettings = {
   GITHUB_TOKEN: about(text().optional(), "Personal access token; or GITHUB_APP_ID with its key."),
   GITHUB_APP_ID: about(text().optional(), "GitHub App that registers runners."),
   GITHUB_APP_PRIVATE_KEY: about(rsaPrivateKey().optional(), "The App's private key (PEM)."),
   GITHUB_APP_PRIVATE_KEY_FILE: about(text().optional(), "… or a file that holds it."),
+  ...furtherApps,
   GITHUB_API_URL: about(
     url().default("https://api.github.com"),
     "GitHub's API; https://<host>/api/v3 on GHES.",

@@ -13,6 +13,8 @@ export interface WindowLimit {
   readonly name: string;
   readonly most: number;
   readonly windowMs: number;
+  /** Who waits for it stands in this line: one for all the windows that serve the same calls. Its own without. */
+  readonly line?: string;
 }
 
 /** No more than `most` at the same time; who does not give back is counted for `leaseMs`. */
@@ -32,7 +34,7 @@ export interface Charge {
   readonly least?: number;
 }
 
-/** A place in the line before a window: the lowest `order` goes first. */
+/** A place in a window's line: the lowest `order` goes first. */
 export interface Turn {
   readonly member: string;
   readonly order: number;
@@ -45,12 +47,15 @@ export function orderOf(rank: number, queuedAt: number): number {
   return rank * 1e13 + queuedAt;
 }
 
-/** What is wanted of several limits at once: all of it is taken, or nothing. */
+/** What one way of making a call costs, of several limits at once: all of it is taken, or nothing. */
+export type Way = readonly Charge[];
+
 export interface Spending {
-  readonly charges: readonly Charge[];
+  /** Any will do: the one that has the most left is taken. */
+  readonly ways: readonly Way[];
   /** So long may the call be held back by us: what a bucket will hold by then may be spent now. */
   readonly holdMs?: number;
-  /** Takes its turn in the line of every window, behind all that stand before it. */
+  /** Takes its turn in the windows' line, behind all that stand before it, whichever way those will go. */
   readonly turn?: Turn;
   /**
    * Goes after everybody in line, and leaves them room: it may use this part of a window, and of a window before which
@@ -62,6 +67,8 @@ export interface Spending {
 export type SpendVerdict =
   | {
       readonly granted: true;
+      /** By its index. */
+      readonly way: number;
       /** Of the last charge, between its `least` and its `cost`. */
       readonly amount: number;
       /** Make the call then, and not before; 0 without `holdMs`. */
@@ -76,9 +83,13 @@ export interface Budget {
   spend(spending: Spending): Promise<SpendVerdict>;
   /**
    * The call is over. The other side counted it some time between its grant and now: so it is no longer under way, and in
-   * a window it counts from now.
+   * a window it counts from now. `told`: what the other side says is left of a longer limit of its own; when that is
+   * nothing, nobody spends of these limits until it is filled again.
    */
-  giveBack(lease: string, spending: Spending): Promise<void>;
+  giveBack(
+    lease: string,
+    spent: { readonly charges: Way; readonly background?: Spending["background"]; readonly told?: Told },
+  ): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before. It rises
    * again slowly, over some minutes.
@@ -86,9 +97,21 @@ export interface Budget {
   slowDown(limits: readonly Limit[], pauseMs: number): Promise<void>;
 }
 
+/** The other side's word on how many more calls it will take, and when it counts anew. */
+export interface Told {
+  readonly left: number;
+  readonly resetInMs: number;
+}
+
 /** For a process that shares no limits with anybody: everything is granted at once. */
 export const UNLIMITED: Budget = {
-  spend: async ({ charges }) => ({ granted: true, amount: charges.at(-1)?.cost ?? 0, afterMs: 0, lease: "" }),
+  spend: async ({ ways: [charges] }) => ({
+    granted: true,
+    way: 0,
+    amount: charges?.at(-1)?.cost ?? 0,
+    afterMs: 0,
+    lease: "",
+  }),
   giveBack: async () => undefined,
   slowDown: async () => undefined,
 };

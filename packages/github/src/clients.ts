@@ -1,118 +1,158 @@
-import { InvalidSpecError, type Scope, type Turn, UnauthorizedError } from "@grp/core";
-import { App } from "@octokit/app";
-import { Octokit } from "@octokit/core";
-import { paginateRest } from "@octokit/plugin-paginate-rest";
+import { RateLimitedError, type Scope, type Turn, UnauthorizedError } from "@grp/core";
+import type { GitHubAuth } from "./auth.ts";
 import { hasStatus, toGitHubError } from "./errors.ts";
-import type { Fetch, Gate } from "./gate.ts";
+import type { Gate } from "./gate.ts";
+import {
+  type Access,
+  bind,
+  type Client,
+  createAppIdentity,
+  createTokenIdentity,
+  type Identity,
+  PagedOctokit,
+  type RequestOptions,
+  type Subject,
+  settingsFor,
+} from "./identities.ts";
+import { type AppRefusal, chooseError, createRefusals } from "./refusals.ts";
 
-const PagedOctokit = Octokit.plugin(paginateRest);
-export type Client = InstanceType<typeof PagedOctokit>;
+export type { Client, Subject } from "./identities.ts";
 
-/** A personal access token, or a GitHub App whose installation is looked up for each owner. */
-export type GitHubAuth =
-  | { readonly kind: "pat"; readonly token: string }
-  | { readonly kind: "app"; readonly appId: string | number; readonly privateKey: string };
+/** `work` with a client; its errors are core's. */
+type Use = <T>(signal: AbortSignal, work: (client: Client) => Promise<T>) => Promise<T>;
 
-/** The account, and the repository if the call is about one. */
-export interface Subject {
-  readonly owner: string;
-  readonly repository?: string;
-  /** Its requests' place among those that wait for GitHub's leave. */
-  readonly turn?: Turn | undefined;
-}
-
-/** Authenticated clients: by owner, and for what only the App itself may ask. */
+/** Clients that act as whichever of our identities has most left of what GitHub allows. */
 export interface Clients {
-  /** Runs `work` with the owner's client, whose every request ends with the signal. Rejects with core's errors only. */
+  /**
+   * Runs `work` with a client of which each request goes by an identity that has access to the subject, and by the next
+   * one where GitHub refuses it. Every request ends with the signal. Rejects with core's errors only.
+   */
   use<T>(subject: Subject, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T>;
-  /** With the App's JWT; `null` when this is no App. */
-  readonly app: (<T>(signal: AbortSignal, work: (client: Client) => Promise<T>) => Promise<T>) | null;
+  /** Runs `work` as each identity by itself; what came of each, never a rejection. */
+  useEach<T>(
+    subject: Subject,
+    signal: AbortSignal,
+    work: (client: Client) => Promise<T>,
+  ): Promise<readonly PromiseSettledResult<T>[]>;
+  /** Each App with its JWT; none where we have a token. */
+  readonly apps: readonly { readonly appId: string; readonly use: Use }[];
 }
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-export function createClients(auth: GitHubAuth, options: { baseUrl: string; gate: Gate }): Clients {
-  const settings = {
-    baseUrl: options.baseUrl.replace(/\/+$/, ""),
-    userAgent: "grp",
-    // Octokit's own warnings print addresses and, on a deprecation, whole headers.
-    log: silent,
-  };
-  if (auth.kind === "app") return createAppClients(auth, settings, options.gate);
-  const client = new PagedOctokit({ ...settings, auth: auth.token });
-  const fetchFor = ({ turn }: Subject) => options.gate({ credential: "token", turn });
-  return {
-    use: (subject, signal, work) => sorted(() => work(bind(client, { signal, fetch: fetchFor(subject) }))),
-    app: null,
-  };
+export interface ClientsOptions {
+  readonly baseUrl: string;
+  readonly gate: Gate;
+  readonly now: () => number;
+  /** Told when one of several is left out for a while. */
+  readonly onRefused?: ((refusal: AppRefusal) => void) | undefined;
 }
 
-function createAppClients(
-  auth: GitHubAuth & { kind: "app" },
-  settings: Record<string, unknown>,
-  gate: Gate,
-): Clients {
-  const credential = `app-${auth.appId}`;
-  const app = new App({
-    appId: auth.appId,
-    privateKey: auth.privateKey,
-    Octokit: PagedOctokit.defaults(settings),
-    log: silent,
-  });
-  const bindApp = (signal: AbortSignal) =>
-    bind(app.octokit as Client, { signal, fetch: gate({ credential }) });
-  // GitHub counts each installation for itself.
-  const fetchFor = ({ owner, turn }: Subject) =>
-    gate({ credential: `${credential}:${owner.toLowerCase()}`, turn });
-  // An account has one installation of an App; tokens are cached behind each client, an hour as GitHub gives them.
-  const byOwner = new Map<string, Client>();
+export function createClients(auth: GitHubAuth, options: ClientsOptions): Clients {
+  const { gate, now, onRefused = () => undefined } = options;
+  const settings = settingsFor(options.baseUrl);
+  const identities: readonly Identity[] =
+    auth.kind === "pat"
+      ? [createTokenIdentity(auth.token, { settings })]
+      : auth.apps.map((app) => createAppIdentity(app, { settings, gate, now }));
+  const refusals = createRefusals(now, identities.length > 1 ? onRefused : () => undefined);
+  const base = new PagedOctokit({ ...settings });
 
-  async function clientFor(subject: Subject, signal: AbortSignal): Promise<Client> {
-    const owner = subject.owner.toLowerCase();
-    const known = byOwner.get(owner);
-    if (known) return known;
-    const client = (await app.getInstallationOctokit(
-      await findInstallation(bindApp(signal), subject),
-    )) as Client;
-    byOwner.set(owner, client);
-    return client;
+  function useAs<T>(
+    some: readonly Identity[],
+    { subject, signal }: { readonly subject: Subject; readonly signal: AbortSignal },
+    work: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    const sending = { identities: some, subject, signal, gate, refusals };
+    const hook = async (_: unknown, request: RequestOptions) =>
+      send(request, sending, await openDoors(sending));
+    return sorted(() => work(bind(base, { hook })));
   }
 
   return {
-    use: async (subject, signal, work) => {
-      const owners = await sorted(() => clientFor(subject, signal));
-      const client = bind(owners, { signal, fetch: fetchFor(subject) });
-      try {
-        return await sorted(() => work(client));
-      } catch (error) {
-        // The App may have been removed and installed again: under a new number.
-        const mayBeStale = error instanceof UnauthorizedError || error instanceof InvalidSpecError;
-        if (mayBeStale) byOwner.delete(subject.owner.toLowerCase());
-        throw error;
-      }
-    },
-    app: (signal, work) => sorted(() => work(bindApp(signal))),
+    use: (subject, signal, work) => useAs(identities, { subject, signal }, work),
+    useEach: (subject, signal, work) =>
+      Promise.allSettled(identities.map((identity) => useAs([identity], { subject, signal }, work))),
+    apps: identities.flatMap((identity) => {
+      const { app } = identity;
+      return app ? [{ appId: app.appId, use: (signal, work) => sorted(() => work(app.client(signal))) }] : [];
+    }),
   };
 }
 
-async function findInstallation(client: Client, subject: Subject): Promise<number> {
-  const { owner, repository } = subject;
-  const places = repository
-    ? [() => client.request("GET /repos/{owner}/{repo}/installation", { owner, repo: repository })]
-    : [
-        () => client.request("GET /orgs/{org}/installation", { org: owner }),
-        () => client.request("GET /users/{username}/installation", { username: owner }),
-      ];
-  for (const ask of places) {
+interface Sending {
+  readonly identities: readonly Identity[];
+  readonly subject: Subject;
+  readonly signal: AbortSignal;
+  readonly gate: Gate;
+  readonly refusals: ReturnType<typeof createRefusals>;
+}
+
+type Door = Access & { readonly identity: Identity };
+
+/** One request, by one identity after the other until one is not refused; a refused request had no effect. */
+async function send(
+  request: RequestOptions,
+  sending: Sending,
+  doors: readonly Door[],
+  errors: readonly unknown[] = [],
+): ReturnType<Access["send"]> {
+  if (doors.length === 0) throw chooseError(errors);
+  const { subject, signal, gate } = sending;
+  const departure = { method: request.method, turn: subject.turn, signal };
+  const passports = doors.map(({ passport }) => passport);
+  const pass = await gate.admit(passports, departure).catch((error: unknown) => {
+    throw chooseError([...errors, error]);
+  });
+  const door = doors[pass.index] as Door;
+  try {
+    return await door.send(request, pass, signal);
+  } catch (cause) {
+    const error = await findRefusal(cause, door, signal);
+    if (error instanceof UnauthorizedError) leaveOut(door, sending, error);
+    else if (!(error instanceof RateLimitedError)) throw error;
+    const others = doors.filter((other) => other !== door);
+    return send(request, sending, others, [...errors, error]);
+  } finally {
+    pass.leave();
+  }
+}
+
+function leaveOut(door: Door, { subject, refusals }: Sending, error: UnauthorizedError): void {
+  door.forget();
+  refusals.note(door.identity, subject, error);
+}
+
+async function openDoors({ identities, subject, signal, refusals }: Sending): Promise<readonly Door[]> {
+  const open = async (identity: Identity): Promise<Door> => {
     try {
-      return Number((await ask()).data.id);
+      return { ...(await identity.open(subject, signal)), identity };
     } catch (cause) {
       const error = toGitHubError(cause);
-      if (!hasStatus(error, 404)) throw error;
+      if (error instanceof UnauthorizedError) refusals.note(identity, subject, error);
+      throw error;
     }
+  };
+  const errors: unknown[] = [];
+  const asked = refusals.without(identities, subject);
+  const others = identities.filter((identity) => !asked.includes(identity));
+  for (const some of [asked, others]) {
+    const opened = await Promise.allSettled(some.map(open));
+    const doors = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    if (doors.length > 0) return doors;
+    errors.push(...opened.flatMap((one) => (one.status === "rejected" ? [one.reason] : [])));
   }
-  const where = repository ? `${owner}/${repository}` : owner;
-  throw new UnauthorizedError(`The GitHub App is not installed on ${where}`, { code: "app_not_installed" });
+  throw chooseError(errors);
+}
+
+/** GitHub says "not found" too of what these credentials may not see. */
+async function findRefusal(cause: unknown, door: Door, signal: AbortSignal): Promise<Error> {
+  const error = toGitHubError(cause);
+  if (!hasStatus(error, 404)) return error;
+  try {
+    await door.confirm(signal);
+    return error;
+  } catch (doubt) {
+    return toGitHubError(doubt);
+  }
 }
 
 async function sorted<T>(work: () => Promise<T>): Promise<T> {
@@ -123,16 +163,18 @@ async function sorted<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What those say who may; who is refused is left out, unless all are. Anything else that fails is thrown on. */
+export function saidByAny<T>(outcomes: readonly PromiseSettledResult<T>[]): readonly T[] {
+  const errors = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const said = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const isWhole = said.length > 0 && errors.every((error) => error instanceof UnauthorizedError);
+  if (errors.length > 0 && !isWhole) throw chooseError(errors);
+  return said;
+}
+
 /** The scope's owner, and its repository where it has one. */
 export function subjectOf(scope: Scope, turn?: Turn): Subject {
   return scope.kind === "repository"
     ? { owner: scope.owner, repository: scope.repository, turn }
     : { owner: scope.owner, turn };
-}
-
-// Octokit's pagination drops the signal of its caller, so the client itself is given it.
-function bind(client: Client, own: { signal: AbortSignal; fetch: Fetch }): Client {
-  const request = client.request.defaults({ request: own }) as Client["request"];
-  const bound = Object.assign(Object.create(client) as Client, { request });
-  return Object.assign(bound, paginateRest(bound));
 }

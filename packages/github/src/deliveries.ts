@@ -1,5 +1,5 @@
 import { InvalidSpecError } from "@grp/core";
-import type { Client, Clients } from "./clients.ts";
+import { type Client, type Clients, saidByAny } from "./clients.ts";
 import { hasStatus, toGitHubError } from "./errors.ts";
 import type { GitHub, HookDelivery, HookTarget } from "./types.ts";
 
@@ -10,19 +10,23 @@ type Deliveries = Pick<GitHub, "findHooks" | "listFailedDeliveries" | "redeliver
 
 /** GitHub keeps deliveries for three days and sends none again by itself. */
 export function createDeliveries(clients: Clients): Deliveries {
-  /** The App's own hook answers to its JWT alone, the others to the owner's client. */
+  /** An App's own hook answers to its JWT alone, the others to the owner's client. */
   function use<T>(target: HookTarget, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T> {
     if (target.kind !== "app") return clients.use(target, signal, work);
-    if (!clients.app)
-      throw new InvalidSpecError("Only a GitHub App has a hook of its own", { code: "no_app" });
-    return clients.app(signal, work);
+    const app = clients.apps.find(({ appId }) => appId === target.appId);
+    if (!app)
+      throw new InvalidSpecError(`We are no GitHub App ${target.appId} (any more)`, { code: "no_app" });
+    return app.use(signal, work);
   }
 
   return {
     async findHooks(query, signal) {
-      if (clients.app) {
-        const { data } = await clients.app(signal, (client) => client.request("GET /app/hook/config"));
-        return data.url && isSameUrl(data.url, query.url) ? [{ kind: "app" }] : [];
+      if (clients.apps.length > 0) {
+        const ask = async ({ appId, use }: Clients["apps"][number]): Promise<HookTarget[]> => {
+          const { data } = await use(signal, (client) => client.request("GET /app/hook/config"));
+          return data.url && isSameUrl(data.url, query.url) ? [{ kind: "app", appId }] : [];
+        };
+        return saidByAny(await Promise.allSettled(clients.apps.map(ask))).flat();
       }
       const ofRepositories = query.repositories.map((repository) =>
         findRepositoryHooks(clients, { ...repository, url: query.url }, signal),

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Budget, type Spending, TransientError, type Turn, UNLIMITED } from "@grp/core";
+import {
+  type Budget,
+  type Spending,
+  type SpendVerdict,
+  type Told,
+  TransientError,
+  type Turn,
+  UNLIMITED,
+} from "@grp/core";
 import { rateLimited } from "./errors.ts";
-import { costOf, GITHUB_LIMITS, type GitHubLimits, limitsOf } from "./limits.ts";
+import { costOf, GITHUB_LIMITS, type GitHubLimits, limitsOf, type Passport } from "./limits.ts";
 
 /** What is no claim leaves two fifths to claims, and all but a twentieth while claims wait. */
 const BACKGROUND = { share: 0.6, shareInLine: 0.05 };
@@ -16,16 +24,24 @@ export interface EntranceOptions {
   readonly holdMs?: number;
 }
 
-/** Whose count a request goes to, and its turn among those that wait. */
-export interface Passport {
-  /** One installation of an App, the App itself, or a token: a name, never the secret. */
-  readonly credential: string;
+/** One request that wants to leave. */
+export interface Departure {
+  readonly method: string;
+  /** Its place among those that wait. */
   readonly turn?: Turn | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface Entry {
+  /** Whose leave it is, by the index of its passport. */
+  readonly way: number;
+  /** The request is over; `told`: what GitHub said is left of the hour. */
+  leave(told: Told | undefined): void;
 }
 
 export interface Entrance {
-  /** Waits for leave, if it is not long. What it gives is to be called when the request is over. */
-  enter(passport: Passport, method: string, signal: AbortSignal): Promise<() => void>;
+  /** Waits for leave by any of the passports, if it is not long. */
+  enter(passports: readonly Passport[], departure: Departure): Promise<Entry>;
   /** GitHub refused all the same. */
   slowDown(passport: Passport, pauseMs: number): Promise<void>;
 }
@@ -33,23 +49,28 @@ export interface Entrance {
 /** The budget's side of the gate. */
 export function createEntrance(options: EntranceOptions): Entrance {
   const { budget = UNLIMITED, limits = GITHUB_LIMITS, holdMs = 0, isBackground = false } = options;
+  const background = isBackground ? { background: BACKGROUND } : {};
   return {
-    async enter({ credential, turn }, method, signal) {
-      const { points, parallel } = limitsOf(credential, limits);
-      const charges = [
-        { limit: parallel, cost: 1 },
-        { limit: points, cost: costOf(method) },
-      ];
-      const spending = {
-        charges,
-        ...(turn && { turn }),
-        ...(isBackground && { background: BACKGROUND }),
+    async enter(passports, { method, turn, signal }) {
+      const ways = passports.map((passport) => {
+        const { points, parallel } = limitsOf(passport, limits);
+        return [
+          { limit: parallel, cost: 1 },
+          { limit: points, cost: costOf(method) },
+        ];
+      });
+      const spending = { ways, ...(turn && { turn }), ...background };
+      const { way, lease } = await waitForLeave(budget, spending, { holdMs, signal });
+      return {
+        way,
+        leave(told) {
+          const spent = { charges: ways[way] ?? [], ...background, ...(told && { told }) };
+          budget.giveBack(lease, spent).catch(() => undefined);
+        },
       };
-      const lease = await waitForLeave(budget, spending, { holdMs, signal });
-      return () => void budget.giveBack(lease, spending).catch(() => undefined);
     },
-    async slowDown({ credential }, pauseMs) {
-      await budget.slowDown([limitsOf(credential, limits).points], pauseMs).catch(() => undefined);
+    async slowDown(passport, pauseMs) {
+      await budget.slowDown([limitsOf(passport, limits).points], pauseMs).catch(() => undefined);
     },
   };
 }
@@ -58,10 +79,10 @@ async function waitForLeave(
   budget: Budget,
   spending: Spending,
   { holdMs, signal }: { readonly holdMs: number; readonly signal: AbortSignal },
-): Promise<string> {
+): Promise<SpendVerdict & { granted: true }> {
   for (let leftMs = holdMs; ; ) {
     const verdict = await budget.spend(spending).catch(toBudgetError);
-    if (verdict.granted) return verdict.lease;
+    if (verdict.granted) return verdict;
     const { waitMs } = verdict;
     if (waitMs > leftMs) throw rateLimited(waitMs, { code: "in_line", isShared: true });
     leftMs -= waitMs;

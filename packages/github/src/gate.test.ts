@@ -32,7 +32,7 @@ describe("the gate before GitHub", () => {
           ? new Response("{}", { status: 429, headers: { "retry-after": "30" } })
           : new Response("{}");
       },
-    })(TOKEN);
+    }).fetchBy(TOKEN);
     const refused = (await failureOf(gate(URL_))) as RateLimitedError;
     expect(refused).to.be.instanceOf(RateLimitedError);
     expect(refused.retryAfterMs).to.equal(30_000);
@@ -50,7 +50,7 @@ describe("the gate before GitHub", () => {
       return String(input) === "app-1:a" ? new Response("{}", { status: 429 }) : new Response("{}");
     };
     const gate = createGate({ now: () => 0, fetch });
-    const as = (credential: string) => gate({ credential })(credential);
+    const as = (credential: string) => gate.fetchBy({ credential })(credential);
     await failureOf(as("app-1:a"));
     await failureOf(as("app-1:a"));
     await as("app-1:b");
@@ -61,7 +61,9 @@ describe("the gate before GitHub", () => {
   it("stops after the last request that the primary limit allows", async () => {
     const at = 1_000_000;
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1060" };
-    const gate = createGate({ now: () => at, fetch: async () => new Response("{}", { headers }) })(TOKEN);
+    const gate = createGate({ now: () => at, fetch: async () => new Response("{}", { headers }) }).fetchBy(
+      TOKEN,
+    );
     expect((await gate(URL_)).status).to.equal(200);
     expect(((await failureOf(gate(URL_))) as RateLimitedError).retryAfterMs).to.equal(60_000);
   });
@@ -72,17 +74,20 @@ describe("the gate before GitHub", () => {
     const turn = { member: "grp-1-0", order: 7, patienceMs: 30_000 };
     const budget: Budget = {
       ...UNLIMITED,
-      async spend({ charges, turn }) {
+      async spend({ ways: [charges = []], turn }) {
         spent.push([...charges.map(({ limit, cost }) => `${limit.kind} ${limit.name} ${cost}`), turn]);
-        return { granted: true, amount: 1, afterMs: 0, lease: `l${spent.length}` };
+        return { granted: true, way: 0, amount: 1, afterMs: 0, lease: `l${spent.length}` };
       },
       async giveBack(lease, { charges }) {
         given.push(`${lease} ${charges.length}`);
       },
     };
     const gate = createGate({ now: Date.now, fetch: async () => new Response("{}"), budget });
-    await gate({ credential: "app-1:acme" })(URL_);
-    await gate({ credential: "app-1:acme", turn })(URL_, { method: "POST" });
+    const passport = { credential: "app-1:acme" };
+    await gate.fetchBy(passport)(URL_);
+    const pass = await gate.admit([passport], { method: "POST", turn, signal: new AbortController().signal });
+    await pass.fetch(URL_, { method: "POST" });
+    pass.leave();
     const name = "github:app-1:acme";
     expect(spent).to.deep.equal([
       [`parallel ${name} 1`, `window ${name} 1`, undefined],
@@ -105,7 +110,7 @@ describe("the gate before GitHub", () => {
       requests += 1;
       return new Response("{}");
     };
-    const gate = createGate({ now: Date.now, fetch, budget, holdMs: 100 })(TOKEN);
+    const gate = createGate({ now: Date.now, fetch, budget, holdMs: 100 }).fetchBy(TOKEN);
     const begun = performance.now();
     await gate(URL_);
     expect(performance.now() - begun).to.be.at.least(69);
@@ -125,7 +130,7 @@ describe("the gate before GitHub", () => {
     };
     const headers = { "retry-after": "30" };
     const fetch = async () => new Response("{}", { status: 429, headers });
-    const refused = await failureOf(createGate({ now: () => 0, fetch, budget })(TOKEN)(URL_));
+    const refused = await failureOf(createGate({ now: () => 0, fetch, budget }).fetchBy(TOKEN)(URL_));
     expect(refused).to.include({ isShared: true });
     expect(slowed).to.deep.equal(["github:token 30000"]);
   });
@@ -141,7 +146,7 @@ describe("the gate before GitHub", () => {
           }),
         );
       for (const fetch of [never, slowBody]) {
-        const failure = failureOf(createGate({ now: Date.now, fetch })(TOKEN)(URL_));
+        const failure = failureOf(createGate({ now: Date.now, fetch }).fetchBy(TOKEN)(URL_));
         await clock.tickAsync(10_000);
         const error = (await failure) as TransientError;
         expect(error).to.be.instanceOf(TransientError);
@@ -155,7 +160,7 @@ describe("the gate before GitHub", () => {
   it("ends at once when the caller gives up", async () => {
     const caller = new AbortController();
     const failure = failureOf(
-      createGate({ now: Date.now, fetch: never })(TOKEN)(URL_, { signal: caller.signal }),
+      createGate({ now: Date.now, fetch: never }).fetchBy(TOKEN)(URL_, { signal: caller.signal }),
     );
     caller.abort();
     expect(((await failure) as TransientError).code).to.equal("aborted");
@@ -166,7 +171,9 @@ describe("the gate before GitHub", () => {
     const fetch = async () => {
       throw new TypeError("fetch failed", { cause });
     };
-    const error = (await failureOf(createGate({ now: Date.now, fetch })(TOKEN)(URL_))) as TransientError;
+    const error = (await failureOf(
+      createGate({ now: Date.now, fetch }).fetchBy(TOKEN)(URL_),
+    )) as TransientError;
     expect(error).to.be.instanceOf(TransientError);
     expect(error.code).to.equal("ECONNREFUSED");
   });

@@ -1,6 +1,7 @@
-import { ProvisionError, TransientError } from "@grp/core";
-import { createEntrance, type EntranceOptions, type Passport } from "./entrance.ts";
+import { ProvisionError, type Told, TransientError } from "@grp/core";
+import { createEntrance, type Departure, type EntranceOptions } from "./entrance.ts";
 import { rateLimited, redact } from "./errors.ts";
+import type { Passport } from "./limits.ts";
 import { createPauses } from "./pauses.ts";
 
 /** Long enough for GitHub's slow minutes, short enough that a machine that waits for its claim may try again. */
@@ -13,59 +14,111 @@ export interface GateOptions extends EntranceOptions {
   readonly now: () => number;
 }
 
+/** Leave for one request. */
+export interface Pass {
+  /** By which of the passports. */
+  readonly index: number;
+  /** 10 s for the whole answer. */
+  readonly fetch: Fetch;
+  /** To be called when the request is over. */
+  leave(): void;
+}
+
 /**
- * A `fetch` for every request of one client, token requests included: 10 s for the whole answer; none leaves before
- * GitHub's limits for these credentials allow it, by the budget, or before a pause is over that GitHub asked for.
- * Failures are core's errors. Nothing is tried twice.
+ * Every request to GitHub passes here, token requests included: none leaves before GitHub's limits for its credentials
+ * allow it, by the budget, or before a pause is over that GitHub asked for. Failures are core's errors. Nothing is tried
+ * twice.
  */
-export type Gate = (passport: Passport) => Fetch;
+export interface Gate {
+  /** Leave by the one of the passports that has the most left. */
+  admit(passports: readonly Passport[], departure: Departure): Promise<Pass>;
+  /** A `fetch` whose every request asks for leave by this passport. */
+  fetchBy(passport: Passport): Fetch;
+}
 
 export function createGate(options: GateOptions): Gate {
-  const { fetch, now } = options;
+  const { now, holdMs = 0 } = options;
   const pauses = createPauses(now);
   const entrance = createEntrance(options);
   const refuse = (waitMs: number) => rateLimited(waitMs, { isShared: options.budget !== undefined });
 
-  async function request(passport: Passport, input: Parameters<Fetch>[0], init: SignalledInit) {
-    const pause = pauses.of(passport.credential);
-    if (pause.leftMs() > 0) throw refuse(pause.leftMs());
-    const leave = await entrance.enter(passport, init.method ?? "GET", init.signal);
-    try {
-      const response = await fetch(input, init);
-      // Read here, so that a body that never ends counts as a time-out and not as an empty answer.
-      const body = await response.text();
-      const waitMs = pause.heed({ status: response.status, headers: response.headers, body });
-      if (waitMs !== undefined) {
-        await entrance.slowDown(passport, waitMs);
-        throw refuse(waitMs);
-      }
-      const copy = new Response(body || null, { status: response.status, headers: response.headers });
-      // A made Response has no address, and octokit's pagination reads it.
-      return Object.defineProperty(copy, "url", { value: response.url || String(input) });
-    } finally {
-      leave();
+  async function send(passport: Passport, input: Parameters<Fetch>[0], init: RequestInit) {
+    const response = await options.fetch(input, init);
+    // Read here, so that a body that never ends counts as a time-out and not as an empty answer.
+    const body = await response.text();
+    const { status, headers } = response;
+    const waitMs = pauses.of(passport.credential).heed({ status, headers, body });
+    if (waitMs !== undefined) {
+      await entrance.slowDown(passport, waitMs);
+      throw refuse(waitMs);
     }
+    const copy = new Response(body || null, { status, headers });
+    // A made Response has no address, and octokit's pagination reads it.
+    return Object.defineProperty(copy, "url", { value: response.url || String(input) });
   }
 
-  return (passport) =>
-    async (input, init = {}) => {
-      const timeout = new AbortController();
-      const timer = setTimeout(() => timeout.abort(), REQUEST_TIMEOUT_MS + (options.holdMs ?? 0));
-      const signal = init.signal ? AbortSignal.any([timeout.signal, init.signal]) : timeout.signal;
-      try {
-        return await request(passport, input, { ...init, signal });
-      } catch (error) {
-        throw toNetworkError(error, {
-          isAborted: init.signal?.aborted === true,
-          isLate: timeout.signal.aborted,
-        });
-      } finally {
-        clearTimeout(timer);
-      }
+  async function admit(passports: readonly Passport[], departure: Departure): Promise<Pass> {
+    const lefts = passports.map(({ credential }) => pauses.of(credential).leftMs());
+    const open = [...passports.keys()].filter((index) => (lefts[index] ?? 0) <= 0);
+    if (open.length === 0) throw refuse(Math.min(...lefts));
+    const ways = open.map((index) => passports[index] as Passport);
+    const entry = await within(departure.signal, holdMs + REQUEST_TIMEOUT_MS, (signal) =>
+      entrance.enter(ways, { ...departure, signal }),
+    );
+    const passport = ways[entry.way] as Passport;
+    let told: Told | undefined;
+    return {
+      index: open[entry.way] ?? 0,
+      leave: () => entry.leave(told),
+      fetch: (input, init = {}) =>
+        within(init.signal ?? departure.signal, REQUEST_TIMEOUT_MS, async (signal) => {
+          const response = await send(passport, input, { ...init, signal });
+          told = readTold(response.headers, now());
+          return response;
+        }),
     };
+  }
+
+  return {
+    admit,
+    fetchBy:
+      (passport) =>
+      async (input, init = {}) => {
+        const signal = init.signal ?? new AbortController().signal;
+        const pass = await admit([passport], { method: init.method ?? "GET", signal });
+        try {
+          return await pass.fetch(input, init);
+        } finally {
+          pass.leave();
+        }
+      },
+  };
 }
 
-type SignalledInit = RequestInit & { readonly signal: AbortSignal };
+/** Of the count that all our requests but few share; registrations have one more, far larger. */
+function readTold(headers: Headers, nowMs: number): Told | undefined {
+  const [left, reset] = [headers.get("x-ratelimit-remaining"), Number(headers.get("x-ratelimit-reset"))];
+  const resource = headers.get("x-ratelimit-resource") ?? "core";
+  if (left === null || !reset || (resource !== "core" && left !== "0")) return undefined;
+  return { left: Number(left), resetInMs: Math.max(reset * 1_000 - nowMs, 1_000) };
+}
+
+/** Ends the work when the caller gives up or the time is over. */
+async function within<T>(
+  caller: AbortSignal,
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  try {
+    return await work(AbortSignal.any([timeout.signal, caller]));
+  } catch (error) {
+    throw toNetworkError(error, { isAborted: caller.aborted, isLate: timeout.signal.aborted });
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function toNetworkError(error: unknown, end: { isAborted: boolean; isLate: boolean }): ProvisionError {
   if (error instanceof ProvisionError) return error;

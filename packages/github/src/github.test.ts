@@ -292,11 +292,8 @@ describe("deliveries", () => {
 
 describe("as a GitHub App", () => {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
-  const auth = {
-    kind: "app",
-    appId: 12,
-    privateKey: privateKey.export({ type: "pkcs1", format: "pem" }).toString(),
-  } as const;
+  const pem = privateKey.export({ type: "pkcs1", format: "pem" }).toString();
+  const auth = { kind: "apps", apps: [{ appId: 12, privateKey: pem }] } as const;
   const token = {
     status: 201,
     body: {
@@ -333,8 +330,8 @@ describe("as a GitHub App", () => {
     const github = createGitHub({ auth, baseUrl: "https://api.github.com", fetch });
     const query = { url: "https://grp.example.com/webhook/", repositories: [], organizations: [] };
     const [hook] = await github.findHooks(query, signal);
-    expect(hook).to.deep.equal({ kind: "app" });
-    expect(await github.listFailedDeliveries({ kind: "app" }, 0, signal)).to.deep.equal([]);
+    expect(hook).to.deep.equal({ kind: "app", appId: "12" });
+    expect(await github.listFailedDeliveries({ kind: "app", appId: "12" }, 0, signal)).to.deep.equal([]);
     expect(calls[1]?.authorization).to.match(/^bearer eyJ/);
   });
 
@@ -354,6 +351,6 @@ describe("as a GitHub App", () => {
     const github = createGitHub({ auth, baseUrl: "https://api.github.com", fetch: scriptFetch({}).fetch });
     const error = await failureOf(github.mintRegistration(ORDER, signal));
     expect(error).to.be.instanceOf(UnauthorizedError);
-    expect(error.message).to.equal("The GitHub App is not installed on acme/app");
+    expect(error.message).to.equal("GitHub App 12 is not installed on acme/app");
   });
 });

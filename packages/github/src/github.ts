@@ -1,7 +1,9 @@
-import { createClients, type GitHubAuth } from "./clients.ts";
+import type { GitHubAuth } from "./auth.ts";
+import { createClients } from "./clients.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
 import { createGate, type Fetch, type GateOptions } from "./gate.ts";
+import type { AppRefusal } from "./refusals.ts";
 import { createRepositories } from "./repositories.ts";
 import { createRunners } from "./runners.ts";
 import type { GitHub } from "./types.ts";
@@ -13,16 +15,19 @@ export interface GitHubOptions extends Pick<GateOptions, "budget" | "limits" | "
   readonly baseUrl: string;
   readonly fetch?: Fetch;
   readonly now?: () => number;
+  /** Told when GitHub refuses one of several Apps; the others go on without it for a while. */
+  readonly onRefused?: (refusal: AppRefusal) => void;
 }
 
 /** One client, one memory: rate-limit pause, installations, runner groups and the runner program are shared by all calls. */
 export function createGitHub(options: GitHubOptions): GitHub {
   const now = options.now ?? Date.now;
   const gate = createGate({ ...options, fetch: options.fetch ?? globalThis.fetch, now });
-  const clients = createClients(options.auth, { baseUrl: options.baseUrl, gate });
+  const { auth, baseUrl, onRefused } = options;
+  const clients = createClients(auth, { baseUrl, gate, now, onRefused });
   return {
     ...createRunners(clients, now),
-    ...createDownloads(clients, { baseUrl: options.baseUrl, now }),
+    ...createDownloads(clients, { baseUrl, now }),
     ...createWorkflowJobs(clients),
     ...createDeliveries(clients),
     ...createRepositories(clients),

@@ -8,14 +8,22 @@ export const GITHUB_LIMITS: GitHubLimits = { points: 900, window: 60_000, concur
 /** Longer than any request. */
 const LEASE_MS = 15_000;
 
+/** Whose count a request goes to, and the line of those who wait for it or for another that would do as well. */
+export interface Passport {
+  /** One installation of an App, the App itself, or a token: a name, never the secret. */
+  readonly credential: string;
+  readonly line?: string;
+}
+
 /** What the holder of these credentials may do. */
 export function limitsOf(
-  credential: string,
+  { credential, line }: Passport,
   limits: GitHubLimits,
 ): { readonly points: WindowLimit; readonly parallel: ParallelLimit } {
   const name = `github:${credential}`;
+  const inLine = line === undefined ? {} : { line: `github:${line}` };
   return {
-    points: { kind: "window", name, most: limits.points, windowMs: limits.window },
+    points: { kind: "window", name, most: limits.points, windowMs: limits.window, ...inLine },
     parallel: { kind: "parallel", name, most: limits.concurrent, leaseMs: LEASE_MS },
   };
 }

@@ -1,4 +1,4 @@
-import type { Client, Clients } from "./clients.ts";
+import { type Client, type Clients, saidByAny } from "./clients.ts";
 import type { GitHub } from "./types.ts";
 
 /** The most GitHub gives in one page. */
@@ -11,20 +11,19 @@ interface RawRepository {
   readonly disabled?: boolean;
 }
 
-/** The repositories that may have work for us: of an App, those it is installed on; of a token, those its user sees. */
+/** The repositories that may have work for us: of Apps, those that any is installed on; of a token, those its user sees. */
 export function createRepositories(clients: Clients): Pick<GitHub, "listRepositories"> {
   const list = (client: Client): Promise<readonly RawRepository[]> =>
-    clients.app
+    clients.apps.length > 0
       ? client.paginate("GET /installation/repositories", { per_page: PAGE })
       : client.paginate("GET /user/repos", { per_page: PAGE });
   return {
-    listRepositories: (owner, signal) =>
-      clients.use({ owner }, signal, async (client) => {
-        const isTheirs = (one: RawRepository) => one.owner.login.toLowerCase() === owner.toLowerCase();
-        const found = await list(client);
-        return found
-          .filter((one) => isTheirs(one) && !one.archived && !one.disabled)
-          .map((one) => ({ owner: one.owner.login, repository: one.name }));
-      }),
+    async listRepositories(owner, signal) {
+      const isTheirs = (one: RawRepository) => one.owner.login.toLowerCase() === owner.toLowerCase();
+      const found = saidByAny(await clients.useEach({ owner }, signal, list)).flat();
+      const open = found.filter((one) => isTheirs(one) && !one.archived && !one.disabled);
+      const byName = new Map(open.map((one) => [one.name, one]));
+      return [...byName.values()].map((one) => ({ owner: one.owner.login, repository: one.name }));
+    },
   };
 }

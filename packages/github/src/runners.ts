@@ -1,5 +1,5 @@
 import { InvalidSpecError, type Scope, scopeKey, TransientError } from "@grp/core";
-import { type Client, type Clients, subjectOf } from "./clients.ts";
+import { type Client, type Clients, saidByAny, subjectOf } from "./clients.ts";
 import { hasStatus, toGitHubError } from "./errors.ts";
 import type { GitHub, GitHubRunner, Registration } from "./types.ts";
 
@@ -78,11 +78,14 @@ export function createRunners(clients: Clients, now: () => number): Runners {
       }),
     deregister: (scope, runnerId, signal) =>
       clients.use(subjectOf(scope), signal, (client) => deregister(client, scope, runnerId)),
-    checkRegistration: (scope, signal) =>
-      clients.use(subjectOf(scope), signal, async (client) => {
+    async checkRegistration(scope, signal) {
+      const outcomes = await clients.useEach(subjectOf(scope), signal, async (client) => {
         await groups.idOf(client, scope);
         await askRemoveToken(client, scope);
-      }),
+      });
+      saidByAny(outcomes);
+      return outcomes.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).message] : []));
+    },
   };
 }
 

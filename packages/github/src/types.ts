@@ -56,9 +56,9 @@ export interface HookDelivery {
   readonly action: string | null;
 }
 
-/** Where deliveries are listed and sent again: the App's own hook (JWT), or a repository's or organization's (PAT). */
+/** Where deliveries are listed and sent again: an App's own hook (JWT), or a repository's or organization's (PAT). */
 export type HookTarget =
-  | { readonly kind: "app" }
+  | { readonly kind: "app"; readonly appId: string }
   | {
       readonly kind: "repository";
       readonly owner: string;
@@ -94,8 +94,8 @@ export interface GitHub {
   ): Promise<RunnerProgram>;
   /** From the same list, and as often. */
   runnerVersions(scope: Scope, signal: AbortSignal): Promise<RunnerVersions>;
-  /** Proves that a registration would be allowed, and makes none. */
-  checkRegistration(scope: Scope, signal: AbortSignal): Promise<void>;
+  /** Proves that a registration would be allowed, and makes none. Of several Apps: why some may not, when one may. */
+  checkRegistration(scope: Scope, signal: AbortSignal): Promise<readonly string[]>;
   getWorkflowJob(
     job: { owner: string; repository: string; workflowJobId: number },
     signal: AbortSignal,
@@ -108,7 +108,7 @@ export interface GitHub {
     repository: { owner: string; repository: string; mostRuns?: number },
     signal: AbortSignal,
   ): Promise<{ readonly jobs: readonly GitHubWorkflowJob[]; readonly runs: number }>;
-  /** Our hooks that point at `url`; the App's own when authenticated as an App. */
+  /** Our hooks that point at `url`; the Apps' own when authenticated as Apps. */
   findHooks(
     query: {
       url: string;

@@ -21,8 +21,8 @@ describe("the budget", () => {
     budget = createBudget({ redis: test.redis, now: () => now });
   });
 
-  const spend = (limit: Charge["limit"], cost: number, more: Omit<Spending, "charges"> = {}) =>
-    budget.spend({ charges: [{ limit, cost }], ...more });
+  const spend = (limit: Charge["limit"], cost: number, more: Omit<Spending, "ways"> = {}) =>
+    budget.spend({ ways: [[{ limit, cost }]], ...more });
   const waitOf = async (...args: Parameters<typeof spend>) => {
     const verdict = await spend(...args);
     return verdict.granted ? 0 : verdict.waitMs;
@@ -62,9 +62,9 @@ describe("the budget", () => {
         { limit: REQUESTS, cost: 1 },
         { limit: MACHINES, cost: 80, least: 1 },
       ];
-      expect(await budget.spend({ charges })).to.deep.include({ granted: true, amount: 80 });
-      expect(await budget.spend({ charges })).to.deep.include({ granted: true, amount: 20 });
-      expect(await budget.spend({ charges })).to.deep.equal({ granted: false, waitMs: 500 });
+      expect(await budget.spend({ ways: [charges] })).to.deep.include({ granted: true, amount: 80 });
+      expect(await budget.spend({ ways: [charges] })).to.deep.include({ granted: true, amount: 20 });
+      expect(await budget.spend({ ways: [charges] })).to.deep.equal({ granted: false, waitMs: 500 });
       expect(await waitOf(REQUESTS, 3)).to.equal(0);
     });
   });
@@ -90,7 +90,7 @@ describe("the budget", () => {
 
     it("counts a call from its end, for only then it has been counted for certain", async () => {
       const charges = [{ limit: POINTS, cost: 100 }];
-      const verdict = await budget.spend({ charges });
+      const verdict = await budget.spend({ ways: [charges] });
       now += 7_000;
       await budget.giveBack(verdict.granted ? verdict.lease : "", { charges });
       expect(await waitOf(POINTS, 1)).to.equal(60_000);
@@ -171,6 +171,63 @@ describe("the budget", () => {
     });
   });
 
+  describe("of two windows that do as well as each other", () => {
+    const [first, second] = ["app-1", "app-2"].map(
+      (name): WindowLimit => ({ ...POINTS, name: `github:${name}`, line: "github:acme" }),
+    ) as [WindowLimit, WindowLimit];
+    const both = async (cost: number, more: Omit<Spending, "ways"> = {}) => {
+      const verdict = await budget.spend({
+        ways: [[{ limit: first, cost }], [{ limit: second, cost }]],
+        ...more,
+      });
+      return verdict.granted ? `way ${verdict.way}` : verdict.waitMs;
+    };
+
+    it("takes from the one that has more left, until both are spent", async () => {
+      await spend(first, 90);
+      expect([await both(50), await both(50), await both(10)]).to.deep.equal(["way 1", "way 1", "way 0"]);
+      expect(await both(1)).to.equal(60_000);
+    });
+
+    it("goes on with the other while one is paused, and tells when the first of them will do", async () => {
+      await budget.slowDown([first], 20_000);
+      expect([await both(50), await both(50)]).to.deep.equal(["way 1", "way 1"]);
+      expect(await both(1)).to.equal(20_000);
+      now += 20_000;
+      expect(await both(1)).to.equal("way 0");
+    });
+
+    it("leaves the one alone of which the other side says that nothing is left, until it is filled again", async () => {
+      const charges = [{ limit: first, cost: 5 }];
+      const verdict = await budget.spend({ ways: [charges] });
+      const lease = verdict.granted ? verdict.lease : "";
+      await budget.giveBack(lease, { charges, told: { left: 2, resetInMs: 600_000 } });
+      await budget.giveBack(lease, { charges, told: { left: 4, resetInMs: 600_500 } });
+      await spend(second, 100);
+      expect([await both(5), await both(5)]).to.deep.equal(["way 0", "way 0"]);
+      expect(await both(5)).to.equal(60_000);
+      expect(await waitOf(first, 5)).to.equal(600_500);
+      now += 600_500;
+      expect(await waitOf(first, 5)).to.equal(0);
+    });
+
+    it("has one line for both, and twice as many served in a window", async () => {
+      for (let call = 0; call < 40; call++, now += 500) await both(5);
+      const ask = (order: number) => both(5, turn(`m${order}`, order));
+      const orders = Array.from({ length: 85 }, (_, index) => index + 1);
+      for (const order of orders.toReversed()) await ask(order);
+      const told = [1, 2, 40, 41, 80, 81];
+      const waits = [];
+      for (const order of told) waits.push(await ask(order));
+      expect(waits).to.deep.equal([40_000, 40_500, 59_500, 100_000, 119_500, 160_000]);
+      now += 40_000;
+      expect(await ask(2)).to.be.a("number");
+      expect(await ask(1)).to.equal("way 0");
+      now += 500;
+      expect(await ask(2)).to.equal("way 1");
+    });
+  });
+
   it("counts what is under way until it is given back, or long over", async () => {
     const limit: ParallelLimit = { kind: "parallel", name: "github:acme", most: 2, leaseMs: 15_000 };
     const first = await spend(limit, 1);
@@ -205,7 +262,7 @@ describe("the budget", () => {
     const sides = [1, 2, 3].map(() => createBudget({ redis: test.redis }));
     const limit: WindowLimit = { ...POINTS, name: "github:other" };
     const all = await Promise.all(
-      Array.from({ length: 90 }, (_, index) => sides[index % 3]?.spend({ charges: [{ limit, cost: 5 }] })),
+      Array.from({ length: 90 }, (_, index) => sides[index % 3]?.spend({ ways: [[{ limit, cost: 5 }]] })),
     );
     expect(all.filter((verdict) => verdict?.granted)).to.have.length(20);
   });

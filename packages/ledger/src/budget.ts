@@ -14,14 +14,18 @@ const LEAST_FACTOR = 0.1;
 /** Longer than any window and than the recovery: what nobody has used for so long is as good as new. */
 const KEEP_MS = 3_600_000;
 
+/** The other side tells whole seconds, and its clock is read a little apart from ours. */
+const SAME_RESET_MS = 60_000;
+
 /** How soon to ask again where nobody can say when one of those under way ends. */
 const PARALLEL_RETRY_MS = 200;
 
 /**
  * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
- * and `at`; a window's sums `used` and `background`. `spent:<name>` holds what a window counts (`<lease>:<cost>:<kind>`
- * by time), `line:<name>` who waits before it, by order, and `line:<name>:seen` until when each may come back;
- * `leases:<name>` what is under way. The clock is Redis' own, so that no two processes differ.
+ * and `at`; a window's sums `used` and `background`, and what the other side says is `left` until `resetAt`. `spent:<name>` holds
+ * what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by order, and
+ * `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by their last
+ * use. The clock is Redis' own, so that no two processes differ.
  */
 const LIMITS = `
 local P, A = KEYS[1], cjson.decode(ARGV[1])
@@ -38,6 +42,15 @@ local function number(limit, field) return tonumber(redis.call('HGET', keyOf(lim
 local kind = A.background and 'b' or 'f'
 local function spentKey(limit) return P .. 'spent:' .. limit.name end
 local function leasesKey(limit) return P .. 'leases:' .. limit.name end
+local function lineKey(limit) return P .. 'line:' .. (limit.line or limit.name) end
+local function costOf(entry) return tonumber(string.match(entry, ':(%d+):')) end
+
+-- Because we were refused, or because the other side says that nothing is left.
+local function pausedUntil(limit)
+  local left, untilMs = number(limit, 'left'), number(limit, 'pausedUntil') or 0
+  if left and left <= 0 then return math.max(untilMs, number(limit, 'resetAt') or 0) end
+  return untilMs
+end
 
 local function factorOf(limit)
   local factor, at = number(limit, 'factor'), number(limit, 'factorAt')
@@ -49,7 +62,7 @@ end
 const spend: Script = {
   name: "grpSpend",
   lua: `${LIMITS}
-local function pausedMs(limit) return math.max(0, (number(limit, 'pausedUntil') or 0) - now) end
+local function pausedMs(limit) return math.max(0, pausedUntil(limit) - now) end
 
 -- Each gives how much may be taken now, and how long until that much more may be.
 local bucket, afterMs, holdMs = {}, 0, A.holdMs or 0
@@ -68,12 +81,13 @@ function bucket.take(charge, amount, have)
 end
 
 local window = {}
-local function lineKey(limit) return P .. 'line:' .. limit.name end
 local function leave(limit, member)
   redis.call('ZREM', lineKey(limit), member)
   redis.call('ZREM', lineKey(limit) .. ':seen', member)
 end
-local function costOf(entry) return tonumber(string.match(entry, ':(%d+):')) end
+local function forgetAbsent(limit)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', lineKey(limit) .. ':seen', '-inf', now)) do leave(limit, member) end
+end
 
 local function forgetOld(limit)
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', spentKey(limit), '-inf', now - limit.windowMs)) do
@@ -81,50 +95,66 @@ local function forgetOld(limit)
     if string.sub(entry, -1) == 'b' then redis.call('HINCRBY', keyOf(limit), 'background', -costOf(entry)) end
     redis.call('ZREM', spentKey(limit), entry)
   end
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', lineKey(limit) .. ':seen', '-inf', now)) do leave(limit, member) end
 end
 
 local function mostOf(charge)
   return math.max(charge.cost, math.floor(charge.limit.most * factorOf(charge.limit)))
 end
 
--- Those ahead in line are taken to want as much each.
-local function ahead(charge)
-  if not A.turn then return 0 end
-  redis.call('ZADD', lineKey(charge.limit), A.turn.order, A.turn.member)
-  return redis.call('ZRANK', lineKey(charge.limit), A.turn.member) * charge.cost
-end
-
 function window.have(charge)
   local limit = charge.limit
   forgetOld(limit)
-  local have = mostOf(charge) - (number(limit, 'used') or 0) - ahead(charge)
+  local have = mostOf(charge) - (number(limit, 'used') or 0)
   if not A.background then return have end
+  forgetAbsent(limit)
   local isLine = redis.call('EXISTS', lineKey(limit)) == 1
   local share = isLine and A.background.shareInLine or A.background.share
   return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0))
 end
 
--- What is spent comes free in the order it was spent. Those ahead spend what is free about now, and then that again.
-function window.waitMs(charge, missing)
-  local limit, most, rounds = charge.limit, mostOf(charge), 1
-  while missing > most do missing, rounds = missing - most, rounds + 1 end
-  local freeAt, entries = now, redis.call('ZRANGE', spentKey(limit), 0, -1, 'WITHSCORES')
-  for i = 1, #entries, 2 do
-    missing = missing - costOf(entries[i])
-    if missing <= 0 then freeAt = tonumber(entries[i + 1]) break end
+-- What comes free of these windows, and when: what was spent, in the order it was spent, and what a pause keeps back.
+local function freedOf(charges)
+  local freed = {}
+  for _, charge in ipairs(charges) do
+    local limit, since = charge.limit, pausedUntil(charge.limit)
+    local entries = redis.call('ZRANGE', spentKey(limit), 0, -1, 'WITHSCORES')
+    for i = 1, #entries, 2 do
+      local at = math.max(tonumber(entries[i + 1]) + limit.windowMs, since)
+      freed[#freed + 1] = { at = at, amount = costOf(entries[i]) }
+    end
+    local kept = mostOf(charge) - (number(limit, 'used') or 0)
+    if since > now and kept > 0 then freed[#freed + 1] = { at = since, amount = kept } end
   end
-  local waitMs = freeAt + rounds * limit.windowMs - now
-  -- The line may be gone any moment.
-  return A.background and math.min(waitMs, limit.windowMs / 12) or waitMs
+  if #charges > 1 then table.sort(freed, function(one, other) return one.at < other.at end) end
+  return freed
 end
+
+-- Until that much more is free of these windows together. Those ahead spend what is free about now, and then that again.
+local function untilFree(charges, missing)
+  local most, rounds = 0, 0
+  for _, charge in ipairs(charges) do most = most + mostOf(charge) end
+  while missing > most do missing, rounds = missing - most, rounds + 1 end
+  local freeAt, freed, windowMs = now, freedOf(charges), charges[1].limit.windowMs
+  for i = 1, #freed do
+    missing = missing - freed[i].amount
+    if missing <= 0 then freeAt = freed[i].at break end
+  end
+  if missing > 0 then freeAt = now + windowMs end
+  local waitMs = freeAt + rounds * windowMs - now
+  -- The line may be gone any moment.
+  return A.background and math.min(waitMs, windowMs / 12) or waitMs
+end
+function window.waitMs(charge, missing) return untilFree({ charge }, missing) end
 
 function window.take(charge, amount)
   local limit = charge.limit
   redis.call('ZADD', spentKey(limit), now, A.lease .. ':' .. amount .. ':' .. kind)
   redis.call('HINCRBY', keyOf(limit), 'used', amount)
   if A.background then redis.call('HINCRBY', keyOf(limit), 'background', amount) end
-  if A.turn then leave(limit, A.turn.member) end
+  if number(limit, 'left') then redis.call('HINCRBY', keyOf(limit), 'left', -1) end
+  redis.call('HSET', keyOf(limit), 'most', limit.most, 'windowMs', limit.windowMs, 'line', limit.line or limit.name)
+  redis.call('ZADD', P .. 'limits', now, limit.name)
+  redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
   redis.call('PEXPIRE', spentKey(limit), ${KEEP_MS})
 end
 
@@ -141,37 +171,87 @@ end
 
 local KINDS = { bucket = bucket, window = window, parallel = parallel }
 
-local waitMs, amounts, haves = 0, {}, {}
-for i, charge in ipairs(A.charges) do
-  local ways, least = KINDS[charge.limit.kind], charge.least or charge.cost
-  local have = ways.have(charge)
-  haves[i], amounts[i] = have, math.min(charge.cost, math.floor(have))
-  if have < least then waitMs = math.max(waitMs, 1, ways.waitMs(charge, least - have)) end
-  if pausedMs(charge.limit) > holdMs then waitMs = math.max(waitMs, pausedMs(charge.limit)) end
-  afterMs = math.max(afterMs, pausedMs(charge.limit))
-end
-for i, charge in ipairs(A.charges) do
-  if waitMs == 0 then KINDS[charge.limit.kind].take(charge, amounts[i], haves[i]) end
-  if waitMs > 0 and A.turn and charge.limit.kind == 'window' then
-    redis.call('ZADD', lineKey(charge.limit) .. ':seen', now + waitMs + A.turn.patienceMs, A.turn.member)
-    redis.call('PEXPIRE', lineKey(charge.limit), ${KEEP_MS})
-    redis.call('PEXPIRE', lineKey(charge.limit) .. ':seen', ${KEEP_MS})
+-- What each way has, and how long until it will do. Without a turn that is the answer; with one, those ahead come first.
+local function weigh(charges)
+  local way = { waitMs = 0, otherMs = 0, room = 0, amounts = {}, haves = {} }
+  for i, charge in ipairs(charges) do
+    local of, least, have = KINDS[charge.limit.kind], charge.least or charge.cost, nil
+    have = of.have(charge)
+    way.haves[i], way.amounts[i] = have, math.min(charge.cost, math.floor(have))
+    local shortMs = have < least and math.max(1, of.waitMs(charge, least - have)) or 0
+    local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
+    way.waitMs = math.max(way.waitMs, shortMs, heldMs)
+    if charge.limit.kind == 'window' then
+      way.window = charge
+      way.room = heldMs == 0 and math.max(0, have) or 0
+    else
+      way.otherMs = math.max(way.otherMs, shortMs)
+    end
   end
-  if redis.call('EXISTS', keyOf(charge.limit)) == 1 then redis.call('PEXPIRE', keyOf(charge.limit), ${KEEP_MS}) end
+  return way
+end
+
+local ways, best, waitMs = {}, nil, nil
+for i, charges in ipairs(A.ways) do
+  local way = weigh(charges)
+  ways[i] = way
+  if way.waitMs == 0 and (not best or way.room > ways[best].room) then best = i end
+  waitMs = math.min(waitMs or way.waitMs, way.waitMs)
+end
+
+-- Those ahead in line are taken to want as much each, whichever way they go.
+local function waitInLine()
+  local limit, cost = ways[1].window.limit, ways[1].window.cost
+  forgetAbsent(limit)
+  redis.call('ZADD', lineKey(limit), A.turn.order, A.turn.member)
+  local windows, missing, otherMs = {}, (redis.call('ZRANK', lineKey(limit), A.turn.member) + 1) * cost, nil
+  for i, way in ipairs(ways) do
+    windows[i], missing = way.window, missing - math.floor(way.room / cost) * cost
+    otherMs = math.min(otherMs or way.otherMs, way.otherMs)
+  end
+  if missing <= 0 and best then return 0 end
+  return math.max(1, otherMs, missing > 0 and untilFree(windows, missing) or 0)
+end
+local inLine = A.turn and ways[1].window and ways[1].window.limit
+if inLine then waitMs = waitInLine() end
+
+if waitMs > 0 and inLine then
+  redis.call('ZADD', lineKey(inLine) .. ':seen', now + waitMs + A.turn.patienceMs, A.turn.member)
+  redis.call('PEXPIRE', lineKey(inLine), ${KEEP_MS})
+  redis.call('PEXPIRE', lineKey(inLine) .. ':seen', ${KEEP_MS})
+end
+for i, charges in ipairs(A.ways) do
+  for j, charge in ipairs(charges) do
+    if waitMs == 0 and i == best then
+      afterMs = math.max(afterMs, pausedMs(charge.limit))
+      KINDS[charge.limit.kind].take(charge, ways[i].amounts[j], ways[i].haves[j])
+    end
+    if redis.call('EXISTS', keyOf(charge.limit)) == 1 then redis.call('PEXPIRE', keyOf(charge.limit), ${KEEP_MS}) end
+  end
 end
 if waitMs > 0 then return { 0, math.ceil(waitMs) } end
-return { 1, amounts[#amounts] or 0, math.ceil(afterMs) }`,
+if inLine then leave(inLine, A.turn.member) end
+local amounts = ways[best].amounts
+return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1 }`,
 };
 
 const giveBack: Script = {
   name: "grpGiveBack",
   lua: `${LIMITS}
+-- Answers overtake each other: until the count begins anew, the least that was told is the truth.
+local function hear(limit, told)
+  local left, resetAt = number(limit, 'left'), now + told.resetInMs
+  local isSame = left and math.abs((number(limit, 'resetAt') or 0) - resetAt) < ${SAME_RESET_MS}
+  left = isSame and math.min(left, told.left) or told.left
+  redis.call('HSET', keyOf(limit), 'left', left, 'resetAt', resetAt)
+end
 for _, charge in ipairs(A.charges) do
   local limit = charge.limit
   if limit.kind == 'parallel' then redis.call('ZREM', leasesKey(limit), A.lease) end
   if limit.kind == 'window' then
     redis.call('ZADD', spentKey(limit), 'XX', 'GT', now, A.lease .. ':' .. charge.cost .. ':' .. kind)
   end
+  if limit.kind == 'window' and A.told then hear(limit, A.told) end
 end`,
 };
 
@@ -191,7 +271,7 @@ for _, limit in ipairs(A.limits) do
 end`,
 };
 
-type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMs?: number];
+type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMs?: number, way?: number];
 
 export interface BudgetOptions {
   readonly redis: RedisClient;
@@ -211,13 +291,13 @@ export function createBudget({ redis, keyPrefix = "{grp}:", now }: BudgetOptions
       // Lua would print a large number without its last digits.
       const turn = spending.turn && { ...spending.turn, order: String(spending.turn.order) };
       const args = { ...spending, turn, lease, ...time() };
-      const [isGranted, value, afterMs = 0] = await store.run<SpendReply>(spend, args);
+      const [isGranted, value, afterMs = 0, way = 0] = await store.run<SpendReply>(spend, args);
       return isGranted === 1
-        ? { granted: true, amount: value, afterMs, lease }
+        ? { granted: true, way, amount: value, afterMs, lease }
         : { granted: false, waitMs: value };
     },
-    async giveBack(lease, { charges, background }) {
-      await store.run(giveBack, { lease, charges, background, ...time() });
+    async giveBack(lease, spent) {
+      await store.run(giveBack, { lease, ...spent, ...time() });
     },
     async slowDown(limits: readonly Limit[], pauseMs) {
       await store.run(slowDown, { limits, pauseMs, ...time() });

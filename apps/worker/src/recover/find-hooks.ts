@@ -15,7 +15,7 @@ export type FindHooks = (signal: AbortSignal) => Promise<readonly HookTarget[]>;
 type HookQuery = Parameters<WorkerContext["github"]["findHooks"]>[0];
 
 /**
- * Our hooks: the App's own, else every repository's and organization's that points at `url`. Each account is asked once
+ * Our hooks: the Apps' own, else every repository's and organization's that points at `url`. Each account is asked once
  * an hour by each worker (more often while there is no hook), a repository as soon as it is known. An account that hides its hooks from us is told and left
  * out; the others are found all the same.
  */
@@ -75,7 +75,7 @@ export function createHookFinder(
 export function keyOf(hook: HookTarget): string {
   switch (hook.kind) {
     case "app":
-      return "app";
+      return `app:${hook.appId}`;
     case "organization":
       return `org:${hook.owner}/${hook.hookId}`.toLowerCase();
     case "repository":

@@ -32,7 +32,7 @@ describe("findUnheard", () => {
   });
 
   function contextWith(github: Partial<GitHub>): WorkerContext {
-    const auth = { kind: "app", ...standIn.app } as const;
+    const auth = { kind: "apps", apps: standIn.apps } as const;
     const real = createGitHub({ auth, baseUrl: standIn.url, now: () => harness.clock.now });
     return harness.with({ github: { ...real, ...github } });
   }

@@ -64,7 +64,7 @@ export function createFakeGitHub(): FakeGitHub {
       }),
     runnerProgram: () => call("runnerProgram", () => ({ url: "", sha256: "", filename: "", version: "" })),
     runnerVersions: () => call("runnerVersions", () => ({ newest: "2.337.0", least: "2.329.0" })),
-    checkRegistration: () => call("checkRegistration", () => undefined),
+    checkRegistration: () => call("checkRegistration", () => []),
     getWorkflowJob: ({ workflowJobId }) => call("getWorkflowJob", () => jobs.get(workflowJobId) ?? null),
     listQueuedWorkflowJobs: () =>
       call("listQueuedWorkflowJobs", () => {

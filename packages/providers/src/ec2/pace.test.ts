@@ -5,18 +5,18 @@ import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
 
 const never = new AbortController().signal;
-const GRANTED = { granted: true, amount: 1, afterMs: 0, lease: "" } as const;
+const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "" } as const;
 
 /** A budget that writes down what is spent and answers as told. */
 function createBudget(verdict: () => SpendVerdict = () => GRANTED) {
   const spent: string[] = [];
   const slowed: string[] = [];
-  const describe = ({ charges }: Spending) =>
+  const describe = ({ ways: [charges = []] }: Spending) =>
     charges.map(({ limit, cost }) => `${limit.name} ${cost}`).join(", ");
   const budget: Budget = {
     async spend(spending) {
       spent.push(describe(spending));
-      const { charges } = spending;
+      const [charges = []] = spending.ways;
       const answer = verdict();
       return answer.granted ? { ...answer, amount: charges.at(-1)?.cost ?? 0 } : answer;
     },

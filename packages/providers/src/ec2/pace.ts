@@ -65,7 +65,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
   async function enter(call: PacedCall): Promise<void> {
     const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
     if (call.machines) charges.push({ limit: machineLimit(call.region), cost: call.machines });
-    const verdict = await budget.spend({ charges, holdMs: HOLD_MS });
+    const verdict = await budget.spend({ ways: [charges], holdMs: HOLD_MS });
     if (!verdict.granted) throw tooSoon(call, verdict.waitMs + HOLD_MS);
     if (verdict.afterMs === 0) return;
     await sleep(verdict.afterMs, undefined, { signal: call.signal }).catch((error: unknown) => {
@@ -77,7 +77,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     async admit(region, wanted) {
       const call: Charge = { limit: callLimit({ region, api: "RunInstances" }), cost: 1 };
       const machines: Charge = { limit: machineLimit(region), cost: wanted, least: 1 };
-      const verdict = await budget.spend({ charges: [call, machines] });
+      const verdict = await budget.spend({ ways: [[call, machines]] });
       return verdict.granted ? { granted: verdict.amount } : { waitMs: verdict.waitMs };
     },
     async call(call, send) {

@@ -130,9 +130,19 @@ export function deliveryAnswer(delivery: StandInDelivery): object {
   };
 }
 
-export function installationAnswer(owner: string, appId: number): object {
+export function installationAnswer({
+  owner,
+  appId,
+  id,
+  isSuspended,
+}: {
+  owner: string;
+  appId: number;
+  id: number;
+  isSuspended: boolean;
+}): object {
   return {
-    id: 1,
+    id,
     app_id: appId,
     app_slug: "grp",
     client_id: "Iv1.0000000000000000",
@@ -140,16 +150,16 @@ export function installationAnswer(owner: string, appId: number): object {
     target_type: "Organization",
     account: accountAnswer(owner),
     repository_selection: "all",
-    access_tokens_url: `${API}/app/installations/1/access_tokens`,
+    access_tokens_url: `${API}/app/installations/${id}/access_tokens`,
     repositories_url: `${API}/installation/repositories`,
-    html_url: `https://github.com/organizations/${owner}/settings/installations/1`,
+    html_url: `https://github.com/organizations/${owner}/settings/installations/${id}`,
     permissions: PERMISSIONS,
     events: ["workflow_job"],
     single_file_name: null,
     created_at: "2026-01-01T00:00:00Z",
     updated_at: "2026-01-01T00:00:00Z",
     suspended_by: null,
-    suspended_at: null,
+    suspended_at: isSuspended ? "2026-01-02T00:00:00Z" : null,
   };
 }
 

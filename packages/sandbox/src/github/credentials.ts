@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, verify } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:crypto";
 
 export interface SandboxApp {
   readonly appId: number;
@@ -6,50 +6,76 @@ export interface SandboxApp {
   readonly privateKey: string;
 }
 
+/** Where an App stands: at work, its installation suspended or taken away, or the App itself deleted. */
+export type AppState = "installed" | "suspended" | "uninstalled" | "deleted";
+
+/** Who asks: an App by its JWT, or an account by a personal or installation token. */
+export interface Caller {
+  readonly kind: "app" | "account";
+  /** GitHub counts each for itself. */
+  readonly name: string;
+  /** The App itself, or the one whose installation it is. */
+  readonly appId?: number;
+}
+
 export interface Credentials {
-  readonly app: SandboxApp;
-  /** `app`: signed by the App's key. `account`: a personal or installation token. */
-  kindOf(authorization: string | undefined): "app" | "account" | null;
-  mintInstallationToken(): { token: string; expires_at: string };
+  readonly apps: readonly [SandboxApp, ...SandboxApp[]];
+  callerOf(authorization: string | undefined): Caller | null;
+  stateOf(appId: number | undefined): AppState;
+  setState(appId: number, state: AppState): void;
+  mintInstallationToken(appId: number): { token: string; expires_at: string };
 }
 
 const HOUR_MS = 3_600_000;
+const FIRST_APP_ID = 4_242;
 
-/** Who may ask what: one personal access token, and one GitHub App with its JWTs and installation tokens. */
-export function createCredentials(token: string, now: () => number): Credentials {
-  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
-  const app = { appId: 4_242, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
-  const accountTokens = new Map([[token, Number.POSITIVE_INFINITY]]);
+/** Who may ask what: one personal access token, and GitHub Apps with their JWTs and installation tokens. */
+export function createCredentials(token: string, now: () => number, appCount = 1): Credentials {
+  const made = Array.from({ length: Math.max(1, appCount) }, (_, index) => makeApp(FIRST_APP_ID + index));
+  const keys = new Map(made.map(({ app, publicKey }) => [String(app.appId), { ...app, publicKey }]));
+  const states = new Map<number, AppState>();
+  const stateOf = (appId: number | undefined) => states.get(appId ?? 0) ?? "installed";
+  const tokens = new Map<string, { readonly until: number; readonly caller: Caller }>();
+  tokens.set(token, { until: Number.POSITIVE_INFINITY, caller: { kind: "account", name: "token" } });
 
-  function isJwt(text: string): boolean {
+  function readJwt(text: string): Caller | null {
     const [header, body, signature] = text.split(".");
-    if (!header || !body || !signature) return false;
-    const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as {
+    if (!header || !body || !signature) return null;
+    const { exp, iss } = JSON.parse(Buffer.from(body, "base64url").toString()) as {
       exp: number;
       iss: string | number;
     };
-    const isSigned = verify(
-      "sha256",
-      Buffer.from(`${header}.${body}`),
-      publicKey,
-      Buffer.from(signature, "base64url"),
-    );
-    return isSigned && claims.exp * 1_000 > now() && String(claims.iss) === String(app.appId);
+    const app = keys.get(String(iss));
+    if (!app || exp * 1_000 <= now() || stateOf(app.appId) === "deleted") return null;
+    const signed = Buffer.from(`${header}.${body}`);
+    if (!verify("sha256", signed, app.publicKey, Buffer.from(signature, "base64url"))) return null;
+    return { kind: "app", name: `app-${app.appId}`, appId: app.appId };
   }
 
   return {
-    app,
-    kindOf(authorization) {
+    apps: made.map(({ app }) => app) as [SandboxApp, ...SandboxApp[]],
+    stateOf,
+    setState: (appId, state) => void states.set(appId, state),
+    callerOf(authorization) {
       const text = /^(?:bearer|token) (.+)$/i.exec(authorization ?? "")?.[1];
       if (!text) return null;
-      if ((accountTokens.get(text) ?? 0) > now()) return "account";
-      return text.startsWith("eyJ") && isJwt(text) ? "app" : null;
+      const known = tokens.get(text);
+      if (!known) return text.startsWith("eyJ") ? readJwt(text) : null;
+      const isRevoked = ["uninstalled", "deleted"].includes(stateOf(known.caller.appId));
+      return known.until > now() && !isRevoked ? known.caller : null;
     },
-    mintInstallationToken() {
+    mintInstallationToken(appId) {
       // GitHub's new format: long, and with the App's number in it.
-      const minted = `ghs_${app.appId}_${randomBytes(200).toString("base64url")}`;
-      accountTokens.set(minted, now() + HOUR_MS);
+      const minted = `ghs_${appId}_${randomBytes(200).toString("base64url")}`;
+      const caller = { kind: "account", name: `installation of app-${appId}`, appId } as const;
+      tokens.set(minted, { until: now() + HOUR_MS, caller });
       return { token: minted, expires_at: new Date(now() + HOUR_MS).toISOString() };
     },
   };
+}
+
+function makeApp(appId: number): { readonly app: SandboxApp; readonly publicKey: KeyObject } {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { app: { appId, privateKey: pem }, publicKey };
 }

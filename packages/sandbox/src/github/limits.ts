@@ -7,6 +7,29 @@ export interface PointLimits {
   readonly points: number;
   readonly windowMs: number;
   readonly concurrent: number;
+  /** Requests of an hour, whatever they cost; told in every answer. */
+  readonly hourly?: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** GitHub's primary limit: counted by the hour since the first request, each credential for itself. */
+export function createHours(most: number, now: () => number) {
+  const hours = new Map<string, { used: number; readonly resetAt: number }>();
+  /** One request more; as GitHub tells it, and the refusal when it is too much. */
+  return (credential: string) => {
+    const known = hours.get(credential);
+    const hour = known && known.resetAt > now() ? known : { used: 0, resetAt: now() + HOUR_MS };
+    hour.used += 1;
+    hours.set(credential, hour);
+    const headers = {
+      "x-ratelimit-limit": String(most),
+      "x-ratelimit-remaining": String(Math.max(0, most - hour.used)),
+      "x-ratelimit-reset": String(Math.ceil(hour.resetAt / 1_000)),
+    };
+    const waitS = Math.ceil((hour.resetAt - now()) / 1_000);
+    return { headers, ...(hour.used > most && { refused: rateLimitAnswer("primary", waitS, now()) }) };
+  };
 }
 
 export interface PointCounter {
@@ -44,17 +67,24 @@ export function createPointCounter(limits: PointLimits, now: () => number): Poin
   };
 }
 
+export function refuse({
+  status = 403,
+  headers = {},
+  body = {},
+}: ReturnType<typeof rateLimitAnswer>): RestOutcome {
+  return { operationId: "", answer: { status, headers, body }, isLost: false };
+}
+
 type Rest = (call: RestCall) => Promise<RestOutcome>;
 
-/** The same, refused where the count says so; GitHub counts the App itself apart from its installation, or a token. */
+/** The same, refused where the count says so; GitHub counts each App apart from its installation, and each token. */
 export function limitRest(
   rest: Rest,
-  { counter, kindOf, now }: { counter: PointCounter; kindOf: Credentials["kindOf"]; now: () => number },
+  { counter, callerOf, now }: { counter: PointCounter; callerOf: Credentials["callerOf"]; now: () => number },
 ): Rest {
   return async (call) => {
-    const entry = counter.enter(kindOf(call.headers.authorization) ?? "nobody", call.method);
+    const entry = counter.enter(callerOf(call.headers.authorization)?.name ?? "nobody", call.method);
     if ("leave" in entry) return rest(call).finally(entry.leave);
-    const { status = 403, headers = {}, body = {} } = rateLimitAnswer("secondary", entry.retryAfterS, now());
-    return { operationId: "", answer: { status, headers, body }, isLost: false };
+    return refuse(rateLimitAnswer("secondary", entry.retryAfterS, now()));
   };
 }

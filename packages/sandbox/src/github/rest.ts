@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { OpenAPIBackend, Operation } from "openapi-backend";
-import type { Credentials } from "./credentials.ts";
+import type { Caller, Credentials } from "./credentials.ts";
 import type { Description } from "./openapi.ts";
 import type { RestAnswer, Route } from "./routes.ts";
 import type { FaultScript, ScriptedFault } from "./script.ts";
@@ -35,12 +35,18 @@ export interface RestOptions {
 export function createRest(options: RestOptions): (call: RestCall) => Promise<RestOutcome> {
   const { api, description, routes, credentials, script, violations } = options;
 
+  function refuseCaller(path: string, caller: Caller | null): RestAnswer | null {
+    if (!caller) return refuse(401, "Bad credentials");
+    const isApp = caller.kind === "app";
+    if (isForApps(path) !== isApp) return refuse(isApp ? 403 : 401, "A JSON web token could not be decoded");
+    if (isApp || credentials.stateOf(caller.appId) !== "suspended") return null;
+    return refuse(403, "This installation has been suspended");
+  }
+
   /** Null when the request may go on. */
-  function refuseCall(call: RestCall, operation: Operation): RestAnswer | null {
-    const who = credentials.kindOf(call.headers.authorization);
-    if (!who) return refuse(401, "Bad credentials");
-    if (isForApps(operation.path) !== (who === "app"))
-      return refuse(who === "app" ? 403 : 401, "A JSON web token could not be decoded");
+  function refuseCall(call: RestCall, operation: Operation, caller: Caller | null): RestAnswer | null {
+    const stranger = refuseCaller(operation.path, caller);
+    if (stranger) return stranger;
     const { valid, errors } = api.validator.validateRequest(call, operation);
     if (valid) return null;
     violations.push({
@@ -67,10 +73,12 @@ export function createRest(options: RestOptions): (call: RestCall) => Promise<Re
     const fault = script.take({ route: `${call.method} ${call.path}`, operationId });
     if (fault?.kind === "fail") return { operationId, answer: answerOf(fault), isLost: false };
     if (fault?.kind === "delay") await sleep(fault.delayMs);
-    const refused = refuseCall(call, operation);
+    const caller = credentials.callerOf(call.headers.authorization);
+    const refused = refuseCall(call, operation, caller);
     if (refused) return { operationId, answer: refused, isLost: false };
     const { params } = api.router.parseRequest(call, operation);
-    const answer = route({ params: params as Record<string, string>, query: call.query, body: call.body });
+    const { query, body } = call;
+    const answer = route({ params: params as Record<string, string>, query, body, appId: caller?.appId });
     checkAnswer(answer, operation);
     return { operationId, answer, isLost: fault?.kind === "lose" };
   };

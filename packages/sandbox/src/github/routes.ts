@@ -33,6 +33,8 @@ export interface RestRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: unknown;
+  /** Of the App that asks, or whose installation asks. */
+  readonly appId: number | undefined;
 }
 
 export interface RestAnswer {
@@ -157,19 +159,22 @@ function jobRoutes({ world }: RouteContext): Record<string, Route> {
   };
 }
 
-const SAME_PLACE: Readonly<
-  Record<HookPlace["kind"], (place: HookPlace, params: RestRequest["params"]) => boolean>
-> = {
-  app: (place) => place.kind === "app",
-  repository: (place, { owner, repo }) =>
-    place.kind === "repository" && place.owner === owner && place.repository === repo,
-  organization: (place, { org }) => place.kind === "organization" && place.owner === org,
-};
+type IsPlace = (place: HookPlace, request: RestRequest) => boolean;
+
+function createPlaces(firstAppId: number): Readonly<Record<HookPlace["kind"], IsPlace>> {
+  return {
+    app: (place, { appId }) => place.kind === "app" && (place.appId ?? firstAppId) === appId,
+    repository: (place, { params: { owner, repo } }) =>
+      place.kind === "repository" && place.owner === owner && place.repository === repo,
+    organization: (place, { params: { org } }) => place.kind === "organization" && place.owner === org,
+  };
+}
 
 function hookRoutes(context: RouteContext): Record<string, Route> {
   const { webhooks } = context;
-  const hooksAt = (kind: HookPlace["kind"], { params }: RestRequest) =>
-    webhooks.hooks.filter((hook) => SAME_PLACE[kind](hook.place, params));
+  const places = createPlaces(context.credentials.apps[0].appId);
+  const hooksAt = (kind: HookPlace["kind"], request: RestRequest) =>
+    webhooks.hooks.filter((hook) => places[kind](hook.place, request));
   const hookOf = (kind: HookPlace["kind"], request: RestRequest) =>
     hooksAt(kind, request).find(({ id }) => kind === "app" || id === Number(request.params.hook_id));
   const list =
@@ -227,20 +232,25 @@ function deliveriesPage(context: RouteContext, hook: StandInHook, request: RestR
 }
 
 function appRoutes(context: RouteContext): Record<string, Route> {
-  const { app, mintInstallationToken } = context.credentials;
+  const { apps, stateOf, mintInstallationToken } = context.credentials;
+  const find = ({ params, appId = 0 }: RestRequest): RestAnswer => {
+    const state = stateOf(appId);
+    if (state === "uninstalled") return NOT_FOUND;
+    // One installation for all accounts; GitHub numbers those of all Apps together.
+    const id = 1 + apps.findIndex((app) => app.appId === appId);
+    const place = { owner: params.owner ?? params.org ?? "", appId, id };
+    return { status: 200, body: installationAnswer({ ...place, isSuspended: state === "suspended" }) };
+  };
   return {
-    "GET /repos/{owner}/{repo}/installation": ({ params }) => ({
-      status: 200,
-      body: installationAnswer(params.owner ?? "", app.appId),
-    }),
-    "GET /orgs/{org}/installation": ({ params }) => ({
-      status: 200,
-      body: installationAnswer(params.org ?? "", app.appId),
-    }),
-    "POST /app/installations/{installation_id}/access_tokens": () => ({
-      status: 201,
-      body: { ...mintInstallationToken(), permissions: PERMISSIONS, repository_selection: "all" },
-    }),
+    "GET /repos/{owner}/{repo}/installation": find,
+    "GET /orgs/{org}/installation": find,
+    "POST /app/installations/{installation_id}/access_tokens": ({ appId = 0 }) => {
+      const state = stateOf(appId);
+      if (state === "uninstalled") return NOT_FOUND;
+      if (state === "suspended") return refusal(403, "This installation has been suspended");
+      const minted = mintInstallationToken(appId);
+      return { status: 201, body: { ...minted, permissions: PERMISSIONS, repository_selection: "all" } };
+    },
   };
 }
 

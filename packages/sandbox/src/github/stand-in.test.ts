@@ -200,7 +200,7 @@ describe("the GitHub stand-in", () => {
   });
 
   it("is a GitHub App's server too, under a GitHub Enterprise Server's address", async () => {
-    const auth = { kind: "app", ...standIn.app } as const;
+    const auth = { kind: "apps", apps: standIn.apps } as const;
     const asApp = createGitHub({ auth, baseUrl: `${standIn.url}/api/v3` });
     await asApp.mintRegistration({ scope: REPOSITORY, name: "grp-1-0", labels: ["x"] }, signal);
     await asApp.checkRegistration(ORGANIZATION, signal);

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createCredentials, type SandboxApp } from "./credentials.ts";
-import { createPointCounter, limitRest, type PointLimits } from "./limits.ts";
+import { type AppState, createCredentials, type SandboxApp } from "./credentials.ts";
+import { createHours, createPointCounter, limitRest, type PointLimits, refuse } from "./limits.ts";
 import { createValidator, loadDescription } from "./openapi.ts";
 import { createRest, type RestCall } from "./rest.ts";
 import { createRoutes } from "./routes.ts";
@@ -18,6 +18,8 @@ export interface GitHubStandInOptions {
   readonly port?: number;
   /** The personal access token that is good here. */
   readonly token?: string;
+  /** GitHub Apps, each with a count of its own; one unless told otherwise. */
+  readonly apps?: number;
   /** Runner groups of every organization; the first is the default one. */
   readonly runnerGroups?: readonly string[];
   /** GitHub's secondary limits; none are counted without. */
@@ -33,13 +35,17 @@ export interface GitHubCall {
   readonly operationId: string;
   /** 0 when the answer was lost on purpose. */
   readonly status: number;
+  /** `token`, `app-4242`, `installation of app-4242` or `nobody`. */
+  readonly caller: string;
 }
 
 export interface GitHubStandIn extends Omit<Webhooks, "announce" | "redeliver" | "close"> {
   /** Also good with `/api/v3` at its end, as a GitHub Enterprise Server's. */
   readonly url: string;
   readonly token: string;
-  readonly app: SandboxApp;
+  readonly apps: readonly [SandboxApp, ...SandboxApp[]];
+  /** As its owner, or an organization's, does it. */
+  setApp(appId: number, state: AppState): void;
   /** Every request in order; forget them with `calls.length = 0`. */
   readonly calls: GitHubCall[];
   /** Requests that were refused for its limits. */
@@ -69,13 +75,16 @@ export interface GitHubStandIn extends Omit<Webhooks, "announce" | "redeliver" |
   close(): Promise<void>;
 }
 
+/** More than any test asks. */
+const UNCOUNTED = 1_000_000;
+
 /** GitHub's REST API and webhooks over HTTP, checked against GitHub's own OpenAPI description in both directions. */
 export async function createGitHubStandIn(options: GitHubStandInOptions = {}): Promise<GitHubStandIn> {
   const now = options.now ?? Date.now;
   const token = options.token ?? "ghp_sandbox";
   const [description, program] = await Promise.all([loadDescription(), buildRunnerPackage()]);
   const api = await createValidator(description);
-  const credentials = createCredentials(token, now);
+  const credentials = createCredentials(token, now, options.apps);
   const script = createFaultScript();
   const calls: GitHubCall[] = [];
   const violations: Violation[] = [];
@@ -91,23 +100,22 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   const routes = createRoutes({ world, webhooks, protocol, credentials, program, groups, url });
   const rest = createRest({ api, description, routes, credentials, script, violations });
   const counter = options.limits && createPointCounter(options.limits, now);
-  const limited = counter ? limitRest(rest, { counter, kindOf: credentials.kindOf, now }) : rest;
-  let remaining = 5_000;
+  const limited = counter ? limitRest(rest, { counter, callerOf: credentials.callerOf, now }) : rest;
+  const countHour = createHours(options.limits?.hourly ?? UNCOUNTED, now);
 
   async function serveRest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = await readCall(request);
-    const { operationId, answer, isLost } = await limited(call);
-    calls.push({ route: `${call.method} ${call.path}`, operationId, status: isLost ? 0 : answer.status });
+    const caller = credentials.callerOf(call.headers.authorization)?.name ?? "nobody";
+    const hour = countHour(caller);
+    const { operationId, answer, isLost } = hour.refused ? refuse(hour.refused) : await limited(call);
+    const status = isLost ? 0 : answer.status;
+    calls.push({ route: `${call.method} ${call.path}`, operationId, status, caller });
     world.touch();
     if (isLost) return void request.socket.destroy();
-    remaining = Math.max(1, remaining - 1);
-    const reset = String(Math.ceil(now() / 1_000) + 3_600);
     response.writeHead(answer.status, {
       "content-type": "application/json; charset=utf-8",
       "x-github-request-id": "SANDBOX",
-      "x-ratelimit-limit": "5000",
-      "x-ratelimit-remaining": String(remaining),
-      "x-ratelimit-reset": reset,
+      ...hour.headers,
       ...answer.headers,
       ...(answer.headers?.link && { link: nextLink(url(), request, answer.headers.link) }),
     });
@@ -122,11 +130,7 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   }
 
   server.on("request", (request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      // A bug of the stand-in: said aloud, or the client would see a broken connection and try again.
-      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
-      response.end(error instanceof Error ? error.stack : String(error));
-    });
+    serve(request, response).catch((error: unknown) => confess(error, response));
   });
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");
@@ -134,7 +138,8 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   return {
     url: url(),
     token,
-    app: credentials.app,
+    apps: credentials.apps,
+    setApp: credentials.setState,
     calls,
     refused: () => counter?.refused() ?? 0,
     violations,
@@ -164,6 +169,12 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
       await once(server, "close");
     },
   };
+}
+
+/** A bug of the stand-in: said aloud, or the client would see a broken connection and try again. */
+function confess(error: unknown, response: ServerResponse): void {
+  if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+  response.end(error instanceof Error ? error.stack : String(error));
 }
 
 function createFaults(

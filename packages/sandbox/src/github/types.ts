@@ -43,7 +43,8 @@ export interface StandInWorkflowJob {
 
 /** Where a hook is set up, and whose events it gets. */
 export type HookPlace =
-  | { readonly kind: "app" }
+  /** The first App's unless told otherwise. */
+  | { readonly kind: "app"; readonly appId?: number }
   | { readonly kind: "repository"; readonly owner: string; readonly repository: string }
   | { readonly kind: "organization"; readonly owner: string };
 

@@ -47,3 +47,15 @@ export async function makeSettings({ sandbox, ...world }: World): Promise<Readon
     LOG_LEVEL: "info",
   };
 }
+
+/** The variables of each App; they go before the token. */
+export function makeAppSettings(apps: Sandbox["github"]["apps"]): Readonly<Record<string, string>> {
+  const ofEach = apps.flatMap(({ appId, privateKey }, index) => {
+    const suffix = index === 0 ? "" : `_${index + 1}`;
+    return [
+      [`GITHUB_APP_ID${suffix}`, String(appId)],
+      [`GITHUB_APP_PRIVATE_KEY${suffix}`, privateKey],
+    ];
+  });
+  return Object.fromEntries(ofEach) as Record<string, string>;
+}

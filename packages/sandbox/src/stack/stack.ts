@@ -6,7 +6,7 @@ import { createSandbox, type Sandbox, type SandboxOptions } from "../sandbox.ts"
 import { answers, findFreePorts } from "./ports.ts";
 import { type Environment, type StackProcess, startProcess } from "./process.ts";
 import { findProgram, type StackRedis, startRedis } from "./redis.ts";
-import { makeSettings } from "./settings.ts";
+import { makeAppSettings, makeSettings } from "./settings.ts";
 
 export interface StackOptions {
   /** One for each process, with what its environment has beyond the others'; one of each unless told otherwise. */
@@ -14,6 +14,8 @@ export interface StackOptions {
   readonly workers?: readonly Environment[];
   /** Status pages and `grp`'s API; none unless asked for. */
   readonly ops?: Environment;
+  /** What it is to GitHub: the holder of the sandbox's token unless told otherwise, or the sandbox's Apps. */
+  readonly as?: "token" | "apps";
   /** Over what every process is given; `SWEEP_INTERVAL`, `END_GRACE` and the like. */
   readonly env?: Readonly<Record<string, string>>;
   /** The text of `runners.yaml`; the shipped one unless told otherwise. */
@@ -99,10 +101,8 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
   const publicUrl = `http://127.0.0.1:${publicPort}`;
   const runnersFile = await writeRunners(folder, options.runners);
   const made = await makeSettings({ sandbox, redisUrl: redis.url, publicUrl, folder, runnersFile });
-  const appKey: Record<string, string> = options.env?.GITHUB_APP_ID
-    ? { GITHUB_APP_PRIVATE_KEY: github.app.privateKey }
-    : {};
-  const settings: Readonly<Record<string, string>> = { ...made, ...appKey, ...options.env };
+  const apps = options.as === "apps" ? makeAppSettings(github.apps) : {};
+  const settings: Readonly<Record<string, string>> = { ...made, ...apps, ...options.env };
   const start = async (app: AppName, own: Environment, port?: number): Promise<StackApp> => {
     options.signal?.throwIfAborted();
     const started = await startApp(app, { own, settings, folder, index: parts.apps.length, port });
