@@ -231,4 +231,20 @@ describe("caps in the ledger", () => {
     const left = await test.redis.keys("*");
     expect(left).to.have.members(["{grp}:caps", "{grp}:arrivals"]);
   });
+
+  it("forgets a cap that is told to be gone, unless somebody holds or waits for it", async () => {
+    const names = async () => (await ledger.listCaps()).map(({ name }) => name);
+    const one = cap(1, "class:one");
+    await take("a", [one]);
+    await take("b", [one]);
+    await ledger.forgetCap("class:one");
+    await release("a");
+    await ledger.forgetCap("class:one");
+    expect(await names()).to.deep.equal(["class:one"]);
+    await release("b");
+    expect(await names()).to.deep.equal(["class:one"]);
+    await ledger.forgetCap("class:one");
+    expect(await names()).to.deep.equal([]);
+    expect((await test.redis.keys("*cap*")).sort()).to.deep.equal([]);
+  });
 });

@@ -80,12 +80,13 @@ local function leaveLine(cap, member)
   return redis.call('ZREM', part(cap, 'line'), member) == 1
 end
 
--- Caps of one repository or owner are as many as there are; unused ones are forgotten.
-local function forgetUnused(cap)
+local function forgetUnused(cap, isGone)
   if redis.call('EXISTS', part(cap, 'held'), part(cap, 'line')) > 0 then return end
   redis.call('DEL', part(cap, 'fair'))
   if A.limits and A.limits[cap] then return end
-  if not string.find(cap, '^class:[^|]+$') and not string.find(cap, '^codemagic:') then redis.call('HDEL', P .. 'caps', cap) end
+  -- Those of one repository or owner are as many as there are; a class's or a team's is shown while there is such a one.
+  local isShown = string.find(cap, '^class:[^|]+$') or string.find(cap, '^codemagic:')
+  if isGone or not isShown then redis.call('HDEL', P .. 'caps', cap) end
 end
 
 local function leaveCap(cap, place)
@@ -223,10 +224,17 @@ return woken`,
 /** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
 const BATCH = 100;
 
+const forget: Script = {
+  name: "grpForgetCap",
+  lua: `${PRELUDE}${PLACES}
+dropExpired(A.name)
+forgetUnused(A.name, true)`,
+};
+
 /** Places under caps: taken in fair turns, handed on by the one who leaves. */
 export function createCaps(
   store: Store,
-): Pick<Ledger, "takePlace" | "releasePlace" | "listPlaceHolders" | "listCaps"> {
+): Pick<Ledger, "takePlace" | "releasePlace" | "listPlaceHolders" | "listCaps" | "forgetCap"> {
   return {
     takePlace: gather((requests: readonly PlaceRequest[]) => takePlaces(store, requests), { most: BATCH }),
     async releasePlace(holder, at, { comesBack = false } = {}) {
@@ -250,6 +258,9 @@ export function createCaps(
         const provider = providers[index];
         return provider ? [{ holder, provider }] : [];
       });
+    },
+    async forgetCap(name) {
+      await store.run(forget, { name, at: store.now() });
     },
     async listCaps() {
       const limits = Object.entries(await store.redis.hgetall(store.key("caps")));

@@ -125,6 +125,11 @@ export interface Cap {
   readonly limit: number;
 }
 
+export interface CapCount extends Cap {
+  readonly used: number;
+  readonly waiting: number;
+}
+
 /** Someone who waits for a place, and the queue job to wake when it is granted. */
 export interface Waiter {
   readonly holder: string;
@@ -352,7 +357,9 @@ export interface Ledger {
   ): Promise<readonly Waiter[]>;
   /** Everybody who holds a place or stands in a line, each once. */
   listPlaceHolders(): Promise<readonly Waiter[]>;
-  listCaps(): Promise<readonly { name: string; limit: number; used: number; waiting: number }[]>;
+  listCaps(): Promise<readonly CapCount[]>;
+  /** Of a class or team that is no more. A cap that somebody holds or waits for stays. */
+  forgetCap(name: string): Promise<void>;
 
   // --- plans ---------------------------------------------------------------------------------------------------
   recordPlan(key: string, plan: unknown): Promise<void>;

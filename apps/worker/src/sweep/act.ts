@@ -24,6 +24,8 @@ export async function act(context: WorkerContext, deed: Deed, signal: AbortSigna
       return void (await context.github.deregister(deed.scope, deed.runnerId, signal));
     case "release-place":
       return releasePlace(context, deed.holder);
+    case "forget-cap":
+      return ledger.forgetCap(deed.name);
     case "warn":
       return warn(context, deed);
     default:

@@ -44,7 +44,11 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const workflowJobs = await askWorkflowJobs(context, options, asked);
   const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
   // Last, so that whatever was seen above has its runner here.
-  const [runners, counts] = await Promise.all([ledger.listLiveRunners(), ledger.countByClass()]);
+  const [runners, counts, caps] = await Promise.all([
+    ledger.listLiveRunners(),
+    ledger.countByClass(),
+    ledger.listCaps(),
+  ]);
   const { installation, catalog } = context;
   const world: World = {
     ...(versions ? { versions } : {}),
@@ -61,6 +65,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     workflowJobs,
     unended,
     holders,
+    caps,
   };
   const strays = await askBeforeEnding(context, options, world);
   return { ...world, strays, workflowJobs: await askBeforeLaunching(context, options, world) };

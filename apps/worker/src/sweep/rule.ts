@@ -33,6 +33,7 @@ export type Deed =
       readonly update: WorkflowJobUpdate;
     }
   | { readonly kind: "release-place"; readonly holder: string }
+  | { readonly kind: "forget-cap"; readonly name: string }
   /** Tells people of what will fail if nobody looks; `text` is what is the same each time. */
   | { readonly kind: "warn"; readonly about: string; readonly text: string };
 

@@ -7,7 +7,14 @@ import {
   scopeKey,
 } from "@grp/core";
 import type { GitHubRunner, GitHubWorkflowJob, RunnerVersions } from "@grp/github";
-import type { ClassCount, LaunchRecord, RunnerRecord, Waiter, WorkflowJobRecord } from "@grp/ledger";
+import type {
+  CapCount,
+  ClassCount,
+  LaunchRecord,
+  RunnerRecord,
+  Waiter,
+  WorkflowJobRecord,
+} from "@grp/ledger";
 
 /**
  * What GitHub, the providers and the ledger say at one moment: all that a rule may judge by. What could not be asked is
@@ -38,6 +45,8 @@ export interface World {
   readonly versions?: KnownVersions;
   /** Holders of places, and whether their queue job is still under way. */
   readonly holders: readonly Holder[];
+  /** Limits that the ledger knows, with how many hold and wait. */
+  readonly caps: readonly CapCount[];
 }
 
 export interface KnownVersions extends RunnerVersions {

@@ -27,6 +27,7 @@ export function makeWorld(overrides: Partial<World> = {}): World {
     workflowJobs: new Map(),
     unended: [],
     holders: [],
+    caps: [],
     ...overrides,
   };
 }

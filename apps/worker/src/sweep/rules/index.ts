@@ -13,6 +13,7 @@ import { neverEnqueued } from "./never-enqueued.ts";
 import { neverOnline } from "./never-online.ts";
 import { notQueued } from "./not-queued.ts";
 import { runnerVersion } from "./runner-version.ts";
+import { staleCap } from "./stale-cap.ts";
 import { stray } from "./stray.ts";
 import { surplus } from "./surplus.ts";
 
@@ -33,5 +34,6 @@ export const RULES: readonly Rule[] = [
   neverEnqueued,
   missing,
   leakedPlace,
+  staleCap,
   runnerVersion,
 ];
