@@ -553,6 +553,21 @@ describe("POST /claims", () => {
       expect(await ingress.logged("runner.reported")).to.include({ level: "warn", phase: "interrupted" });
     });
 
+    it("takes the idle runner of a machine that is taken away off GitHub at once, and leaves a busy one", async () => {
+      for (const isBusy of [false, true]) {
+        const launched = await launch(ingress);
+        const { instanceId } = launched.instances[0] as Instance;
+        const { reportTicket } = take(await claim(ingress, launched));
+        const [registered] = onGitHub(launched);
+        if (registered) registered.busy = isBusy;
+        const body = { instanceId, phase: "interrupted" };
+        expect((await report(ingress, reportTicket, body)).status).to.equal(204);
+        expect(onGitHub(launched)).to.have.length(isBusy ? 1 : 0);
+      }
+      const outcomes = ingress.logLines("runner.interrupted").map(({ outcome }) => outcome);
+      expect(outcomes).to.deep.equal(["deregistered", "busy"]);
+    });
+
     it("warns once that GitHub refused a runner program, by the exit code that says so", async () => {
       for (const _machine of [1, 2]) {
         const launched = await launch(ingress);

@@ -51,7 +51,7 @@ export const settingsSchema = z.object({
   WEBHOOK_URL: about(url().optional(), "Where GitHub's hooks point, if not at PUBLIC_URL/webhook."),
   ALERT_WEBHOOK_URL: about(
     url().optional(),
-    "Gets a Slack-compatible message when demands fail for good. A secret.",
+    "Gets a Slack-compatible message when demands fail for good, and of every warning. A secret.",
   ),
   STOP_DEADLINE: about(wholeNumber(1, 300).prefault("8"), "Seconds to finish work after SIGTERM."),
   INTERNAL_PORT: about(port().prefault("3002"), "Health and metrics."),

@@ -3,6 +3,7 @@ import type { DeadWork } from "@grp/queue";
 import type { WorkerContext } from "./context.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
 import { releasePlace } from "./places.ts";
+import { warnOfMachines } from "./warn.ts";
 
 /**
  * The end of a piece of work that failed for good: one dead letter, one error line, one metric, however often it is
@@ -12,6 +13,7 @@ export async function buryDead(context: WorkerContext, work: DeadWork): Promise<
   if (work.demand && !work.demand.dryRun) return buryDemand(context, work, work.demand);
   const { jobId, provider, attempts, error, termination } = work;
   context.metrics.failed({ runnerClass: work.demand?.runnerClass ?? "unknown", ...sort(error) });
+  if (termination) await warnOfMachines(context, provider, sort(error));
   context.log.error(termination ? "termination.failed" : "work.failed", {
     jobId,
     provider,

@@ -29,4 +29,16 @@ describe("a try that is made again", () => {
       "retry try 1: no answer; again in 2 s",
     ]);
   });
+
+  it("warns, once for all, of machines whose end fails again and again", async () => {
+    const error = new TransientError("no answer", { code: "timeout" });
+    const tell = (attempt: number, machine = 1) =>
+      tellRetry(harness, "ec2", { jobId: `end-grp-${machine}`, attempt, delayMs: 2_000, error });
+    for (let attempt = 1; attempt < 10; attempt++) await tell(attempt);
+    expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
+    for (const machine of [1, 2, 3]) await tell(10, machine);
+    const [warning, ...more] = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warning?.text).to.match(/^machines of ec2 can't be ended \(transient, timeout\)/);
+    expect(more).to.deep.equal([]);
+  });
 });

@@ -1,6 +1,10 @@
 import { type Demand, type ProviderName, ProvisionError } from "@grp/core";
 import type { WorkerContext } from "./context.ts";
 import { WAITS_FOR_THROTTLE } from "./history.ts";
+import { warnOfMachines } from "./warn.ts";
+
+/** About eight minutes after the first try: no hiccup. */
+const MANY_TRIES = 10;
 
 interface Retry {
   readonly jobId: string;
@@ -17,16 +21,17 @@ interface Retry {
 export async function tellRetry(context: WorkerContext, provider: ProviderName, retry: Retry): Promise<void> {
   const { jobId, demand, error, attempt, delayMs } = retry;
   const sorted = error instanceof ProvisionError ? error : undefined;
-  context.log.warn("work.retried", {
-    jobId,
-    provider,
-    runnerClass: demand?.runnerClass,
-    attempt,
-    delayMs,
+  const why = {
     errorClass: sorted?.errorClass ?? "bug",
-    code: sorted?.code,
-    error: error.message,
+    ...(sorted?.code === undefined ? {} : { code: sorted.code }),
+  };
+  const runnerClass = demand?.runnerClass;
+  context.log.warn("work.retried", {
+    ...{ jobId, provider, runnerClass, attempt, delayMs },
+    ...{ ...why, error: error.message },
   });
+  // Only the end of a machine has no demand.
+  if (!demand && attempt >= MANY_TRIES) await warnOfMachines(context, provider, why).catch(() => undefined);
   // A dry run has no record; want of room was noted with the walk.
   if (!demand || demand.dryRun || sorted?.errorClass === "no-capacity") return;
   const text = `try ${attempt}: ${error.message}; again in ${Math.ceil(delayMs / 1_000)} s`;

@@ -1,5 +1,5 @@
 import { createScheduler, type Scheduler } from "@grp/queue";
-import { alertSchedule } from "./alerts/dead-letter-alert.ts";
+import { alertSchedule } from "./alerts/alert.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { WorkerContext } from "./context.ts";
 import { recoverySchedules } from "./recover/recovery-schedules.ts";

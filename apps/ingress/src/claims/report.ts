@@ -25,6 +25,9 @@ const VERSION_REFUSED = 7;
 /** Shown for longer than a day, so that what only a nightly run shows stays in sight. */
 const WARNING_MS = 26 * 3_600_000;
 
+/** The machine waits ten seconds for the answer to a report. */
+const TAKE_OFF_MS = 7_000;
+
 /** What may be said with the launch's own ticket, which every machine of the launch and the jobs on them can read. */
 const BEFORE_CLAIM: readonly Phase[] = ["booted", "failed", "interrupted"];
 
@@ -58,6 +61,7 @@ async function record(
   if (body.phase === "booted" || body.phase === "online") await ledger.recordStep(runnerName, body.phase, at);
   else if (body.phase === "finished") await ledger.recordJobEnd(runnerName, at);
   else await ledger.addRunnerNote(runnerName, { at, kind: noteKind(body.phase, mayEnd), text });
+  if (body.phase === "interrupted" && mayEnd) await takeOff(context, runner);
   if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner, at);
   const isOver = body.phase === "finished" || body.phase === "failed";
   if (isOver && mayEnd)
@@ -67,6 +71,20 @@ async function record(
 /** The sweep replaces a machine whose runner is noted as interrupted: not on the word of just any machine of its launch. */
 function noteKind(phase: Phase, mayEnd: boolean): string {
   return phase === "interrupted" && !mayEnd ? "notice" : phase;
+}
+
+/**
+ * No workflow job is to begin on a machine that is taken away in two minutes. GitHub keeps a runner that is busy. Should
+ * it not answer, the sweep takes the runner off with its machine.
+ */
+async function takeOff(
+  { github, log }: IngressContext,
+  { scope, runnerId, runnerName }: RunnerRecord,
+): Promise<void> {
+  if (runnerId === undefined) return;
+  const signal = AbortSignal.timeout(TAKE_OFF_MS);
+  const outcome = await github.deregister(scope, runnerId, signal).catch(() => "unanswered" as const);
+  log.info("runner.interrupted", { runnerName, runnerId, outcome });
 }
 
 /** The surest sign that somebody has pinned a version: the sweep's rule may not have seen this runner at all. */

@@ -3,6 +3,7 @@ import type { Note, RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
 import { isBootFailure } from "../setbacks.ts";
+import { warn } from "../warn.ts";
 import type { Deed } from "./rule.ts";
 
 /** Does one deed. Safe to repeat: the next sweep may come to the same judgement before this one shows. */
@@ -27,7 +28,7 @@ export async function act(context: WorkerContext, deed: Deed, signal: AbortSigna
     case "forget-cap":
       return ledger.forgetCap(deed.name);
     case "warn":
-      return warn(context, deed);
+      return warn(context, { kind: deed.about, text: deed.text, ttlMs: WARNING_MS });
     default:
       return actOnDemand(context, deed);
   }
@@ -51,15 +52,6 @@ async function actOnDemand(
 
 /** Longer than a day, so that what only a nightly run shows stays in sight. */
 const WARNING_MS = 26 * 3_600_000;
-
-/** One line in the log when it is new; the status and a metric show it for as long as it is seen. */
-async function warn(
-  { ledger, log, now }: WorkerContext,
-  { about, text }: Extract<Deed, { kind: "warn" }>,
-): Promise<void> {
-  const isNew = await ledger.raiseWarning({ kind: about, text, at: now(), ttlMs: WARNING_MS });
-  if (isNew) log.warn("warning.raised", { kind: about, text });
-}
 
 async function end(context: WorkerContext, deed: Extract<Deed, { kind: "end" }>): Promise<void> {
   const { kind: _kind, ...what } = deed;

@@ -406,6 +406,22 @@ describe("sweep", () => {
     expect(harness.lines.filter((line) => line.message === "sweep.blind")).to.have.length(2);
   });
 
+  it("warns of what can't be asked in three rounds on end, once, until it can", async () => {
+    const warnings = async () =>
+      (await harness.ledger.listWarnings(harness.clock.now)).map(({ text }) => text.split(",")[0]);
+    for (let round = 1; round <= 6; round++) {
+      if (round !== 3) harness.ec2.failNext("transient", { verb: "list" });
+      await sweep();
+      pass(MINUTE / 2);
+      expect(await warnings()).to.deep.equal(round < 6 ? [] : ["the sweep can't ask provider ec2"]);
+    }
+    harness.ec2.failNext("transient", { verb: "list" });
+    await sweep();
+    expect(harness.lines.filter(({ message }) => message === "warning.raised")).to.have.length(1);
+    for (let round = 1; round <= 20; round++, pass(MINUTE / 2)) await sweep();
+    expect(await warnings()).to.deep.equal([]);
+  });
+
   it("is one at a time across processes", async () => {
     const hanging = harness.ec2.hangNext();
     const controller = new AbortController();

@@ -3,6 +3,7 @@ import type { WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { createLock, doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
+import { warnOfBlindness } from "./blindness.ts";
 import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
 import { gatherWorld } from "./gather.ts";
 import type { Deed, Rule } from "./rule.ts";
@@ -67,6 +68,7 @@ async function sweepOnce(
       signal.throwIfAborted();
       await doOne(context, { rule, deed, tally, signal });
     }
+  await warnOfBlindness(context, tally.blind);
   const durationMs = context.now() - begun;
   context.metrics.sweepDuration(durationMs);
   if (tally.done + tally.failed + tally.blind.length === 0) return;

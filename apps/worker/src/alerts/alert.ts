@@ -1,10 +1,10 @@
-import type { WorkflowJobRecord } from "@grp/ledger";
+import type { Warning, WorkflowJobRecord } from "@grp/ledger";
 import type { Schedule } from "@grp/queue";
 import type { WorkerContext } from "../context.ts";
-import { formatAlert } from "./format-alert.ts";
+import { formatAlert, type News } from "./format-alert.ts";
 import { postAlert } from "./post-alert.ts";
 
-/** From a dead letter to the first message, at most; the first of a burst are gathered by it. */
+/** From a dead letter or a warning to the first message, at most; the first of a burst are gathered by it. */
 const EVERY_MS = 15_000;
 
 /** Pause after a message: doubled while dead letters keep coming, so that a long outage is a few messages. */
@@ -24,6 +24,8 @@ interface AlertState {
   /** Time of the newest failure told, and the ids of those about that time. */
   readonly toldUntil: number;
   readonly told: readonly string[];
+  /** Warnings that go on and were told. */
+  readonly toldWarnings?: readonly string[];
   readonly quietUntil: number;
   readonly pauseMs: number;
 }
@@ -37,27 +39,34 @@ export interface AlertSettings {
 }
 
 /**
- * One message to `url` for all new dead letters, across all workers: within 15 s, then nothing for 5 minutes, doubled
+ * One message to `url` for all new dead letters and warnings, across all workers: within 15 s, then nothing for 5 minutes, doubled
  * up to an hour while they keep coming. Read from the ledger, so that it holds up no work and forgets none that
  * happened while the worker or the receiver was down; a message that fails is tried again a minute later.
  */
 export function alertSchedule(context: WorkerContext, { url, everyMs = EVERY_MS }: AlertSettings): Schedule {
-  return { name: "alert", everyMs, run: (signal) => alertOfDead(context, url, signal) };
+  return { name: "alert", everyMs, run: (signal) => alertOfNews(context, url, signal) };
 }
 
-export async function alertOfDead(context: WorkerContext, url: string, signal: AbortSignal): Promise<void> {
+export async function alertOfNews(context: WorkerContext, url: string, signal: AbortSignal): Promise<void> {
   const { ledger, log, now, installation } = context;
   const state = await loadState(context);
   const at = now();
   if (at < state.quietUntil) return;
-  const dead = await ledger.listDead(MOST_DEAD);
-  const fresh = dead.filter((record) => isNew(record, state));
-  if (fresh.length === 0) return;
+  const [dead, warnings] = await Promise.all([ledger.listDead(MOST_DEAD), ledger.listWarnings(at)]);
+  const fresh: News = {
+    dead: dead.filter((record) => isNew(record, state)),
+    warnings: warnings.filter((warning) => !state.toldWarnings?.includes(idOfWarning(warning))),
+  };
+  if (fresh.dead.length + fresh.warnings.length === 0) return;
   const text = formatAlert(fresh, { installation, isCut: dead.length === MOST_DEAD });
   const outcome = await postAlert(url, { text }, signal);
-  if (outcome.isTaken) await saveState(context, afterTelling(state, dead, at));
+  if (outcome.isTaken) await saveState(context, afterTelling(state, { dead, warnings }, at));
   else await saveState(context, { ...state, quietUntil: at + 60_000 });
-  log[outcome.isTaken ? "info" : "warn"]("alert.sent", { deadLetters: fresh.length, ...outcome });
+  log[outcome.isTaken ? "info" : "warn"]("alert.sent", {
+    deadLetters: fresh.dead.length,
+    warnings: fresh.warnings.length,
+    ...outcome,
+  });
 }
 
 function isNew(record: WorkflowJobRecord, { toldUntil, told }: AlertState): boolean {
@@ -70,12 +79,18 @@ function idOf({ key, failure }: WorkflowJobRecord): string {
   return `${key}@${failure?.at ?? 0}`;
 }
 
-function afterTelling(state: AlertState, dead: readonly WorkflowJobRecord[], at: number): AlertState {
+/** One that ended and came back is another. */
+function idOfWarning({ kind, text, since }: Warning): string {
+  return `${kind}|${text}@${since}`;
+}
+
+function afterTelling(state: AlertState, { dead, warnings }: News, at: number): AlertState {
   const toldUntil = Math.max(state.toldUntil, ...dead.map(({ failure }) => failure?.at ?? 0));
   const recent = dead.filter(({ failure }) => (failure?.at ?? 0) > toldUntil - OVERLAP_MS);
   const isOngoing = state.quietUntil > 0 && at - state.quietUntil < state.pauseMs;
   const pauseMs = isOngoing ? Math.min(2 * state.pauseMs, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
-  return { toldUntil, told: recent.map(idOf), quietUntil: at + pauseMs, pauseMs };
+  const told = { told: recent.map(idOf), toldWarnings: warnings.map(idOfWarning) };
+  return { toldUntil, ...told, quietUntil: at + pauseMs, pauseMs };
 }
 
 async function loadState({ ledger }: WorkerContext): Promise<AlertState> {

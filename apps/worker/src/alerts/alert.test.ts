@@ -2,12 +2,12 @@ import { expect } from "chai";
 import type { WorkerContext } from "../context.ts";
 import { type Harness, makeDemand, startHarness } from "../testing/harness.ts";
 import { type Receiver, startReceiver } from "../testing/receiver.ts";
-import { alertOfDead } from "./dead-letter-alert.ts";
+import { alertOfNews } from "./alert.ts";
 
 const MINUTE = 60_000;
 const { signal } = new AbortController();
 
-describe("alertOfDead", () => {
+describe("alertOfNews", () => {
   let test: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
   let slack: Receiver;
@@ -35,7 +35,7 @@ describe("alertOfDead", () => {
     }
   }
   const look = (context: WorkerContext = harness) =>
-    alertOfDead(context, `${slack.url}/services/T0/secret`, signal);
+    alertOfNews(context, `${slack.url}/services/T0/secret`, signal);
   const texts = () => slack.received.map(({ body }) => (JSON.parse(body) as { text: string }).text);
 
   it("says nothing while nothing failed", async () => {
@@ -109,6 +109,29 @@ describe("alertOfDead", () => {
     expect(harness.lines.map(({ level }) => level)).to.deep.equal(["warn", "info"]);
   });
 
+  it("tells of a warning once for as long as it lasts, with the dead letters of the time, and again when it comes back", async () => {
+    const { ledger, clock } = harness;
+    const warn = (text: string) =>
+      ledger.raiseWarning({ kind: "blind", text, at: clock.now, ttlMs: 10 * MINUTE });
+    await warn("the sweep can't ask <EC2>");
+    await bury(1);
+    await look();
+    expect(texts()).to.have.length(1);
+    expect(texts()[0]).to.match(
+      /1 workflow job has no runner.*grp: 1 warning\n• the sweep can't ask &lt;EC2&gt;/s,
+    );
+    for (let minute = 0; minute < 30; minute++, clock.now += MINUTE) {
+      await warn("the sweep can't ask <EC2>");
+      await look();
+    }
+    expect(texts()).to.have.length(1);
+    clock.now += 11 * MINUTE;
+    await warn("the sweep can't ask <EC2>");
+    await look();
+    expect(texts()).to.have.length(2);
+    expect(texts()[1]).to.match(/^grp: 1 warning/);
+  });
+
   it("tells of one that was retried and failed again", async () => {
     await bury(1);
     await look();
@@ -127,7 +150,7 @@ describe("alertOfDead", () => {
     expect(texts()[0]).to.not.contain("ghp_0");
     harness.clock.now += 6 * MINUTE;
     await bury(1);
-    await alertOfDead(harness, "http://127.0.0.1:1/services/T0/secret", signal);
+    await alertOfNews(harness, "http://127.0.0.1:1/services/T0/secret", signal);
     expect(harness.lines.at(-1)).to.nested.include({ message: "alert.sent", "fields.code": "ECONNREFUSED" });
     expect(JSON.stringify(harness.lines)).to.not.contain("secret");
   });

@@ -1,0 +1,27 @@
+import type { ProviderName } from "@grp/core";
+import type { WorkerContext } from "./context.ts";
+
+type Warner = Pick<WorkerContext, "ledger" | "log" | "now">;
+
+/** Tries are two minutes apart at most; and the sweep asks anew for the end of a machine that it still sees. */
+const MACHINES_MS = 900_000;
+
+/** One line in the log when it is new; status, metric and alert tell it for as long as it is seen. `text` stays the same. */
+export async function warn(
+  { ledger, log, now }: Warner,
+  { kind, text, ttlMs }: { readonly kind: string; readonly text: string; readonly ttlMs: number },
+): Promise<void> {
+  const isNew = await ledger.raiseWarning({ kind, text, at: now(), ttlMs });
+  if (isNew) log.warn("warning.raised", { kind, text });
+}
+
+/** Machines that can't be ended cost money: told for as long as it goes on. */
+export async function warnOfMachines(
+  context: Warner,
+  provider: ProviderName,
+  { errorClass, code }: { readonly errorClass: string; readonly code?: string },
+): Promise<void> {
+  const why = code === undefined ? errorClass : `${errorClass}, ${code}`;
+  const text = `machines of ${provider} can't be ended (${why}) and may run on: see end-… in the worker's log`;
+  await warn(context, { kind: "termination", text, ttlMs: MACHINES_MS });
+}
