@@ -26,18 +26,19 @@ export function observeCalls(metrics: Metrics): (call: ProviderCall) => void {
   };
 }
 
-/** Reads the state gauges anew: queue depth and age, caps, demand and supply, dead letters, warnings. */
+/** Reads the state gauges anew: queue depth and age, caps, rate limits, demand and supply, dead letters, warnings. */
 export async function collectState(
   { ledger, producer, now }: Pick<WorkerContext, "ledger" | "producer" | "now">,
   metrics: Metrics,
 ): Promise<void> {
-  const [queues, caps, classes, oldest, dead, warnings] = await Promise.all([
+  const [queues, caps, rateLimits, classes, oldest, dead, warnings] = await Promise.all([
     producer.counts(),
     ledger.listCaps(),
+    ledger.listRateLimits(now()),
     ledger.countByClass(),
     ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
   ]);
-  showState(metrics, { queues, caps, classes, oldest, dead, warnings });
+  showState(metrics, { queues, caps, rateLimits, classes, oldest, dead, warnings });
 }

@@ -16,6 +16,8 @@ export interface Plan {
   readonly launchSize: number;
   /** 1: the whole burst. Less: that part of the jobs and of GitHub's points, for a machine that has other work too. */
   readonly share: number;
+  /** GitHub Apps, each with GitHub's points for itself. */
+  readonly apps: number;
 }
 
 export function jobsOf({ share }: Pick<Plan, "share">): number {
@@ -40,12 +42,12 @@ export function githubLimits({ speed, share }: Plan) {
 
 /**
  * The least time, by the true clock, until the last job can run. A registration costs five points, so that 180 fit into
- * a minute; no machine claims before it has booted, and none boots before its RunInstances call, of which five go at
- * once and then two a second, of 1,000 machines at once and then two a second.
+ * a minute of each App; no machine claims before it has booted, and none boots before its RunInstances call, of which
+ * five go at once and then two a second, of 1,000 machines at once and then two a second.
  */
-export function lowerBoundMs({ launchSize, share }: Omit<Plan, "speed">): number {
+export function lowerBoundMs({ launchSize, share, apps }: Omit<Plan, "speed">): number {
   const jobs = jobsOf({ share });
-  const perWindow = Math.floor((GITHUB.points * share) / GITHUB.mint);
+  const perWindow = apps * Math.floor((GITHUB.points * share) / GITHUB.mint);
   const registeredMs = BOOT_MS.least + Math.floor((jobs - 1) / perWindow) * GITHUB.windowMs;
   const calls = Math.ceil(jobs / launchSize);
   const calledMs = (Math.max(0, calls - EC2.calls.burst) / EC2.calls.perSecond) * 1_000;

@@ -32,7 +32,7 @@ export async function playBurst(plan: Plan): Promise<Burst> {
     as: "apps",
     appendfsync: "everysec",
     sandbox: {
-      github: { limits: githubLimits(plan), lostAfterMs: 600_000 },
+      github: { apps: plan.apps, limits: githubLimits(plan), lostAfterMs: 600_000 },
       ec2: { throttle: throttles(plan.speed) },
       light: { bootMs: times.bootMs },
     },

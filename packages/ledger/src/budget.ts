@@ -1,63 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { Budget, Limit, SpendVerdict } from "@grp/core";
+import { KEEP_MS, LIMITS } from "./limits.ts";
 import { createStore, type RedisClient, type Script } from "./store.ts";
 
 /** One refusal tells of many calls that were under way: within this time they count as one. */
 const SAME_REFUSAL_MS = 5_000;
 
-/** From nothing to all: a limit that was halved is whole again after half of it. */
-const RECOVERY_MS = 600_000;
-
 /** However often it was refused, a limit keeps this part, or it could never find out that it may rise. */
 const LEAST_FACTOR = 0.1;
-
-/** Longer than any window and than the recovery: what nobody has used for so long is as good as new. */
-const KEEP_MS = 3_600_000;
 
 /** The other side tells whole seconds, and its clock is read a little apart from ours. */
 const SAME_RESET_MS = 60_000;
 
 /** How soon to ask again where nobody can say when one of those under way ends. */
 const PARALLEL_RETRY_MS = 200;
-
-/**
- * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
- * and `at`; a window's sums `used` and `background`, and what the other side says is `left` until `resetAt`. `spent:<name>` holds
- * what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by order, and
- * `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by their last
- * use. The clock is Redis' own, so that no two processes differ.
- */
-const LIMITS = `
-local P, A = KEYS[1], cjson.decode(ARGV[1])
-local now = A.now
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local function keyOf(limit) return P .. 'limit:' .. limit.name end
-
-local function number(limit, field) return tonumber(redis.call('HGET', keyOf(limit), field) or nil) end
-
-local kind = A.background and 'b' or 'f'
-local function spentKey(limit) return P .. 'spent:' .. limit.name end
-local function leasesKey(limit) return P .. 'leases:' .. limit.name end
-local function lineKey(limit) return P .. 'line:' .. (limit.line or limit.name) end
-local function costOf(entry) return tonumber(string.match(entry, ':(%d+):')) end
-
--- Because we were refused, or because the other side says that nothing is left.
-local function pausedUntil(limit)
-  local left, untilMs = number(limit, 'left'), number(limit, 'pausedUntil') or 0
-  if left and left <= 0 then return math.max(untilMs, number(limit, 'resetAt') or 0) end
-  return untilMs
-end
-
-local function factorOf(limit)
-  local factor, at = number(limit, 'factor'), number(limit, 'factorAt')
-  if not factor then return 1 end
-  return math.min(1, factor + (now - at) / ${RECOVERY_MS})
-end
-`;
 
 const spend: Script = {
   name: "grpSpend",

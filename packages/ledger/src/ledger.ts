@@ -6,6 +6,7 @@ import { createLocks } from "./locks.ts";
 import { createMemory } from "./memory.ts";
 import { createPlans } from "./plans.ts";
 import { createQueries } from "./queries.ts";
+import { createRateLimits } from "./rate-limits.ts";
 import { createRunners } from "./runners.ts";
 import { createStore, type RedisClient } from "./store.ts";
 import { createTakeUp } from "./take-up.ts";
@@ -58,6 +59,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     ...createRunners(store),
     ...createClaims(store),
     ...createCaps(store),
+    ...createRateLimits(store),
     ...createPlans(store),
     ...createLocks(store),
     ...createMemory(store),

@@ -212,6 +212,21 @@ export interface IgnoredWorkflowJob {
   readonly at: number;
 }
 
+/** What one App may still ask at one account, or the holder of a token everywhere. */
+export interface RateLimit {
+  /** `github:app-12:acme`; `github:app-12` for what the App asks for itself, `github:token`. */
+  readonly name: string;
+  /** Points of a minute, as far as GitHub has let us have them of late; and those spent in the last one. */
+  readonly limit: number;
+  readonly used: number;
+  /** Machines in its line, which it may share with other Apps. */
+  readonly waiting: number;
+  readonly pausedMs: number;
+  /** Requests of GitHub's hour, and how long until it is over; absent where it has not said. */
+  readonly left?: number;
+  readonly resetInMs?: number;
+}
+
 /** Not of one workflow job, but of the whole: what will fail if nobody looks. */
 export interface Warning {
   /** A word to count by: `runner-version`. */
@@ -360,6 +375,8 @@ export interface Ledger {
   listCaps(): Promise<readonly CapCount[]>;
   /** Of a class or team that is no more. A cap that somebody holds or waits for stays. */
   forgetCap(name: string): Promise<void>;
+  /** By name; those in use within the hour. */
+  listRateLimits(at: number): Promise<readonly RateLimit[]>;
 
   // --- plans ---------------------------------------------------------------------------------------------------
   recordPlan(key: string, plan: unknown): Promise<void>;

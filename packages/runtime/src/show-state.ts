@@ -14,6 +14,14 @@ export interface State {
     readonly used: number;
     readonly waiting: number;
   }[];
+  readonly rateLimits: readonly {
+    readonly name: string;
+    readonly limit: number;
+    readonly used: number;
+    readonly waiting: number;
+    readonly pausedMs: number;
+    readonly left?: number;
+  }[];
   readonly classes: readonly {
     readonly runnerClass: string;
     readonly scope: string;
@@ -35,9 +43,28 @@ export interface State {
  */
 export function showState(metrics: Metrics, state: State): void {
   showWork(metrics, state);
+  showRateLimits(metrics, state);
   metrics.deadLetters.set(state.dead);
   metrics.warnings.reset();
   for (const { kind } of state.warnings) metrics.warnings.inc({ kind });
+}
+
+function showRateLimits(metrics: Metrics, { rateLimits }: State): void {
+  const { rateLimitUsed, rateLimitPoints, rateLimitWaiting, rateLimitPausedSeconds, rateLimitHourLeft } =
+    metrics;
+  const gauges = [
+    ...[rateLimitUsed, rateLimitPoints, rateLimitWaiting],
+    ...[rateLimitPausedSeconds, rateLimitHourLeft],
+  ];
+  for (const gauge of gauges) gauge.reset();
+  for (const { name, used, limit: points, waiting, pausedMs, left } of rateLimits) {
+    const labels = { limit: name };
+    rateLimitUsed.set(labels, used);
+    rateLimitPoints.set(labels, points);
+    rateLimitWaiting.set(labels, waiting);
+    rateLimitPausedSeconds.set(labels, pausedMs / 1_000);
+    if (left !== undefined) rateLimitHourLeft.set(labels, left);
+  }
 }
 
 function showWork(metrics: Metrics, { queues, caps, classes, oldest }: State): void {

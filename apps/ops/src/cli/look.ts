@@ -12,7 +12,7 @@ interface LookFlags {
   readonly limit: number;
 }
 
-/** Warnings, what waits and why, caps, queues and the newest workflow jobs. */
+/** Warnings, what waits and why, caps, rate limits, queues and the newest workflow jobs. */
 export async function runStatus(context: CliContext, flags: LookFlags): Promise<void> {
   const api = createOpsApi(context.config);
   const [status, workflowJobs] = await Promise.all([api.status(), api.workflowJobs(flags.limit)]);
@@ -22,6 +22,7 @@ export async function runStatus(context: CliContext, flags: LookFlags): Promise<
     summarise(status),
     ...drawWaiting(status, context.width),
     ...drawCaps(status),
+    ...drawRateLimits(status),
     ...drawQueues(status),
     drawWorkflowJobs(workflowJobs, context.width),
   ];
@@ -51,6 +52,15 @@ function drawCaps({ caps }: Status): readonly string[] {
   if (caps.length === 0) return [];
   const rows = caps.map(({ name, used, limit, waiting }) => [name, ...[used, limit, waiting].map(String)]);
   return [drawTable(["cap", "used", "limit", "in line"], rows)];
+}
+
+function drawRateLimits({ rateLimits }: Status): readonly string[] {
+  if (rateLimits.length === 0) return [];
+  const rows = rateLimits.map(({ name, used, limit, waiting, left, pausedMs }) => [
+    ...[name, ...[used, limit, waiting].map(String), left === undefined ? "" : String(left)],
+    pausedMs > 0 ? formatDuration(pausedMs) : "",
+  ]);
+  return [drawTable(["rate limit", "spent", "a minute", "in line", "left this hour", "paused for"], rows)];
 }
 
 function drawQueues({ queues }: Status): readonly string[] {

@@ -93,7 +93,7 @@ function addTestRunners(program: Command, open: () => CliContext): void {
 function addLookCommands(program: Command, open: () => CliContext): void {
   program
     .command("status")
-    .description("warnings, what waits and for what, caps, queues and the newest workflow jobs")
+    .description("warnings, what waits and for what, caps, rate limits, queues and the newest workflow jobs")
     .option("-n, --limit <count>", "how many workflow jobs", countNumber, 10)
     .option("--json", "as JSON")
     .action((flags) => runStatus(open(), flags));

@@ -1,4 +1,5 @@
 import type { Catalog } from "@grp/core";
+import { formatDuration } from "../format.ts";
 import { describeStep, type Status } from "../server/status.ts";
 import { type Html, html } from "./html.ts";
 
@@ -38,6 +39,21 @@ function drawClass({ name, labels, limit }: ClassRow, { caps, classes, runners }
 <td class="count">${waiting > 0 ? html`<b class="warn">${waiting}</b>` : "0"}</td>
 <td>${machines.map((one) => `${one.count} ${describeStep(one)}`).join(" · ") || html`<span class="soft">none</span>`}</td>
 <td class="places">${drawBar({ used: cap?.used ?? 0, limit, waiting: cap?.waiting ?? 0 })}</td></tr>`;
+}
+
+/** GitHub's, of each App and account. */
+export function drawRateLimits({ rateLimits }: Status): Html | undefined {
+  if (rateLimits.length === 0) return undefined;
+  return html`<h2>GitHub's limits <small>points of the last minute: a read costs one, a registration five</small></h2>
+<div class="caps">${rateLimits.map(
+    (limit) =>
+      html`<div class="card"><div class="row"><b>${limit.name}</b>${
+        limit.pausedMs > 0 &&
+        html`<span class="tag warn">paused, ${formatDuration(limit.pausedMs)} to go</span>`
+      }</div>${drawBar(limit)}${
+        limit.left !== undefined && html`<div class="soft">${limit.left} requests left of the hour</div>`
+      }</div>`,
+  )}</div>`;
 }
 
 /** Caps that are not a class's own: a CodeMagic team's. */

@@ -4,7 +4,7 @@ import { formatDuration, formatRepository } from "../format.ts";
 import type { Status } from "../server/status.ts";
 import type { WaitGroup } from "../server/wait-groups.ts";
 import type { WorkflowJobView } from "../view.ts";
-import { drawClasses, drawOtherCaps } from "./classes.ts";
+import { drawClasses, drawOtherCaps, drawRateLimits } from "./classes.ts";
 import { type Html, html } from "./html.ts";
 import { drawState, drawWay } from "./way.ts";
 
@@ -20,6 +20,7 @@ export function drawOverview({ status, workflowJobs, catalog }: Overview): Html 
 ${drawTiles(status)}
 <h2>Waiting, and for what</h2>${drawWaiting(status)}
 <h2>Runner classes</h2>${drawClasses(status, catalog)}${drawOtherCaps(status)}
+${drawRateLimits(status)}
 <h2>Workflow jobs <small>newest first; times since the delivery</small></h2>${drawWorkflowJobs(workflowJobs)}`;
 }
 

@@ -1,6 +1,7 @@
 import {
   type ClassCount,
   type LongestWait,
+  type RateLimit,
   RUNNER_STEPS,
   type RunnerRecord,
   type RunnerStep,
@@ -17,6 +18,7 @@ const MOST_WAITING = 100;
 /** What is counted: a few round trips to Redis, however much there is. */
 export interface Counts {
   readonly caps: readonly { name: string; limit: number; used: number; waiting: number }[];
+  readonly rateLimits: readonly RateLimit[];
   readonly queues: Awaited<ReturnType<OpsContext["producer"]["counts"]>>;
   readonly classes: readonly ClassCount[];
   readonly oldest: readonly LongestWait[];
@@ -43,15 +45,16 @@ export interface Status extends Counts {
 
 export async function readCounts(context: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
   const { ledger, producer, now } = context;
-  const [caps, queues, classes, oldest, dead, warnings] = await Promise.all([
+  const [caps, rateLimits, queues, classes, oldest, dead, warnings] = await Promise.all([
     ledger.listCaps(),
+    ledger.listRateLimits(now()),
     producer.counts(),
     ledger.countByClass(),
     ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
   ]);
-  return { caps, queues, classes, oldest, dead, warnings };
+  return { caps, rateLimits, queues, classes, oldest, dead, warnings };
 }
 
 /** Everything at a glance. */
