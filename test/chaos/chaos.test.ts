@@ -23,6 +23,9 @@ describe("chaos", function () {
     const plans = Array.from({ length: 100 }, (_, seed) => createPlan(seed));
     const kinds = new Set(plans.flatMap(({ faults }) => faults.map(({ kind }) => kind)));
     expect([...kinds]).to.have.members([...FAULT_KINDS]);
+    expect(new Set(plans.map(({ as }) => as))).to.deep.equal(new Set(["token", "apps"]));
+    const dooms = new Set(plans.map(({ doom }) => doom));
+    expect(dooms).to.deep.equal(new Set([undefined, "no-image", "no-boot"]));
   });
 
   it("finds a secret wherever it stands, and a signature without knowing it", () => {

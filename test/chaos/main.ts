@@ -27,14 +27,14 @@ tellTotal();
 process.exitCode = reports.every(({ violations }) => violations.length === 0) ? 0 : 1;
 
 function tell(report: ChaosReport): void {
-  const { seed, served, cancelled, told, violations, unusedRunners, folder } = report;
+  const { seed, served, cancelled, told, alerts, violations, unusedRunners, folder } = report;
   const faults = Object.values(report.faults).reduce((sum, each) => sum + each, 0);
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
   console.log(
     [
-      `${violations.length === 0 ? "ok  " : "FAIL"} SEED=${seed}`,
+      `${violations.length === 0 ? "ok  " : "FAIL"} SEED=${seed} (${report.as})`,
       `${faults} faults, ${Object.values(report.machineFaults).length} kinds of bad machines`,
-      `${served} served, ${cancelled} cancelled, ${told} told`,
+      `${served} served, ${cancelled} cancelled, ${told} told${told > 0 ? ` in ${alerts} alerts` : ""}`,
       `${unusedRunners.length} runners unused`,
       `longest wait ${seconds(report.longestWaitMs)}, ${seconds(report.longestOverMs)} longer than it had to`,
       `${seconds(report.durationMs)}`,
@@ -56,8 +56,19 @@ function tellTotal(): void {
       cancelled: sum(({ cancelled }) => cancelled),
       told: sum(({ told }) => told),
       leaks: sum(({ leaks }) => leaks),
+      runsWithApps: reports.filter(({ as }) => as === "apps").length,
+      faults: addUp(reports.map(({ faults }) => faults)),
+      machineFaults: addUp(reports.map(({ machineFaults }) => machineFaults)),
       doubleRegistrations: sum(({ doubleRegistrations }) => doubleRegistrations),
+      longestWaitMs: Math.max(0, ...reports.map(({ longestWaitMs }) => longestWaitMs)),
       longestOverMs: Math.max(0, ...reports.map(({ longestOverMs }) => longestOverMs)),
     }),
   );
+}
+
+function addUp(counts: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const total: Record<string, number> = {};
+  for (const [kind, count] of counts.flatMap((each) => Object.entries(each)))
+    total[kind] = (total[kind] ?? 0) + count;
+  return total;
 }

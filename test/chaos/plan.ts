@@ -52,6 +52,10 @@ export interface ChaosPlan {
   readonly maxRunners: number;
   readonly concurrentBuilds: number;
   readonly machineFaults: Readonly<Record<MachineFault, number>>;
+  /** What the product is to GitHub. */
+  readonly as: "token" | "apps";
+  /** Why the jobs labelled `doomed` can never be served; absent where there are none. */
+  readonly doom?: "no-image" | "no-boot";
   readonly jobs: readonly PlannedJob[];
   readonly faults: readonly PlannedFault[];
 }
@@ -107,6 +111,7 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
       which: random(),
     };
   };
+  const { as, doom, doomed } = planRest(seed);
   const byTime = (one: { atMs: number }, other: { atMs: number }) => one.atMs - other.atMs;
   return {
     seed,
@@ -123,9 +128,30 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
       "never-online": between(0, 0.05),
       hangs: between(0, 0.05),
     },
-    jobs: Array.from({ length: jobs }, planJob).sort(byTime),
+    as,
+    ...(doom && { doom }),
+    jobs: [...Array.from({ length: jobs }, planJob), ...doomed].sort(byTime),
     faults: Array.from({ length: whole(8, 16) }, planFault).sort(byTime),
   };
+}
+
+/** By dice of its own: so a seed asks for the same jobs and faults as before these came to be. */
+function planRest(seed: number): Pick<ChaosPlan, "as" | "doom"> & { doomed: readonly PlannedJob[] } {
+  const random = createRandom(~seed);
+  const as = random() < 0.5 ? "apps" : "token";
+  const at = random();
+  const doom = at < 0.25 ? "no-image" : at < 0.5 ? "no-boot" : undefined;
+  if (doom === undefined) return { as, doomed: [] };
+  const count = 2 + Math.floor(random() * 4);
+  const plan = (): PlannedJob => ({
+    atMs: Math.round(random() * JOBS_FOR_MS),
+    repository: "app",
+    label: "doomed",
+    durationMs: 100,
+    ending: "success",
+    cancelAfterMs: undefined,
+  });
+  return { as, doom, doomed: Array.from({ length: count }, plan) };
 }
 
 function drawKind(at: number): FaultKind {

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { demandKey } from "../../packages/core/src/index.ts";
 import { type Stack, startStack } from "../../packages/sandbox/src/stack/index.ts";
+import { type AlertSink, countDeadAlerts, startAlertSink } from "./alert-sink.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
-import { renderCatalog, SETTINGS } from "./catalog.ts";
+import { DOOMED_TYPE, renderCatalog, SETTINGS } from "./catalog.ts";
 import { type InflictedFault, inflict } from "./faults.ts";
 import { askOps } from "./ops.ts";
 import type { ChaosPlan, PlannedJob } from "./plan.ts";
@@ -20,6 +21,9 @@ export interface ChaosReport {
   readonly served: number;
   readonly cancelled: number;
   readonly told: number;
+  /** Messages that told of dead letters. */
+  readonly alerts: number;
+  readonly as: ChaosPlan["as"];
   readonly leaks: number;
   readonly doubleRegistrations: number;
   readonly unusedRunners: readonly string[];
@@ -52,16 +56,17 @@ const CALM_LIMIT_MS = 90_000;
 export async function runChaos(plan: ChaosPlan, options: { keepIn?: string } = {}): Promise<ChaosReport> {
   const begunAt = Date.now();
   const balancer = await startBalancer();
+  const sink = await startAlertSink();
   const granted: string[] = [];
   let stack: Stack | undefined;
   try {
-    stack = await tryToOpen(() => openStack(plan, balancer, granted));
-    await addHook(stack);
+    stack = await tryToOpen(() => openStack(plan, { balancer, sink, granted }));
+    await addHook(stack, plan);
     const [faults] = await Promise.all([inflictAll(stack, plan), queueAll(stack, plan)]);
     const calmAt = Date.now();
-    await waitUntilQuiet(stack);
+    await waitUntilQuiet(stack, sink);
     const settledMs = Date.now() - calmAt;
-    const report = await judge(stack, { plan, faults, granted, begunAt, settledMs });
+    const report = await judge(stack, { plan, faults, granted, alerts: sink.texts, begunAt, settledMs });
     const folder =
       report.violations.length > 0 && options.keepIn ? `${options.keepIn}/${plan.seed}` : undefined;
     if (folder) await keep(stack, report, folder);
@@ -69,6 +74,7 @@ export async function runChaos(plan: ChaosPlan, options: { keepIn?: string } = {
   } finally {
     await stack?.stop();
     await balancer.close();
+    await sink.close();
   }
 }
 
@@ -83,12 +89,22 @@ async function tryToOpen(open: () => Promise<Stack>): Promise<Stack> {
   }
 }
 
-async function openStack(plan: ChaosPlan, balancer: Balancer, granted: string[]): Promise<Stack> {
+interface Surroundings {
+  readonly balancer: Balancer;
+  readonly sink: AlertSink;
+  readonly granted: string[];
+}
+
+async function openStack(plan: ChaosPlan, { balancer, sink, granted }: Surroundings): Promise<Stack> {
   const stack = await startStack({
     ingress: Array.from({ length: plan.ingresses }, () => ({})),
     workers: Array.from({ length: plan.workers }, () => ({})),
     ops: {},
-    env: { ...SETTINGS, PUBLIC_URL: balancer.url, AWS_SECRET_ACCESS_KEY: randomBytes(20).toString("hex") },
+    as: plan.as,
+    env: {
+      ...{ ...SETTINGS, PUBLIC_URL: balancer.url, ALERT_WEBHOOK_URL: sink.url },
+      AWS_SECRET_ACCESS_KEY: randomBytes(20).toString("hex"),
+    },
     runners: renderCatalog(plan),
     appendfsync: plan.appendfsync,
     sandbox: {
@@ -96,6 +112,7 @@ async function openStack(plan: ChaosPlan, balancer: Balancer, granted: string[])
         seed: plan.seed,
         bootMs: (random) => 200 + random() * 1_300,
         faults: plan.machineFaults,
+        faultOf: ({ instanceType }) => (instanceType === DOOMED_TYPE ? "dies-in-boot" : undefined),
         onGranted: (secrets) => void granted.push(...secrets),
       },
       github: { lostAfterMs: 1_500, token: `ghp_${randomBytes(18).toString("hex")}` },
@@ -112,9 +129,10 @@ async function openStack(plan: ChaosPlan, balancer: Balancer, granted: string[])
   return stack;
 }
 
-/** Where a personal access token can see its deliveries. */
-async function addHook({ sandbox, webhookUrl, settings }: Stack): Promise<void> {
-  const place = { kind: "organization", owner: "acme" } as const;
+/** Where the deliveries can be seen: by a personal access token, or by the App whose hook it is. */
+async function addHook({ sandbox, webhookUrl, settings }: Stack, { as }: ChaosPlan): Promise<void> {
+  const place =
+    as === "apps" ? ({ kind: "app" } as const) : ({ kind: "organization", owner: "acme" } as const);
   await sandbox.github.addHook({ url: webhookUrl, secret: settings.WEBHOOK_TOKEN ?? "", place });
 }
 
@@ -139,12 +157,13 @@ async function queueOne({ sandbox: { github } }: Stack, job: PlannedJob): Promis
   github.cancelWorkflowJob(id);
 }
 
-/** Every job over or told, nothing left, and so for longer than a sweep takes to come to another mind. */
-async function waitUntilQuiet(stack: Stack): Promise<void> {
+/** Every job over or told, and the alert sent; nothing left, and so for longer than a sweep takes to come to another mind. */
+async function waitUntilQuiet(stack: Stack, sink: AlertSink): Promise<void> {
   const limit = Date.now() + CALM_LIMIT_MS;
   for (let quietSince = Date.now(); Date.now() < limit; await sleep(POLL_MS)) {
-    const { open, served } = sortJobs(stack, await readDead(stack));
-    const isBusy = open.length > 0 || served.some(({ status }) => status !== "completed");
+    const { open, served, told } = sortJobs(stack, await readDead(stack));
+    const isSilent = told.length > 0 && countDeadAlerts(sink.texts) === 0;
+    const isBusy = open.length > 0 || isSilent || served.some(({ status }) => status !== "completed");
     if (isBusy || findLeaks(stack).length > 0) quietSince = Date.now();
     if (Date.now() - quietSince > QUIET_MS) return;
   }
@@ -159,12 +178,13 @@ interface Findings {
   readonly plan: ChaosPlan;
   readonly faults: readonly InflictedFault[];
   readonly granted: readonly string[];
+  readonly alerts: readonly string[];
   readonly begunAt: number;
   readonly settledMs: number;
 }
 
 async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
-  const { plan, faults, begunAt, settledMs } = findings;
+  const { plan, faults, alerts, begunAt, settledMs } = findings;
   const outcome = sortJobs(stack, await readDead(stack));
   const leaks = findLeaks(stack);
   const unused = findUnused(stack, faults);
@@ -176,6 +196,8 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
     served: outcome.served.length,
     cancelled: outcome.cancelled.length,
     told: outcome.told.length,
+    alerts: countDeadAlerts(alerts),
+    as: plan.as,
     leaks: leaks.length,
     doubleRegistrations: surplus.reduce((sum, [, count]) => sum + count, 0),
     unusedRunners: unused.map(({ name, pool, why = "no reason found" }) => `${name} (${pool}): ${why}`),
@@ -186,6 +208,7 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
     settledMs,
     violations: [
       ...(await explainOpen(stack, outcome)),
+      ...judgeAlerts(outcome, countDeadAlerts(alerts)),
       ...leaks.map((leak) => `left: ${leak}`),
       ...surplus.map(([pool, count]) => `${count} runners too many in ${pool}`),
       ...(await findLeakedSecrets(stack, findings, outcome)),
@@ -194,6 +217,14 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
       ),
     ],
   };
+}
+
+/** Sent again when a worker died over it; but never one for each. */
+const MOST_ALERTS = 3;
+
+function judgeAlerts({ told }: Outcome, alerts: number): readonly string[] {
+  if (told.length > 0 && alerts === 0) return [`${told.length} dead letters, and no alert`];
+  return alerts > MOST_ALERTS ? [`${alerts} alerts of one outage`] : [];
 }
 
 async function explainOpen(stack: Stack, { open }: Outcome): Promise<readonly string[]> {
@@ -207,13 +238,14 @@ async function explainOpen(stack: Stack, { open }: Outcome): Promise<readonly st
 
 async function findLeakedSecrets(
   stack: Stack,
-  { granted }: Findings,
+  { granted, alerts }: Findings,
   outcome: Outcome,
 ): Promise<readonly string[]> {
   const shown = [...outcome.told, ...outcome.open, ...outcome.served.slice(0, 3)].map(({ id }) =>
     demandKey(id),
   );
-  const texts = [...(await readWritings(stack.folder)), ...(await readPages(stack, shown))];
+  const told = alerts.map((text) => ({ where: "an alert", text }));
+  const texts = [...(await readWritings(stack.folder)), ...(await readPages(stack, shown)), ...told];
   return findSecrets(collectSecrets(stack, granted), texts).map((found) => `secret: ${found}`);
 }
 

@@ -16,17 +16,24 @@ const SETTINGS = [
   "CODEMAGIC_TOKEN",
   "AWS_SECRET_ACCESS_KEY",
   "OPS_PASSWORD",
+  "ALERT_WEBHOOK_URL",
 ];
+const KEYS = /^GITHUB_APP_PRIVATE_KEY(_\d+)?$/;
 
 /** Whatever the product was given and its machines were handed: `granted` are registrations and report tickets. */
 export function collectSecrets({ settings, sandbox }: Stack, granted: readonly string[]): readonly Secret[] {
   const given = SETTINGS.map((name) => ({ name, text: settings[name] ?? "" }));
+  // A key's line, for where its lines are no lines any more.
+  const keys = Object.entries(settings)
+    .filter(([name]) => KEYS.test(name))
+    .map(([name, text]) => ({ name, text: text.split("\n")[2] ?? "" }));
   const tickets = [
     ...sandbox.ec2.instances().map(({ userData }) => /GRP_TICKET='([^']+)'/.exec(userData)?.[1] ?? ""),
     ...sandbox.codemagic.builds().map(({ variables }) => variables.GRP_TICKET ?? ""),
   ];
   return [
     ...given,
+    ...keys,
     ...tickets.map((text) => ({ name: "ticket", text })),
     ...granted.map((text) => ({ name: "registration or report ticket", text })),
   ].filter(({ text }) => text !== "");
@@ -34,6 +41,8 @@ export function collectSecrets({ settings, sandbox }: Stack, granted: readonly s
 
 /** GitHub's signature of a delivery, wherever it stands. */
 const SIGNATURE = /sha256=[0-9a-f]{64}/;
+/** What an App gets for its key. */
+const INSTALLATION_TOKEN = /ghs_\d+_[\w-]{40}/;
 
 /** Every secret in any of the texts: `<name> in <where>`. */
 export function findSecrets(
@@ -43,6 +52,7 @@ export function findSecrets(
   return texts.flatMap(({ where, text }) => {
     const found = new Set(secrets.filter((secret) => text.includes(secret.text)).map(({ name }) => name));
     if (SIGNATURE.test(text)) found.add("signature");
+    if (INSTALLATION_TOKEN.test(text)) found.add("installation token");
     return [...found].map((name) => `${name} in ${where}`);
   });
 }

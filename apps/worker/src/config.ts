@@ -53,6 +53,10 @@ export const settingsSchema = z.object({
     url().optional(),
     "Gets a Slack-compatible message when demands fail for good, and of every warning. A secret.",
   ),
+  ALERT_INTERVAL: about(
+    wholeNumber(1, 3_600).prefault("15"),
+    "Seconds between two looks for news to tell there, all workers together.",
+  ),
   STOP_DEADLINE: about(wholeNumber(1, 300).prefault("8"), "Seconds to finish work after SIGTERM."),
   INTERNAL_PORT: about(port().prefault("3002"), "Health and metrics."),
 });

@@ -42,6 +42,7 @@ describe("startRecovery", () => {
       UNHEARD_INTERVAL: 1,
       WEBHOOK_URL: `${receiver.url}/webhook`,
       ALERT_WEBHOOK_URL: `${receiver.url}/alert`,
+      ALERT_INTERVAL: 15,
     });
     workers.push(worker);
     await worker.ready();

@@ -6,7 +6,12 @@ import { recoverySchedules } from "./recover/recovery-schedules.ts";
 
 type Settings = Pick<
   WorkerConfig,
-  "REDIS_URL" | "REDELIVERY_INTERVAL" | "UNHEARD_INTERVAL" | "WEBHOOK_URL" | "ALERT_WEBHOOK_URL"
+  | "REDIS_URL"
+  | "REDELIVERY_INTERVAL"
+  | "UNHEARD_INTERVAL"
+  | "WEBHOOK_URL"
+  | "ALERT_WEBHOOK_URL"
+  | "ALERT_INTERVAL"
 >;
 
 /** Missed deliveries and alerts as BullMQ schedules: each one at a time across all workers. */
@@ -19,7 +24,10 @@ export function startRecovery(context: WorkerContext, settings: Settings): Sched
   });
   return createScheduler({
     redisUrl: settings.REDIS_URL,
-    schedules: [...recovery, ...(url ? [alertSchedule(context, { url })] : [])],
+    schedules: [
+      ...recovery,
+      ...(url ? [alertSchedule(context, { url, everyMs: settings.ALERT_INTERVAL * 1_000 })] : []),
+    ],
     onError: (error, schedule) =>
       context.log.error("recovery.failed", {
         schedule,

@@ -132,6 +132,18 @@ describe("alertOfNews", () => {
     expect(texts()[1]).to.match(/^grp: 1 warning/);
   });
 
+  it("keeps no dead letter waiting for a warning that was just told", async () => {
+    const warning = { kind: "blind", text: "blind", at: harness.clock.now, ttlMs: MINUTE };
+    await harness.ledger.raiseWarning(warning);
+    await look();
+    await bury(1);
+    await look();
+    expect(texts().map((text) => text.split("\n")[0])).to.deep.equal([
+      "grp: 1 warning",
+      "grp: 1 workflow job has no runner, and will get none until somebody looks",
+    ]);
+  });
+
   it("tells of one that was retried and failed again", async () => {
     await bury(1);
     await look();

@@ -4,10 +4,12 @@ import { createSelfSigned } from "../certificate.ts";
 import { signIdentity } from "../identity.ts";
 import type { MachineRecord, Machines, MachinesOptions } from "../machines.ts";
 import { boot, type LightMachine } from "./boot.ts";
-import { createFates, type FateOptions } from "./fate.ts";
+import { createFates, type FateOptions, type MachineFault } from "./fate.ts";
 import { readAssignments, readSettings } from "./settings.ts";
 
 export interface LightMachinesOptions extends Omit<MachinesOptions, "bootMs">, FateOptions {
+  /** A fault that is no matter of chance, for the EC2 machines that it names one of. */
+  readonly faultOf?: (instance: Ec2Machine) => MachineFault | undefined;
   /** Registrations and report tickets as machines get them, for who must look whether they are anywhere else. */
   readonly onGranted?: (secrets: readonly string[]) => void;
 }
@@ -36,8 +38,10 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
     id: string,
     kind: MachineRecord["kind"],
     compose: () => Pick<LightMachine, "settings" | "identify" | "os" | "arch">,
+    sure?: MachineFault,
   ): void {
-    const fate = drawFate();
+    const drawn = drawFate();
+    const fate = { ...drawn, fault: sure ?? drawn.fault };
     const lines: string[] = [];
     const power = new AbortController();
     // Every pause and call of a machine listens to its power.
@@ -91,13 +95,15 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
   return {
     certificate: signer.certificate,
     records,
-    startInstance: (instance) =>
-      start(instance.instanceId, "ec2", () => ({
+    startInstance(instance) {
+      const compose = () => ({
         settings: readSettings(readAssignments(instance.userData)),
         identify: () => identify(instance, signer),
-        os: instance.instanceType.startsWith("mac") ? "macos" : "linux",
-        arch: instance.architecture === "arm64" ? "arm64" : "x64",
-      })),
+        os: instance.instanceType.startsWith("mac") ? ("macos" as const) : ("linux" as const),
+        arch: instance.architecture === "arm64" ? ("arm64" as const) : ("x64" as const),
+      });
+      start(instance.instanceId, "ec2", compose, options.faultOf?.(instance));
+    },
     startBuild: ({ buildId, variables }) =>
       start(buildId, "build", () => ({
         settings: readSettings(variables),
