@@ -25,12 +25,17 @@ export function createDownloads(
   clients: Clients,
   { baseUrl, now }: { readonly baseUrl: string; readonly now: () => number },
 ): Pick<GitHub, "runnerProgram" | "runnerVersions"> {
-  let cached: { readonly list: readonly Download[]; readonly until: number } | undefined;
-  async function list(scope: Scope, signal: AbortSignal): Promise<readonly Download[]> {
+  let cached: { readonly list: Promise<readonly Download[]>; readonly until: number } | undefined;
+  /** Whoever asks meanwhile waits for the same answer: machines of one launch all claim at once. */
+  function list(scope: Scope, signal: AbortSignal): Promise<readonly Download[]> {
     if (cached && cached.until > now()) return cached.list;
-    const fresh = await clients.use(subjectOf(scope), signal, (client) => fetchList(client, scope));
-    cached = { list: fresh, until: now() + CACHE_MS };
-    return fresh;
+    const asked = clients.use(subjectOf(scope), signal, (client) => fetchList(client, scope));
+    const fresh = { list: asked, until: now() + CACHE_MS };
+    cached = fresh;
+    asked.catch(() => {
+      if (cached === fresh) cached = undefined;
+    });
+    return asked;
   }
   return {
     async runnerProgram(scope, platform, signal) {

@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createGitHub } from "@grp/github";
+import { createBudget } from "@grp/ledger";
+import { createGitHubStandIn, type GitHubStandIn } from "@grp/sandbox";
+import { expect } from "chai";
+import type { TestIngress } from "../testing/ingress.ts";
+import { AWS, claim, launch, type TestLaunch } from "../testing/machines.ts";
+import { useIngress } from "../testing/suite.ts";
+import { createIdentityCheck } from "./identity.ts";
+import { readIdentityCertificates } from "./identity-certificates.ts";
+import { HOLD_MS } from "./mint.ts";
+
+const MACHINES = 300;
+/** GitHub's 180 registrations, but in ten seconds: long enough that a machine is told to come back, and not held. */
+const WINDOW_MS = 10_000;
+const AT_ONCE = 180;
+/** The runner program's address is asked for once, and costs a point. */
+const SERVED_FIRST = AT_ONCE - 1;
+
+describe("three hundred machines that claim at once", function () {
+  // Two of GitHub's windows, and the machines' own work on a slow computer.
+  this.timeout(120_000);
+  const suite = useIngress();
+  let github: GitHubStandIn;
+  let ingress: TestIngress;
+  before(async () => {
+    const limits = { points: 5 * AT_ONCE, windowMs: WINDOW_MS, concurrent: 100 };
+    github = await createGitHubStandIn({ limits });
+    const { points, windowMs: window, concurrent } = limits;
+    ingress = await suite.start({
+      github,
+      context: {
+        checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)),
+        github: createGitHub({
+          auth: { kind: "pat", token: github.token },
+          baseUrl: github.url,
+          budget: createBudget({ redis: suite.client }),
+          limits: { points, window, concurrent },
+          holdMs: HOLD_MS,
+        }),
+      },
+    });
+  });
+  after(() => github.close());
+
+  /** As the boot script does it: comes back within the second after the one it was told. How often it was refused. */
+  async function claimUntilGranted(launched: TestLaunch): Promise<number> {
+    for (let refusals = 0; ; refusals++) {
+      const answer = await claim(ingress, launched);
+      if (answer.status === 200) return refusals;
+      expect(answer.body, JSON.stringify(answer.body)).to.deep.equal({ error: "claim_in_line" });
+      await sleep((Number(answer.headers.get("retry-after")) + Math.random()) * 1_000);
+    }
+  }
+
+  it("are refused once each, served oldest demand first, and none of the limit is lost", async () => {
+    const launches: TestLaunch[] = [];
+    for (let index = 0; index < MACHINES; index++)
+      launches.push(await launch(ingress, { queuedAgoMs: 60_000 + index * 1_000 }));
+    // The youngest come first: there is room for them, so they are served; of the rest the oldest come last.
+    const refusals = await Promise.all(launches.map(claimUntilGranted));
+    const ageOf = new Map(launches.map(({ runnerNames: [name = ""] }, index) => [name, index]));
+    const minted = github.registrations().toSorted((one, other) => one.id - other.id);
+    expect(minted).to.have.length(MACHINES);
+    expect(github.refused()).to.equal(0);
+    // A registration counts from its end: one that was told its turn while slow ones were under way may be too early.
+    expect(Math.max(...refusals)).to.be.at.most(2);
+    const [first, second] = [minted.slice(0, SERVED_FIRST), minted.slice(SERVED_FIRST)];
+    expect(refusals.filter((count) => count > 0)).to.have.length(second.length);
+    // Where several were let in at the same moment, their requests may overtake each other.
+    const overtaken = second.filter(
+      ({ name }, index) => Math.abs((ageOf.get(name) ?? 0) - (MACHINES - 1 - index)) > 10,
+    );
+    expect(overtaken.map(({ name }) => ageOf.get(name))).to.deep.equal([]);
+    const spentAt = first.at(-1)?.mintedAt ?? 0;
+    const endedAt = second.at(-1)?.mintedAt ?? Number.POSITIVE_INFINITY;
+    // No third window is needed.
+    expect(endedAt - spentAt).to.be.lessThan(2 * WINDOW_MS);
+  });
+});

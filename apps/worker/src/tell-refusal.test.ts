@@ -1,0 +1,67 @@
+import { expect } from "chai";
+import type { Fields } from "./context.ts";
+import { createRefusalTeller } from "./tell-refusal.ts";
+import { type Harness, startHarness } from "./testing/harness.ts";
+
+const SUSPENDED = {
+  app: "GitHub App 12",
+  where: "acme",
+  code: "app_suspended",
+  problem: "GitHub App 12 is suspended on acme/app",
+};
+
+describe("createRefusalTeller", () => {
+  let test: Awaited<ReturnType<typeof startHarness>>;
+  let harness: Harness;
+  before(async () => {
+    test = await startHarness();
+  });
+  after(() => test.stop());
+  beforeEach(async () => {
+    harness = await test.create();
+  });
+
+  /** Resolves with the lines when `count` of them were written. */
+  function tellTo(count: number) {
+    const lines: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+    const write =
+      (level: string) =>
+      (message: string, { code }: Fields) => {
+        lines.push(`${level} ${message} ${code}`);
+        if (lines.length === count) resolve(lines);
+      };
+    const log = { info: write("info"), warn: write("warn"), error: write("error") };
+    const { ledger, clock } = harness;
+    return { tell: createRefusalTeller({ ledger, log, now: () => clock.now }), lines: promise };
+  }
+
+  it("warns people for as long as an App is refused, and says it once in the log", async () => {
+    const { tell, lines } = tellTo(2);
+    for (let times = 0; times < 3; times++) tell(SUSPENDED);
+    tell({ ...SUSPENDED, where: "other", code: "401", problem: "Bad credentials" });
+    expect(await lines).to.have.members([
+      "warn github.app-refused app_suspended",
+      "warn github.app-refused 401",
+    ]);
+    const warnings = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warnings.map(({ kind, text }) => `${kind}: ${text}`)).to.have.members([
+      "github-app: GitHub refuses GitHub App 12 at acme; the other Apps go on without it: GitHub App 12 is suspended on acme/app",
+      "github-app: GitHub refuses GitHub App 12 at other; the other Apps go on without it: Bad credentials",
+    ]);
+    expect(await harness.ledger.listWarnings(harness.clock.now + 300_000)).to.deep.equal([]);
+  });
+
+  it("warns of no App that is merely not installed there", async () => {
+    const { tell, lines } = tellTo(2);
+    const elsewhere = { ...SUSPENDED, code: "app_not_installed", problem: "is not installed on acme/app" };
+    tell(elsewhere);
+    tell(elsewhere);
+    tell({ ...elsewhere, problem: "is not installed on acme/lib" });
+    expect(await lines).to.deep.equal([
+      "info github.app-refused app_not_installed",
+      "info github.app-refused app_not_installed",
+    ]);
+    expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
+  });
+});
