@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { closeServer } from "@grp/runtime";
+import { closeServer, explainPort } from "@grp/runtime";
 import type { Express } from "express";
 import { createExpressServer } from "./express-server.ts";
 
@@ -31,9 +31,10 @@ export function startPublicServer(
   const server: Server = createExpressServer({ ...LIMITS, ...limits }, app);
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    const fail = (error: Error) => reject(explainPort(error, "PORT", port));
+    server.once("error", fail);
     server.listen(port, host, () => {
-      server.off("error", reject);
+      server.off("error", fail);
       resolve({ port: (server.address() as AddressInfo).port, close: () => closeServer(server, 3_000) });
     });
   });

@@ -20,6 +20,12 @@ function openContext(): CliContext {
   };
 }
 
+// Whoever reads it has read enough: `grp … | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 try {
   await createProgram(openContext).parseAsync();
 } catch (error) {

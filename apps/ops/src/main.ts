@@ -70,7 +70,7 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
   });
   const { credentials } = config;
   const app = createOpsApp({ context, board: board.router, ...(credentials ? { credentials } : {}) });
-  const server = await listen(app, config.port, config.host);
+  const server = await listen(app, { port: config.port, host: config.host, setting: "OPS_PORT" });
   logger.info("ops.listening", {
     address: server.address(),
     internalPort: internal.port,

@@ -94,7 +94,8 @@ async function check(config: WorkerConfig): Promise<void> {
     await pingWithin(redis, 2_000);
     console.log(`ok: ${config.catalog.classes.length} runner classes, Redis answers`);
   } catch (error) {
-    console.error(`Redis does not answer: ${error instanceof Error ? error.message : error}`);
+    const why = error instanceof Error ? error.message : error;
+    console.error(`REDIS_URL: nobody answers there as Redis does (${why}). Start it, or mend the address.`);
     process.exitCode = 1;
   } finally {
     await closeRedis(redis);

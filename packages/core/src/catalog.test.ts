@@ -107,6 +107,15 @@ describe("parseCatalog", () => {
     expect(text).to.match(/mac instance types need a host/);
   });
 
+  it("tells what spans the classes together with the faults of one of them, each at its place", () => {
+    const { faults } = read(
+      shipped.replace("maxRunners: 20", "maxRunners: many").replace("maxRuntime: 110m", "maxRuntime: 3h"),
+    );
+    expect(faults).to.have.length(2);
+    expect(faults[0]).to.match(/classes\[0\]\.maxRunners: /);
+    expect(faults[1]).to.match(/classes\[1\]\.offerings\[0\]: maxRuntime 180m exceeds/);
+  });
+
   it("refuses a repository's share of a class that is more than the whole", () => {
     const { faults } = read(
       `maxRunnersPerOwner: 30\n${shipped.replace("maxRunners: 20", "maxRunners: 20\n    maxRunnersPerRepository: 40")}`,

@@ -77,7 +77,7 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
     return { ok: false, faults: [fault], providers: providersOf(document) };
   }
   const parsed = catalogSchema.safeParse(plain.value);
-  const issues = parsed.success ? crossCheck(parsed.data) : parsed.error.issues.flatMap(flattenIssue);
+  const issues = parsed.success ? crossCheck(parsed.data) : checkFaulty(plain.value, parsed.error);
   const faults = issues.map((issue) => ({
     ...place(offsetOf(document, issue.path)),
     path: formatPath(issue.path),
@@ -155,12 +155,26 @@ function flattenIssue(issue: z.core.$ZodIssue): Issue[] {
   return [{ path: issue.path, message: issue.message }];
 }
 
-/** Rules that span more than one place. */
-function crossCheck(catalog: Catalog): Issue[] {
+/** All that can be said at once: also what spans the classes that have no fault of their own, if that is where they are. */
+function checkFaulty(value: unknown, error: z.ZodError): Issue[] {
+  const issues = error.issues.flatMap(flattenIssue);
+  const faulty = issues.map(({ path }) => (path[0] === "classes" ? path[1] : undefined));
+  if (!faulty.every((index) => typeof index === "number")) return issues;
+  const { classes } = value as { classes: readonly unknown[] };
+  const sound = [...classes.keys()].filter((index) => !faulty.includes(index));
+  const rest = catalogSchema.safeParse({
+    ...(value as object),
+    classes: sound.map((index) => classes[index]),
+  });
+  return rest.success ? [...issues, ...crossCheck(rest.data, sound)] : issues;
+}
+
+/** Rules that span more than one place. `places`: where its classes stand in the file. */
+function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
   const issues: Issue[] = [];
   const names = new Set<string>();
   for (const [index, runnerClass] of catalog.classes.entries()) {
-    const path = ["classes", index];
+    const path = ["classes", places?.[index] ?? index];
     if (names.has(runnerClass.name))
       issues.push({ path: [...path, "name"], message: `"${runnerClass.name}" is used twice` });
     names.add(runnerClass.name);

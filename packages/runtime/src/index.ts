@@ -3,6 +3,7 @@ export * from "./flags.ts";
 export * from "./internal-server.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";
+export * from "./port-error.ts";
 export * from "./redact.ts";
 export * from "./redis.ts";
 export * from "./run-app.ts";

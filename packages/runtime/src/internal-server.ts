@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type Express, type Response } from "express";
 import type { Metrics } from "./metrics.ts";
+import { explainPort } from "./port-error.ts";
 import { within } from "./within.ts";
 
 export interface InternalServerOptions {
@@ -32,17 +33,21 @@ export async function startInternalServer(options: InternalServerOptions): Promi
   app.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
   app.get("/readyz", (_request, response) => answerReady(options, response));
   app.get("/metrics", (_request, response) => answerMetrics(options, response));
-  const server = await listen(app, options.port, options.host);
+  const server = await listen(app, { ...options, setting: "INTERNAL_PORT" });
   return {
     port: (server.address() as AddressInfo).port,
     close: () => closeServer(server),
   };
 }
 
-/** Resolves once the server listens; Express 5 gives the callback the error too. */
-export function listen(app: Express, port: number, host?: string): Promise<Server> {
+/** Resolves once the server listens; Express 5 gives the callback the error too. `setting` is what named the port. */
+export function listen(
+  app: Express,
+  { port, host, setting }: { readonly port: number; readonly host?: string; readonly setting: string },
+): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const done = (error?: Error) => (error === undefined ? resolve(server) : reject(error));
+    const done = (error?: Error) =>
+      error === undefined ? resolve(server) : reject(explainPort(error, setting, port));
     const server: Server = host === undefined ? app.listen(port, done) : app.listen(port, host, done);
   });
 }

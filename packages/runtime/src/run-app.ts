@@ -1,4 +1,5 @@
 import type { Logger } from "./logger.ts";
+import { PortError } from "./port-error.ts";
 import { within } from "./within.ts";
 
 /** One thing to end, e.g. `{ name: "public server", close }`. */
@@ -57,7 +58,7 @@ export async function runApp({ logger, start, closeDeadlineMs, host = process }:
     await starting;
     logger.info("process.started");
   } catch (error) {
-    logger.error("process.failed", { error });
+    logger.error("process.failed", { error: error instanceof PortError ? error.message : error });
     if (!isStopping) finish(1);
   }
 }

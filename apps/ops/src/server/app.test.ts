@@ -48,7 +48,7 @@ describe("createOpsApp", () => {
       },
       ...(options.anonymous ? {} : { credentials }),
     });
-    const http: Server = await listen(app, 0, "127.0.0.1");
+    const http: Server = await listen(app, { port: 0, host: "127.0.0.1", setting: "OPS_PORT" });
     open.push(
       () => board.close(),
       () => closeServer(http, 10),
