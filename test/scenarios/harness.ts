@@ -130,13 +130,20 @@ export function describeRecovery({ workers }: Stack): string {
   return `${redelivered} deliveries asked for again, ${sum("workflow-jobs.unheard", "found")} jobs found among the queued runs`;
 }
 
-/** Registrations that ran nothing, and what lives still. */
+/**
+ * Registrations that ran nothing, and what lives still. One is made again under its name where GitHub's answer was lost:
+ * that costs a call, and no machine.
+ */
 export function describeRest({ sandbox: { github, ec2, codemagic } }: Stack): Findings {
-  const unused = github.registrations().filter(({ workflowJobId }) => workflowJobId === undefined).length;
+  const all = github.registrations();
+  const unused = all.filter(({ workflowJobId }) => workflowJobId === undefined).length;
+  const idle = [...Map.groupBy(all, ({ name }) => name).values()].filter((same) =>
+    same.every(({ workflowJobId }) => workflowJobId === undefined),
+  ).length;
   const instances = ec2.instances().filter(({ state }) => state !== "terminated").length;
   const builds = codemagic.builds().filter(({ isLive }) => isLive).length;
   return [
-    ["registrations that ran no job", String(unused)],
+    ["registrations that ran no job", `${unused} of ${all.length}; ${idle} machines had one and ran none`],
     ["left at the end", `${instances} instances, ${builds} builds, ${github.runners().length} runners`],
   ];
 }
