@@ -28,6 +28,7 @@ export function composeProviders(
     token: config.CODEMAGIC_TOKEN ?? "",
     apiUrl: config.CODEMAGIC_API_URL,
     v3ApiUrl: config.CODEMAGIC_V3_API_URL,
+    budget,
   });
   const all: RunnerProvider[] = config.CODEMAGIC_TOKEN ? [ec2, codemagic] : [ec2];
   const observe = observeCalls(metrics);

@@ -128,7 +128,7 @@ const bucket = (burst: number, perSecond: number) =>
     })
     .prefault({});
 
-/** What AWS and GitHub publish; to be raised where they granted more. */
+/** What AWS, GitHub and CodeMagic publish; to be raised where they granted more. */
 const limits = z
   .strictObject({
     /** Per account and region. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
@@ -153,6 +153,13 @@ const limits = z
         points: number(z.number().int().min(10)).default(900),
         window: duration.default(60_000),
         concurrent: number(z.number().int().min(1)).default(100),
+      })
+      .prefault({}),
+    /** Per user whose token it is. https://docs.codemagic.io/rest-api/codemagic-rest-api/ */
+    codemagic: z
+      .strictObject({
+        requests: number(z.number().int().min(10)).default(5_000),
+        window: duration.default(3_600_000),
       })
       .prefault({}),
   })

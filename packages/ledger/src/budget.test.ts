@@ -208,7 +208,7 @@ describe("the budget", () => {
       expect(await both(5)).to.equal(60_000);
       expect(await waitOf(first, 5)).to.equal(600_500);
       const listed = await test.ledger.listRateLimits(now);
-      const common = { limit: 100, waiting: 0 };
+      const common = { limit: 100, windowMs: 60_000, waiting: 0 };
       expect(listed).to.deep.equal([
         { ...common, name: "github:app-1", used: 15, pausedMs: 600_500, left: 0, resetInMs: 600_500 },
         { ...common, name: "github:app-2", used: 100, pausedMs: 0 },

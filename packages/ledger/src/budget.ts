@@ -51,6 +51,8 @@ local function forgetOld(limit)
     if string.sub(entry, -1) == 'b' then redis.call('HINCRBY', keyOf(limit), 'background', -costOf(entry)) end
     redis.call('ZREM', spentKey(limit), entry)
   end
+  -- What was spent may have been forgotten as a whole.
+  if redis.call('EXISTS', spentKey(limit)) == 0 then redis.call('HDEL', keyOf(limit), 'used', 'background') end
 end
 
 local function mostOf(charge)

@@ -20,7 +20,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'limits', now - ${KEEP_MS
     local waiting = redis.call('ZCARD', lineKey(limit))
     local pausedMs = math.max(0, pausedUntil(limit) - now)
     found[#found + 1] = cjson.encode({
-      name = name, limit = math.floor(most * factorOf(limit)), used = used, waiting = waiting, pausedMs = pausedMs,
+      name = name, limit = math.floor(most * factorOf(limit)), windowMs = windowMs, used = used, waiting = waiting, pausedMs = pausedMs,
       left = left and math.max(0, left) or nil, resetInMs = left and resetInMs or nil,
     })
   end
@@ -28,7 +28,7 @@ end
 return found`,
 };
 
-/** What the budget knows of GitHub's limits, of each App and account that was used within the hour. */
+/** What the budget knows of GitHub's and CodeMagic's limits: of each App and account that was used of late. */
 export function createRateLimits(store: Store): Pick<Ledger, "listRateLimits"> {
   return {
     async listRateLimits(at) {

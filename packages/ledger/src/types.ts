@@ -212,17 +212,18 @@ export interface IgnoredWorkflowJob {
   readonly at: number;
 }
 
-/** What one App may still ask at one account, or the holder of a token everywhere. */
+/** What one App may still ask at one account, or the holder of a token. */
 export interface RateLimit {
-  /** `github:app-12:acme`; `github:app-12` for what the App asks for itself, `github:token`. */
+  /** `github:app-12:acme`; `github:app-12` for what the App asks for itself, `github:token`; `codemagic:v1`. */
   readonly name: string;
-  /** Points of a minute, as far as GitHub has let us have them of late; and those spent in the last one. */
+  /** What may be spent within a window, as far as we were let have it of late; and what was, in the last one. */
   readonly limit: number;
+  readonly windowMs: number;
   readonly used: number;
   /** Machines in its line, which it may share with other Apps. */
   readonly waiting: number;
   readonly pausedMs: number;
-  /** Requests of GitHub's hour, and how long until it is over; absent where it has not said. */
+  /** Requests of the other side's own hour, and how long until it is over; absent where it has not said. */
   readonly left?: number;
   readonly resetInMs?: number;
 }
@@ -375,7 +376,7 @@ export interface Ledger {
   listCaps(): Promise<readonly CapCount[]>;
   /** Of a class or team that is no more. A cap that somebody holds or waits for stays. */
   forgetCap(name: string): Promise<void>;
-  /** By name; those in use within the hour. */
+  /** By name; those in use of late. */
   listRateLimits(at: number): Promise<readonly RateLimit[]>;
 
   // --- plans ---------------------------------------------------------------------------------------------------

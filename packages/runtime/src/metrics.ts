@@ -87,17 +87,19 @@ function declareState({ counter, gauge }: Declare) {
     capUsed: gauge("grp_cap_used", "Places taken under a cap", ["cap"]),
     capLimit: gauge("grp_cap_limit", "Places under a cap", ["cap"]),
     capWaiting: gauge("grp_cap_waiting", "Demands in line for a place", ["cap"]),
-    rateLimitUsed: gauge("grp_rate_limit_used", "Points that were spent at GitHub in the last minute", [
+    rateLimitUsed: gauge(
+      "grp_rate_limit_used",
+      "Points spent at GitHub (requests at CodeMagic) in the last window",
+      ["limit"],
+    ),
+    rateLimitPoints: gauge("grp_rate_limit_points", "Points (or requests) that may be spent in a window", [
       "limit",
     ]),
-    rateLimitPoints: gauge("grp_rate_limit_points", "Points that may be spent at GitHub in a minute", [
+    rateLimitWaiting: gauge("grp_rate_limit_waiting", "Machines in line for points", ["limit"]),
+    rateLimitPausedSeconds: gauge("grp_rate_limit_paused_seconds", "Until requests are taken again", [
       "limit",
     ]),
-    rateLimitWaiting: gauge("grp_rate_limit_waiting", "Machines in line for GitHub's points", ["limit"]),
-    rateLimitPausedSeconds: gauge("grp_rate_limit_paused_seconds", "Until GitHub takes requests again", [
-      "limit",
-    ]),
-    rateLimitHourLeft: gauge("grp_rate_limit_hour_left", "Requests that GitHub still takes in this hour", [
+    rateLimitHourLeft: gauge("grp_rate_limit_hour_left", "Requests that are still taken in this hour", [
       "limit",
     ]),
     demand: gauge("grp_demand", "Workflow jobs queued and not started", ["runner_class", "scope"]),

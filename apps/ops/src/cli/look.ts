@@ -56,11 +56,11 @@ function drawCaps({ caps }: Status): readonly string[] {
 
 function drawRateLimits({ rateLimits }: Status): readonly string[] {
   if (rateLimits.length === 0) return [];
-  const rows = rateLimits.map(({ name, used, limit, waiting, left, pausedMs }) => [
-    ...[name, ...[used, limit, waiting].map(String), left === undefined ? "" : String(left)],
-    pausedMs > 0 ? formatDuration(pausedMs) : "",
+  const rows = rateLimits.map(({ name, used, limit, windowMs, waiting, left, pausedMs }) => [
+    ...[name, String(used), `${limit} in ${formatDuration(windowMs)}`, String(waiting)],
+    ...[left === undefined ? "" : String(left), pausedMs > 0 ? formatDuration(pausedMs) : ""],
   ]);
-  return [drawTable(["rate limit", "spent", "a minute", "in line", "left this hour", "paused for"], rows)];
+  return [drawTable(["rate limit", "spent", "of", "in line", "left this hour", "paused for"], rows)];
 }
 
 function drawQueues({ queues }: Status): readonly string[] {

@@ -41,10 +41,10 @@ function drawClass({ name, labels, limit }: ClassRow, { caps, classes, runners }
 <td class="places">${drawBar({ used: cap?.used ?? 0, limit, waiting: cap?.waiting ?? 0 })}</td></tr>`;
 }
 
-/** GitHub's, of each App and account. */
+/** GitHub's, of each App and account, and CodeMagic's. */
 export function drawRateLimits({ rateLimits }: Status): Html | undefined {
   if (rateLimits.length === 0) return undefined;
-  return html`<h2>GitHub's limits <small>points of the last minute: a read costs one, a registration five</small></h2>
+  return html`<h2>Rate limits <small>at GitHub points of the last minute (a read costs one, a registration five), at CodeMagic requests of the last hour</small></h2>
 <div class="caps">${rateLimits.map(
     (limit) =>
       html`<div class="card"><div class="row"><b>${limit.name}</b>${

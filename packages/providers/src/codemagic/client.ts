@@ -1,7 +1,8 @@
-import { TransientError } from "@grp/core";
+import { type Budget, RateLimitedError, TransientError, UNLIMITED } from "@grp/core";
 import axios, { type AxiosInstance } from "axios";
 import type { z } from "zod";
 import { sortFailure, sortRefusal } from "./errors.ts";
+import { type CodemagicLimits, createPace } from "./pace.ts";
 
 export interface ClientOptions {
   readonly token: string;
@@ -12,6 +13,8 @@ export interface ClientOptions {
   readonly http?: AxiosInstance;
   readonly timeoutMs?: number;
   readonly now?: () => number;
+  /** What CodeMagic allows, shared with all processes; without, only its own refusals hold a call back. */
+  readonly budget?: Budget | undefined;
 }
 
 export interface Call {
@@ -37,13 +40,16 @@ export type Client = (call: Call) => Promise<Answer>;
 /** Longest piece of CodeMagic's own words that we keep. */
 const MAX_DETAIL = 200;
 
-/** One call, one try. What it throws is one of our errors, and holds neither the token nor what was sent. */
-export function createClient(options: ClientOptions): Client {
+/** One call, one try, when CodeMagic's limits allow it. What it throws is one of our errors, and holds neither the token nor what was sent. */
+export function createClient(options: ClientOptions & { readonly limits: CodemagicLimits }): Client {
   const http = options.http ?? axios.create();
   const now = options.now ?? Date.now;
+  const pace = createPace(options.limits, options.budget ?? UNLIMITED);
+  const isShared = options.budget !== undefined;
   const bases = { v1: options.apiUrl, v3: options.v3ApiUrl };
   return async (call) => {
     const { signal, doing, api = "v1", method = "GET", accept = [] } = call;
+    const leave = await pace.enter(api, doing);
     const response = await http
       .request<unknown>({
         method,
@@ -58,12 +64,16 @@ export function createClient(options: ClientOptions): Client {
         signal,
       })
       .catch((error: unknown) => {
+        leave({});
         throw sortFailure(error, doing, signal);
       });
-    const { status, data } = response;
+    const { status, data, headers } = response;
+    leave(headers);
     if ((status >= 200 && status < 300) || accept.includes(status)) return { status, data };
     const detail = detailOf(data).replaceAll(options.token, "***").slice(0, MAX_DETAIL);
-    throw sortRefusal({ status, detail, headers: response.headers }, doing, now());
+    const error = sortRefusal({ status, detail, headers }, doing, { nowMs: now(), isShared });
+    if (error instanceof RateLimitedError) await pace.slowDown(api, error.retryAfterMs);
+    throw error;
   };
 }
 

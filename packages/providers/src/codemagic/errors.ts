@@ -20,7 +20,11 @@ export interface Refusal {
 }
 
 /** Sorts an answer that is no success by its status; the texts of v1's errors are documented nowhere. */
-export function sortRefusal(refusal: Refusal, doing: string, nowMs: number): ProvisionError {
+export function sortRefusal(
+  refusal: Refusal,
+  doing: string,
+  { nowMs, isShared }: { readonly nowMs: number; readonly isShared: boolean },
+): ProvisionError {
   const { status, detail } = refusal;
   const message = `${doing}: CodeMagic answered ${status}${detail && `: ${detail}`}`;
   const details = { code: String(status) };
@@ -28,7 +32,11 @@ export function sortRefusal(refusal: Refusal, doing: string, nowMs: number): Pro
   // Out of build minutes, or a machine type that needs billing: another offering may serve.
   if (status === 402) return new NoCapacityError(message, details);
   if (status === 429)
-    return new RateLimitedError(message, { ...details, retryAfterMs: retryAfterMs(refusal.headers, nowMs) });
+    return new RateLimitedError(message, {
+      ...details,
+      retryAfterMs: retryAfterMs(refusal.headers, nowMs),
+      isShared,
+    });
   if (status === 408 || status === 425 || status >= 500 || status < 400)
     return new TransientError(message, details);
   return new InvalidSpecError(message, details);
@@ -47,10 +55,16 @@ export function sortFailure(error: unknown, doing: string, signal: AbortSignal):
 
 function retryAfterMs(headers: Refusal["headers"], nowMs: number): number {
   for (const name of ["retry-after", "ratelimit-reset"]) {
-    const text = String(headers[name] ?? "");
-    if (/^\d+(\.\d+)?$/.test(text)) return Math.max(1_000, Math.ceil(Number(text) * 1_000));
-    const date = name === "retry-after" ? Date.parse(text) : Number.NaN;
+    const seconds = numberOf(headers[name]);
+    if (seconds !== undefined) return Math.max(1_000, Math.ceil(seconds * 1_000));
+    const date = name === "retry-after" ? Date.parse(String(headers[name] ?? "")) : Number.NaN;
     if (!Number.isNaN(date)) return Math.max(1_000, date - nowMs);
   }
   return DEFAULT_RETRY_AFTER_MS;
+}
+
+/** A header's number; undefined for anything else. */
+export function numberOf(value: unknown): number | undefined {
+  const text = String(value ?? "");
+  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
 }

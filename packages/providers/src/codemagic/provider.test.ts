@@ -87,7 +87,8 @@ describe("the CodeMagic provider", () => {
     it("finds live builds of an app that left the catalog, and never says that there are none unasked", async () => {
       const { provider } = await open();
       await provider.launch(codemagicOrder("l-1"), never);
-      const catalog = { classes: [] } as unknown as CodemagicProviderOptions["catalog"];
+      const limits = { codemagic: { requests: 5_000, window: 3_600_000 } };
+      const catalog = { classes: [], limits } as unknown as CodemagicProviderOptions["catalog"];
       const { standIn } = test;
       const list = (liveApps: CodemagicProviderOptions["liveApps"]) => {
         const { token, url: apiUrl, v3Url: v3ApiUrl } = standIn;

@@ -40,7 +40,7 @@ export function createCodemagicProvider(
   options: CodemagicProviderOptions,
 ): RunnerProvider<CodemagicOffering> {
   const context = {
-    call: createClient(options),
+    call: createClient({ ...options, limits: options.catalog.limits.codemagic }),
     installation: options.installation,
     now: options.now ?? Date.now,
   };

@@ -3,6 +3,7 @@ import { RateLimitedError } from "@grp/core";
 import { expect } from "chai";
 import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
+import { AWS_LIMITS, createPace } from "./pace.ts";
 
 const never = new AbortController().signal;
 const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "" } as const;
@@ -74,5 +75,25 @@ describe("EC2's pace", () => {
     expect(error).to.be.instanceOf(RateLimitedError).and.to.include({ isShared: true });
     expect(slowed).to.deep.equal(["ec2:us-east-1:RunInstances 2500"]);
     await cloud.close();
+  });
+
+  it("takes it for the machines' bucket when the calls' was slowed down and AWS still says so, in that region", async () => {
+    const { budget, slowed } = createBudget();
+    let now = 0;
+    const pace = createPace(AWS_LIMITS, budget, () => now);
+    const refused = Object.assign(new Error("Request limit exceeded."), { name: "RequestLimitExceeded" });
+    const run = async (region: string) => {
+      const call = { region, api: "RunInstances", isAdmitted: true, signal: never } as const;
+      await failure(pace.call(call, () => Promise.reject(refused)));
+      return slowed.splice(0).map((one) => one.replace(/ .*/, ""));
+    };
+    // Two that were under way together.
+    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
+    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
+    now += 10_000;
+    expect(await run("eu-west-1")).to.deep.equal(["ec2:eu-west-1:RunInstances"]);
+    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances", "ec2:us-east-1:instances"]);
+    now += 15_000;
+    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
   });
 });

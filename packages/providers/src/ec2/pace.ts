@@ -14,6 +14,9 @@ import { codeOf, sortError, THROTTLED_RETRY_AFTER_MS } from "./errors.ts";
 /** A call is held back for so long at most; whoever must wait longer gives its work back meanwhile. */
 const HOLD_MS = 5_000;
 
+/** Longer than the calls' bucket takes to fill, at half its rate, from nothing. */
+const SOON_MS = 15_000;
+
 export type Ec2Limits = Catalog["limits"]["ec2"];
 
 /** Calls that share a bucket with nobody; `Describe…` are asked for with filters or pages, so theirs is the larger one. */
@@ -49,7 +52,12 @@ export interface Pace {
  * EC2's own limits, per account and region, shared by all processes by way of the budget.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
  */
-export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace {
+export function createPace(
+  limits: Ec2Limits,
+  budget: Budget = UNLIMITED,
+  now: () => number = Date.now,
+): Pace {
+  const refusedAt = new Map<string, number>();
   const bucket = (region: string, what: string, size: Ec2Limits["describe"]): BucketLimit => ({
     kind: "bucket",
     name: `ec2:${region}:${what}`,
@@ -61,6 +69,20 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     return bucket(region, api, api === "TerminateInstances" ? limits.terminateInstances : limits.describe);
   };
   const machineLimit = (region: string) => bucket(region, "instances", limits.instances);
+
+  /**
+   * AWS does not say which of RunInstances' two buckets is empty. The calls' is taken for it, for it fills in seconds;
+   * refused again soon after, although we ask half as often, it is the machines'.
+   */
+  async function slowDown({ region, api }: PacedCall): Promise<void> {
+    const sinceMs = now() - (refusedAt.get(region) ?? Number.NEGATIVE_INFINITY);
+    // Calls that were under way together are refused together: nothing is learned from the second.
+    const isNew = api === "RunInstances" && sinceMs > THROTTLED_RETRY_AFTER_MS;
+    if (isNew) refusedAt.set(region, now());
+    const limits = [callLimit({ region, api })];
+    if (isNew && sinceMs < SOON_MS) limits.push(machineLimit(region));
+    await budget.slowDown(limits, THROTTLED_RETRY_AFTER_MS);
+  }
 
   async function enter(call: PacedCall): Promise<void> {
     const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
@@ -85,8 +107,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
       try {
         return await send();
       } catch (error) {
-        if (endCodes.get(codeOf(error) ?? "") === "rate-limited")
-          await budget.slowDown([callLimit(call)], THROTTLED_RETRY_AFTER_MS);
+        if (endCodes.get(codeOf(error) ?? "") === "rate-limited") await slowDown(call);
         throw error;
       }
     },

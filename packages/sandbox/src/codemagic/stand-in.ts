@@ -35,6 +35,14 @@ export interface CodemagicStandIn {
   close(): Promise<void>;
 }
 
+const HOUR_MS = 3_600_000;
+
+function headersOf(left: number, endsAt: number): Record<string, string> {
+  if (!Number.isFinite(left)) return {};
+  const resetS = Math.ceil((endsAt - Date.now()) / 1_000);
+  return { "ratelimit-remaining": String(Math.max(0, left)), "ratelimit-reset": String(resetS) };
+}
+
 /** CodeMagic's v1 API (and what of v3 reads one build) over HTTP, as far as grp uses it. */
 export async function createCodemagicStandIn(
   options: CodemagicStandInOptions = {},
@@ -44,6 +52,7 @@ export async function createCodemagicStandIn(
   const builds = createBuilds({ ...options, appId });
   const script = createScript();
   const calls: string[] = [];
+  const endsAt = Date.now() + HOUR_MS;
   let isHidden = false;
   const context = { options: { ...options, appId }, builds, isHiddenFromV1: () => isHidden };
 
@@ -59,9 +68,10 @@ export async function createCodemagicStandIn(
     if (fate.isToHang) return;
     const { failure } = fate;
     if (failure) return send(response, [failure.status, { error: "told to fail" }], failure.headers);
-    const reply = decide(request, body);
+    const left = (options.hourly ?? Number.POSITIVE_INFINITY) - calls.length;
+    const reply: Reply = left < 0 ? [429, { detail: "Too many requests" }] : decide(request, body);
     if (fate.isToLose) request.socket.destroy();
-    else send(response, reply);
+    else send(response, reply, headersOf(left, endsAt));
   }
 
   const server = createServer((request, response) => void answer(request, response));

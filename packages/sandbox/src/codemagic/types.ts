@@ -1,4 +1,6 @@
 export interface CodemagicStandInOptions {
+  /** Requests in the stand-in's one hour, told in every answer; not counted without. */
+  readonly hourly?: number;
   /** What `x-auth-token` must be. */
   readonly token?: string;
   readonly appId?: string;
