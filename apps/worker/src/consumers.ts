@@ -1,4 +1,10 @@
-import { createQueueConsumer, PROVIDERS, type QueueConsumer, type RetryPolicy } from "@grp/queue";
+import {
+  createQueueConsumer,
+  PROVIDERS,
+  type QueueConsumer,
+  type RetryPolicy,
+  type WorkOutcome,
+} from "@grp/queue";
 import type { WorkerContext } from "./context.ts";
 import { buryDead } from "./dead.ts";
 import { provision } from "./provision.ts";
@@ -27,7 +33,7 @@ export function startConsumers(context: WorkerContext, settings: ConsumerSetting
         ...settings,
         provider,
         processors: {
-          provision: (demand, work) => provision(context, provider, demand, work),
+          provision: async (demand, work) => inBrief(await provision(context, provider, demand, work)),
           terminate: (termination, work) => terminate(context, termination, work),
         },
         onDead: (work) => buryDead(context, work),
@@ -44,4 +50,11 @@ export function startConsumers(context: WorkerContext, settings: ConsumerSetting
       await Promise.all(consumers.map((consumer) => consumer.close(deadlineMs)));
     },
   };
+}
+
+/** The queue keeps each result for a week, in two places: of a launch all the rest stands in the ledger, and in the log. */
+function inBrief(outcome: WorkOutcome): WorkOutcome {
+  if (outcome.kind !== "done") return outcome;
+  const { outcome: kind, launchId } = outcome.result as { outcome?: unknown; launchId?: unknown };
+  return kind === "launched" ? { kind: "done", result: { outcome: kind, launchId } } : outcome;
 }

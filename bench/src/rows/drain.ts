@@ -5,9 +5,9 @@ import { cpuMsOf } from "../stand/process-stat.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
 import { deliverMore } from "./deliver.ts";
 
-const JOBS = 8_000;
-/** By then the process is warm. */
-const WARM_JOBS = 2_000;
+const JOBS = 9_600;
+/** By then the machine code of the busy functions is there: workers run for weeks. */
+const WARM_JOBS = 4_800;
 const PATIENCE_MS = 60_000;
 const POLL_MS = 10;
 

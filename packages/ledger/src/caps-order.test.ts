@@ -85,8 +85,10 @@ describe("the line of a cap", () => {
       const take = async (waiter: Waiter) => {
         const caps = [{ name: "class:ubuntu-arm64", limit }];
         const request = { caps, ...waiter, provider: "ec2" as const, at: T0, ttlMs: 60_000 };
-        const verdict = await test.ledger.takePlace(request);
-        expect(verdict.granted ? 0 : verdict.ahead + 1).to.equal(model.take(waiter, limit));
+        const asked = test.ledger.takePlace(request);
+        const expected = model.take(waiter, limit);
+        const verdict = await asked;
+        expect(verdict.granted ? 0 : verdict.ahead + 1).to.equal(expected);
       };
       const release = async (holder: string) => {
         const comesBack = random(2) === 0;
@@ -98,7 +100,13 @@ describe("the line of a cap", () => {
         const holder = `h-${number}`;
         if (random(3) === 0) return release(holder);
         limit = 3 + random(2);
-        return take({ holder, flow: `acme/${number % 4}`, rank: Number(number % 7 !== 0) });
+        // Several at once share a call, and are served as if each had come by itself.
+        const numbers = [number, ...Array.from({ length: random(6) }, () => random(30))];
+        await Promise.all(
+          numbers.map((each) =>
+            take({ holder: `h-${each}`, flow: `acme/${each % 4}`, rank: Number(each % 7 !== 0) }),
+          ),
+        );
       };
       for (let turns = 0; turns < 800; turns++) await turn();
     });

@@ -37,6 +37,32 @@ describe("caps in the ledger", () => {
     ]);
   });
 
+  it("grants many that ask at once no more than each cap has, the narrow and the wide, and lines up the rest in order", async () => {
+    const asked = Array.from({ length: 260 }, (_none, at) => {
+      const flow = at % 2 === 0 ? "acme/even" : "acme/odd";
+      return take(`h-${at}`, [cap(20, `repository:${flow}`), cap(30)], { flow });
+    });
+    const verdicts = await Promise.all(asked);
+    expect(verdicts.flatMap((verdict, at) => (verdict.granted ? [at] : []))).to.deep.equal([
+      ...Array.from({ length: 30 }, (_none, at) => at),
+    ]);
+    const line = verdicts.flatMap((verdict) =>
+      verdict.granted ? [] : [[verdict.cap, verdict.ahead] as const],
+    );
+    expect(line.slice(0, 12)).to.deep.equal([
+      ...Array.from({ length: 10 }, (_none, at) => ["class:ubuntu-arm64", at]),
+      ["repository:acme/even", 0],
+      ["repository:acme/odd", 0],
+    ]);
+    const used = new Map((await ledger.listCaps()).map((one) => [one.name, one.used]));
+    expect([...used].sort()).to.deep.equal([
+      ["class:ubuntu-arm64", 30],
+      ["repository:acme/even", 20],
+      ["repository:acme/odd", 20],
+    ]);
+    expect(await release("h-0")).to.deep.equal(["h-30"]);
+  });
+
   it("hands a place to the head of the line, and nobody overtakes on the way", async () => {
     await take("a", [cap(1)]);
     await take("late", [cap(1)], { rank: 2 });

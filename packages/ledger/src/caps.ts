@@ -59,22 +59,6 @@ local function settleTag(cap, place, isServed)
   end
 end
 
--- Where nobody waits: a tag, and served at once. A place that is new has none yet.
-local function passLine(cap, place)
-  local key, field = P .. 'place:' .. place.holder, 'last:' .. place.flow
-  local now, last = unpack(redis.call('HMGET', part(cap, 'fair'), 'now', field))
-  local isLast = last
-  now, last = tonumber(now or 0), tonumber(last or 0)
-  local tag = not place.isNew and tonumber(redis.call('HGET', key, 'tag:' .. cap) or nil)
-  if not tag then
-    tag = math.max(now, last) + 1
-    last = tag
-    redis.call('HSET', key, 'tag:' .. cap, tag)
-  end
-  redis.call('HSET', part(cap, 'fair'), 'now', math.max(now, tag))
-  if isLast and last <= math.max(now, tag) then redis.call('HDEL', part(cap, 'fair'), field) end
-end
-
 local function leaveLine(cap, member)
   redis.call('ZREM', part(cap, 'seen'), member)
   return redis.call('ZREM', part(cap, 'line'), member) == 1
@@ -109,13 +93,8 @@ end
 local function acquire(cap, place)
   dropExpired(cap)
   local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
-  if not place.isNew and redis.call('ZSCORE', part(cap, 'held'), place.holder) then
+  if redis.call('ZSCORE', part(cap, 'held'), place.holder) then
     redis.call('ZADD', part(cap, 'held'), 'XX', 'GT', untilMs, place.holder)
-    return nil
-  end
-  if redis.call('ZCARD', part(cap, 'line')) == 0 and redis.call('ZCARD', part(cap, 'held')) < limitOf(cap) then
-    passLine(cap, place)
-    redis.call('ZADD', part(cap, 'held'), untilMs, place.holder)
     return nil
   end
   redis.call('ZADD', part(cap, 'line'), place.rank * 1e9 + tagOf(cap, place), place.member)
@@ -165,20 +144,73 @@ local function leaveUnwanted(before, caps)
   end
 end
 
+-- Caps with room that nobody waits for, and whom this call has given it to; written down by \`settleOpen\`.
+local open = {}
+local function openOf(cap)
+  if open[cap] == nil then
+    dropExpired(cap)
+    local isOpen = redis.call('ZCARD', part(cap, 'line')) == 0
+    open[cap] = isOpen
+      and { room = limitOf(cap) - redis.call('ZCARD', part(cap, 'held')), now = fair(cap, 'now'), last = {}, held = {} }
+  end
+  return open[cap]
+end
+
+local function settleOpen()
+  for cap, state in pairs(open) do
+    if state and #state.held > 0 then
+      redis.call('ZADD', part(cap, 'held'), unpack(state.held))
+      redis.call('HSET', part(cap, 'fair'), 'now', state.now)
+      for flow in pairs(state.last) do redis.call('HDEL', part(cap, 'fair'), 'last:' .. flow) end
+    end
+  end
+  open = {}
+end
+
+-- A tag after the flow's last, and served at once: as \`tagOf\` and \`settleTag\` would.
+local function passThrough(state, cap, R)
+  if state.last[R.flow] == nil then state.last[R.flow] = fair(cap, 'last:' .. R.flow) end
+  state.now = math.max(state.now, state.last[R.flow]) + 1
+  state.room = state.room - 1
+  state.held[#state.held + 1] = A.at + R.ttlMs
+  state.held[#state.held + 1] = R.holder
+  return state.now
+end
+
+local function keepPlace(R, member, tags)
+  local key = P .. 'place:' .. R.holder
+  redis.call('HSET', key, 'member', member, 'flow', R.flow, 'rank', R.rank, 'ttlMs', R.ttlMs, 'provider', R.provider,
+    'caps', R.names, unpack(tags))
+  redis.call('PEXPIRE', key, R.ttlMs + ${WAITER_TTL_MS})
+end
+
+-- The usual case: somebody new, and room under every cap.
+local function takeOpen(R, caps)
+  for _, cap in ipairs(caps) do
+    local state = openOf(cap)
+    if not state or state.room < 1 then return false end
+  end
+  if redis.call('EXISTS', P .. 'place:' .. R.holder, P .. 'turn:' .. R.holder) > 0 then return false end
+  local tags = {}
+  for _, cap in ipairs(caps) do
+    tags[#tags + 1] = 'tag:' .. cap
+    tags[#tags + 1] = passThrough(open[cap], cap, R)
+  end
+  keepPlace(R, nextArrival() .. R.holder, tags)
+  return true
+end
+
 local function takePlace(R)
-  local key, before, caps = P .. 'place:' .. R.holder, loadPlace(R.holder), listOf(R.names)
+  local caps = listOf(R.names)
+  if takeOpen(R, caps) then return {} end
+  settleOpen()
+  local before = loadPlace(R.holder)
   local member = before and before.member or nextArrival() .. R.holder
   if before then leaveUnwanted(before, caps) end
-  redis.call('HSET', key, 'member', member, 'flow', R.flow, 'rank', R.rank, 'ttlMs', R.ttlMs, 'provider', R.provider,
-    'caps', R.names)
-  local turn = redis.call('HGETALL', P .. 'turn:' .. R.holder)
-  if #turn > 0 then
-    redis.call('HSET', key, unpack(turn))
-    redis.call('DEL', P .. 'turn:' .. R.holder)
-  end
-  redis.call('PEXPIRE', key, R.ttlMs + ${WAITER_TTL_MS})
+  keepPlace(R, member, redis.call('HGETALL', P .. 'turn:' .. R.holder))
+  redis.call('DEL', P .. 'turn:' .. R.holder)
   local cap, ahead = acquireAll({ holder = R.holder, member = member, flow = R.flow, rank = R.rank, ttlMs = R.ttlMs,
-    provider = R.provider, caps = caps, isNew = not before and #turn == 0 })
+    provider = R.provider, caps = caps })
   if cap then return { cap, ahead } end
   for _, name in ipairs(caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', A.at + R.ttlMs, R.holder) end
   return {}
@@ -186,6 +218,7 @@ end
 
 local replies = {}
 for at, request in ipairs(A.requests) do replies[at] = takePlace(request) end
+settleOpen()
 return replies`,
 };
 

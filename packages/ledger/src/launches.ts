@@ -106,20 +106,24 @@ local function record(name, instance)
   return { holders[name] or redis.call('HGET', runner, 'placeHolder') or '', instance.instanceId }
 end
 
-for _, instance in ipairs(A.instances) do
-  local field = 'of:' .. instance.instanceId
-  local name = redis.call('HGET', launch, field)
+local fields, mapped = {}, { 'state', 'launched' }
+for i, instance in ipairs(A.instances) do fields[i] = 'of:' .. instance.instanceId end
+local known, of = #fields > 0 and redis.call('HMGET', launch, unpack(fields)), {}
+for i, instance in ipairs(A.instances) do
+  local name = known[i] or of[fields[i]]
   if not name and taken < #names then
     taken = taken + 1
     name = names[taken]
-    redis.call('HSET', launch, field, name)
+    of[fields[i]] = name
+    mapped[#mapped + 1] = fields[i]
+    mapped[#mapped + 1] = name
   end
   if name then shares[#shares + 1] = record(name, instance) end
 end
 for i = taken + 1, #names do
   if advanceRunner(names[i], 'gone', A.at) then note(names[i], A.at, 'not-started', 'the provider started fewer') end
 end
-redis.call('HSET', launch, 'state', 'launched')
+redis.call('HSET', launch, unpack(mapped))
 touch('launch', A.launchId)
 return shares`,
 };
