@@ -6,6 +6,7 @@ WORKDIR /app
 FROM base AS dependencies
 # The manifests alone first: this layer is made anew only when a dependency changes.
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
+COPY patches patches
 COPY apps/ingress/package.json apps/ingress/
 COPY apps/worker/package.json apps/worker/
 COPY apps/ops/package.json apps/ops/

@@ -1,7 +1,7 @@
 import { type Demand, demandJobId, gather, type ProviderName, type Settled } from "@grp/core";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { connectRedis, settleWithin, whenReady } from "./connection.ts";
+import { connectRedis, settleWithin, whenReady, writeTogether } from "./connection.ts";
 import { PROVIDERS, QUEUE_PREFIX, queueName, terminationJobId } from "./names.ts";
 import { JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
 import {
@@ -34,10 +34,9 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);
   const adderTo = (provider: ProviderName) =>
-    gather(
-      (orders: readonly DemandOrder[]) => bounded((signal) => addDemands(queues[provider], orders, signal)),
-      { most: BATCH },
-    );
+    gather((orders: readonly DemandOrder[]) => bounded(() => addDemands(client, queues[provider], orders)), {
+      most: BATCH,
+    });
   const adders = { ec2: adderTo("ec2"), codemagic: adderTo("codemagic") };
   return {
     enqueueDemand: (demand, provider, wish) => adders[provider]({ demand, delayMs: wish?.delayMs ?? 0 }),
@@ -145,38 +144,24 @@ interface DemandOrder {
 }
 
 /** Each has an answer of its own, so that none fails for another. */
-async function addDemands(
+function addDemands(
+  client: Redis,
   queue: Queue,
   orders: readonly DemandOrder[],
-  signal: AbortSignal,
 ): Promise<readonly Settled<void>[]> {
-  try {
-    await addTogether(queue, orders);
-    return orders.map(() => ({ ok: true, value: undefined }));
-  } catch (error) {
-    if (orders.length === 1 || signal.aborted) throw error;
-    // One was refused. Which of the others are in is not told, and adding those again changes nothing.
-    return Promise.all(
-      orders.map((order) =>
-        addTogether(queue, [order]).then(
-          (value) => ({ ok: true as const, value }),
-          (reason: unknown) => ({ ok: false as const, error: asUnavailable(reason) }),
-        ),
-      ),
-    );
-  }
+  // Not `addBulk`: BullMQ gives each of its pipelines a hundred methods, which costs more than a few jobs.
+  return writeTogether(client, () => Promise.all(orders.map((order) => addDemand(queue, order))));
 }
 
-async function addTogether(queue: Queue, orders: readonly DemandOrder[]): Promise<void> {
-  for (const { demand } of orders)
-    if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
-  await queue.addBulk(orders.map(toQueueJob));
-}
-
-function toQueueJob({ demand, delayMs }: DemandOrder) {
+async function addDemand(queue: Queue, { demand, delayMs }: DemandOrder): Promise<Settled<void>> {
   const jobId = demandJobId(demand.key, demand.generation);
-  const opts = { ...JOB_OPTIONS, ...priorityOf(demand), jobId, delay: delayMs };
-  return { name: "provision", data: demand, opts };
+  try {
+    if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
+    await queue.add("provision", demand, { ...JOB_OPTIONS, ...priorityOf(demand), jobId, delay: delayMs });
+    return { ok: true, value: undefined };
+  } catch (error) {
+    return { ok: false, error: asUnavailable(error) };
+  }
 }
 
 /** BullMQ takes jobs without a priority first, then 1, 2, … */
