@@ -130,6 +130,12 @@ const INFLICT: Readonly<Record<FaultKind, Inflict>> = {
     else codemagic.endBuild(id, "timeout");
     return { what: id };
   },
+  "suspend-app": ({ stack: { sandbox }, pick }) => {
+    const appId = pick(sandbox.github.apps.map((app) => app.appId));
+    if (appId === undefined) return null;
+    sandbox.github.setApp(appId, "suspended");
+    return { what: `App ${appId}`, undo: () => sandbox.github.setApp(appId, "installed") };
+  },
 };
 
 function limitCapacity(

@@ -21,6 +21,7 @@ export const FAULT_KINDS = [
   "interrupt-spot",
   "take-spot",
   "vanish-machine",
+  "suspend-app",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -81,6 +82,8 @@ const FAULTS: Readonly<Record<FaultKind, { weight: number; lastsMs: readonly [nu
   "interrupt-spot": { weight: 2, lastsMs: [1_000, 2_000] },
   "take-spot": { weight: 2, lastsMs: [0, 0] },
   "vanish-machine": { weight: 1, lastsMs: [0, 0] },
+  // Of two Apps, one at a time, once in each run that has them: not drawn with the others.
+  "suspend-app": { weight: 0, lastsMs: [1_000, 6_000] },
 };
 
 const JOBS_FOR_MS = 8_000;
@@ -111,7 +114,7 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
       which: random(),
     };
   };
-  const { as, doom, doomed } = planRest(seed);
+  const { as, doom, doomed, suspensions } = planRest(seed);
   const byTime = (one: { atMs: number }, other: { atMs: number }) => one.atMs - other.atMs;
   return {
     seed,
@@ -131,17 +134,35 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
     as,
     ...(doom && { doom }),
     jobs: [...Array.from({ length: jobs }, planJob), ...doomed].sort(byTime),
-    faults: Array.from({ length: whole(8, 16) }, planFault).sort(byTime),
+    faults: [...Array.from({ length: whole(8, 16) }, planFault), ...suspensions].sort(byTime),
+  };
+}
+
+interface Rest extends Pick<ChaosPlan, "as" | "doom"> {
+  readonly doomed: readonly PlannedJob[];
+  readonly suspensions: readonly PlannedFault[];
+}
+
+/** One of the two Apps, for a while. */
+function planSuspension(seed: number): PlannedFault {
+  const random = createRandom(seed + 1_000_003);
+  const [least, most] = FAULTS["suspend-app"].lastsMs;
+  return {
+    atMs: Math.round(500 + random() * FAULTS_FOR_MS),
+    kind: "suspend-app",
+    lastsMs: Math.round(least + random() * (most - least)),
+    which: random(),
   };
 }
 
 /** By dice of its own: so a seed asks for the same jobs and faults as before these came to be. */
-function planRest(seed: number): Pick<ChaosPlan, "as" | "doom"> & { doomed: readonly PlannedJob[] } {
+function planRest(seed: number): Rest {
   const random = createRandom(~seed);
   const as = random() < 0.5 ? "apps" : "token";
   const at = random();
   const doom = at < 0.25 ? "no-image" : at < 0.5 ? "no-boot" : undefined;
-  if (doom === undefined) return { as, doomed: [] };
+  const suspensions = as === "apps" ? [planSuspension(seed)] : [];
+  if (doom === undefined) return { as, doomed: [], suspensions };
   const count = 2 + Math.floor(random() * 4);
   const plan = (): PlannedJob => ({
     atMs: Math.round(random() * JOBS_FOR_MS),
@@ -151,7 +172,7 @@ function planRest(seed: number): Pick<ChaosPlan, "as" | "doom"> & { doomed: read
     ending: "success",
     cancelAfterMs: undefined,
   });
-  return { as, doom, doomed: Array.from({ length: count }, plan) };
+  return { as, doom, suspensions, doomed: Array.from({ length: count }, plan) };
 }
 
 function drawKind(at: number): FaultKind {

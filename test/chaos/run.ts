@@ -115,7 +115,7 @@ async function openStack(plan: ChaosPlan, { balancer, sink, granted }: Surroundi
         faultOf: ({ instanceType }) => (instanceType === DOOMED_TYPE ? "dies-in-boot" : undefined),
         onGranted: (secrets) => void granted.push(...secrets),
       },
-      github: { lostAfterMs: 1_500, token: `ghp_${randomBytes(18).toString("hex")}` },
+      github: { apps: 2, lostAfterMs: 1_500, token: `ghp_${randomBytes(18).toString("hex")}` },
       ec2: {
         pendingMs: 200,
         shuttingDownMs: 300,
