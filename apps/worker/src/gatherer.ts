@@ -10,6 +10,8 @@ export interface Joining<M, R> {
   readonly limit: number;
   /** Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. */
   admit?(wanted: number): Promise<Admission>;
+  /** Told once of each member that waits for that leave. */
+  held?(member: M): void;
   /** Ends the wait of this member alone; a call under way ends when all of its members have gone. */
   readonly signal: AbortSignal;
   /** One answer for each member, in their order. What it throws is thrown to all of them. */
@@ -24,6 +26,7 @@ export interface Gatherer<M, R> {
 
 interface Waiting<M, R> {
   readonly joining: Joining<M, R>;
+  isHeld: boolean;
   resolve(answer: R): void;
   reject(error: unknown): void;
 }
@@ -90,7 +93,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
             settle(value);
           };
         };
-        const waiting = { joining, resolve: settled(resolve), reject: settled(reject) };
+        const waiting = { joining, isHeld: false, resolve: settled(resolve), reject: settled(reject) };
         signal.addEventListener("abort", leave, { once: true });
         line.waiting.add(waiting);
         void callOn(key, line);
@@ -126,12 +129,20 @@ async function takeAdmitted<M, R>(line: Line<M, R>): Promise<readonly Waiting<M,
     try {
       const admission = (await admit?.(wanted)) ?? { granted: wanted };
       if ("granted" in admission) return take(line, admission.granted);
+      tellHeld(line);
       await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
     } catch (error) {
       for (const member of take(line, wanted)) member.reject(error);
     }
   }
   return [];
+}
+
+function tellHeld<M, R>({ waiting }: Line<M, R>): void {
+  for (const one of waiting) {
+    if (!one.isHeld) one.joining.held?.(one.joining.member);
+    one.isHeld = true;
+  }
 }
 
 function take<M, R>({ waiting }: Line<M, R>, most: number): readonly Waiting<M, R>[] {

@@ -1,4 +1,5 @@
 import type { ProviderName } from "@grp/core";
+import type { LaunchRecord } from "@grp/ledger";
 import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { releasePlace } from "./places.ts";
@@ -9,11 +10,28 @@ import { releasePlace } from "./places.ts";
  */
 export async function handOver(
   context: WorkerContext,
-  { demand, holder, runnerClass }: Attempt,
+  attempt: Attempt,
   offeringIndex: number,
 ): Promise<ProvisionOutcome> {
-  const to = runnerClass.offerings[offeringIndex]?.provider as ProviderName;
-  await releasePlace(context, holder, { comesBack: true });
+  const to = attempt.runnerClass.offerings[offeringIndex]?.provider as ProviderName;
+  await releasePlace(context, attempt.holder, { comesBack: true });
+  return moveTo(context, attempt, { offeringIndex, provider: to });
+}
+
+/** To the queue of a provider that may have started a machine for it: which has its places, so they are kept. */
+export function moveUnfinished(
+  context: WorkerContext,
+  attempt: Attempt,
+  launch: LaunchRecord,
+): Promise<ProvisionOutcome> {
+  return moveTo(context, attempt, launch);
+}
+
+async function moveTo(
+  context: WorkerContext,
+  { demand }: Attempt,
+  { offeringIndex, provider: to }: Pick<LaunchRecord, "offeringIndex" | "provider">,
+): Promise<ProvisionOutcome> {
   // It may have been there before, and finished: `retry` runs it again, and enqueues it when it is new.
   await context.producer.retry({ ...demand, offeringIndex }, to);
   return { kind: "handed-over", fields: { to, offeringIndex } };

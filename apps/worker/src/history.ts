@@ -27,6 +27,9 @@ export const WAITS_FOR_CAPACITY = "capacity";
 /** Value of `waitsFor` while its provider's rate limit is spent; the next try that opens a launch takes it back. */
 export const WAITS_FOR_THROTTLE = "throttle";
 
+/** Begins the value of `waitsFor` until a provider's published limits leave room for its launch; the provider follows. */
+export const WAITS_FOR_BUDGET = "budget";
+
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {
   const { demandState, isCovered, launchIds, waitsFor, notes } = await ledger.takeUp(demand);
   const holder = demandJobId(demand.key, demand.generation);

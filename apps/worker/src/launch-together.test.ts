@@ -94,6 +94,25 @@ describe("launches of several", () => {
     expect(Math.max(...sizes())).to.equal(100);
   });
 
+  it("say that they wait for the budget while there is no leave to call, and no more once they have it", async () => {
+    const demands = await addDemands(3);
+    const waitsFor = () =>
+      Promise.all(demands.map(async ({ key }) => (await harness.ledger.getWorkflowJob(key))?.waitsFor));
+    let isLeft = false;
+    const provider = harness.ec2;
+    const ec2 = {
+      ...provider,
+      admit: async (_offering: unknown, wanted: number) => (isLeft ? { granted: wanted } : { waitMs: 20 }),
+    };
+    const context = anotherWorker({ providers: new Map([...harness.providers, ["ec2", ec2]]) });
+    const running = runAll(demands, context);
+    while ((await waitsFor()).some((text) => text !== "budget ec2"));
+    isLeft = true;
+    await running;
+    expect(await waitsFor()).to.deep.equal([undefined, undefined, undefined]);
+    await expectOneEach(demands);
+  });
+
   it("carry their size in the ticket, and one runner name for each machine", async () => {
     await runAll(await addDemands(5));
     for (const { order } of harness.ec2.machines) {

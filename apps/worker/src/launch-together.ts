@@ -4,7 +4,7 @@ import type { Attempt } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
 import type { Lock } from "./exclusive.ts";
 import { ELSEWHERE } from "./exclusive.ts";
-import { countEarlier } from "./history.ts";
+import { countEarlier, WAITS_FOR_BUDGET } from "./history.ts";
 import { callProvider, lockOf, type Started } from "./launch.ts";
 import type { Refusal, Share } from "./share.ts";
 
@@ -27,6 +27,9 @@ export function launchTogether(
     member: attempt,
     limit: provider.maxLaunchSize,
     ...(provider.admit && { admit: provider.admit.bind(provider, place.offering) }),
+    // For people to see; it is taken back when the launch is opened.
+    held: ({ demand: { key } }) =>
+      void context.ledger.setWaitsFor(key, `${WAITS_FOR_BUDGET} ${provider.name}`).catch(() => undefined),
     signal: work.signal,
     run: (members, signal) =>
       launchFor(context, oldestFirst(members), place, signal).then(inOrderOf(members)),

@@ -121,6 +121,18 @@ describe("provision", () => {
     expect(await usedOf("class:mac")).to.equal(1);
   });
 
+  it("keeps the places of a launch that may have started a machine when that goes on in another queue", async () => {
+    const demand = await harness.addDemand({ runnerClass: "mac" });
+    harness.codemagic.loseNextResponse("launch");
+    await run(demand, "codemagic").catch(() => undefined);
+    const moved = await run({ ...demand, offeringIndex: 1 }, "ec2");
+    expect(moved).to.deep.include({ result: { outcome: "handed-over", to: "codemagic", offeringIndex: 0 } });
+    for (const cap of ["codemagic:default", "class:mac"]) expect(await usedOf(cap)).to.equal(1);
+    await run(demand, "codemagic");
+    expect(harness.codemagic.machines).to.have.length(1);
+    for (const cap of ["codemagic:default", "class:mac"]) expect(await usedOf(cap)).to.equal(1);
+  });
+
   it("opens a launch with a new id when the old one's machine has come and gone", async () => {
     harness.ec2.failNext(new LaunchSpentError("ended"), { verb: "launch" });
     await run(await harness.addDemand());

@@ -2,7 +2,7 @@ import { type Demand, demandJobId, InvalidSpecError, type ProviderName } from "@
 import type { WorkContext, WorkOutcome } from "@grp/queue";
 import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
-import { handOver } from "./hand-over.ts";
+import { moveUnfinished } from "./hand-over.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
 import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
@@ -54,8 +54,7 @@ async function advance(context: WorkerContext, attempt: Attempt): Promise<Provis
     return { kind: "launched", fields };
   }
   const unfinished = findUnfinished(history);
-  if (unfinished && unfinished.provider !== provider)
-    return handOver(context, attempt, unfinished.offeringIndex);
+  if (unfinished && unfinished.provider !== provider) return moveUnfinished(context, attempt, unfinished);
   if (unfinished) {
     const outcome = await resumeLaunch(context, attempt, unfinished);
     if (outcome !== "answered") return outcome;

@@ -94,6 +94,12 @@ function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: st
       waitsFor: `a place under cap ${cap}`,
       next: "it is launched as soon as a place is free, in its turn",
     };
+  const provider = /^budget (.+)$/.exec(waitsFor)?.[1];
+  if (provider !== undefined)
+    return {
+      waitsFor: `the budget of calls to ${provider}`,
+      next: "its launch goes out, with all that wait for the same, as soon as the provider's published limits allow",
+    };
   if (waitsFor === "capacity")
     return {
       waitsFor: "capacity: no offering of its class has room",

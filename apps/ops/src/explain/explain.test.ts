@@ -58,7 +58,7 @@ describe("the explanation of a workflow job", () => {
     );
   });
 
-  it("tells what it waits for: its queue, a cap, capacity", async () => {
+  it("tells what it waits for: its queue, a cap, capacity, a budget", async () => {
     const wanted = demand(1);
     await test.ledger.recordQueued(wanted);
     expect((await tell(1)).whereNow).to.equal("not yet in a queue");
@@ -75,6 +75,8 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(1)).next).to.contain("all offerings are tried again");
     await test.ledger.setWaitsFor(wanted.key, "throttle");
     expect((await tell(1)).waitsFor).to.equal("the provider's rate limit");
+    await test.ledger.setWaitsFor(wanted.key, "budget ec2");
+    expect((await tell(1)).waitsFor).to.equal("the budget of calls to ec2");
   });
 
   it("tells that a throttle holds its whole queue, until its machine is on its way", async () => {
