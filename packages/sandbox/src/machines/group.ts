@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { guard } from "../warden.ts";
 
 /** What a machine prints is kept to this much, the newest. */
 const CONSOLE_CHARS = 200_000;
@@ -30,6 +31,7 @@ export function createProcessGroup(onOutput?: (chunk: string) => void): ProcessG
   let isEnded = false;
   let current: { child: ChildProcess; closed: Promise<unknown> } | null = null;
   const pids = new Set<number>();
+  const guarded: (() => void)[] = [];
   const read = (chunk: Buffer) => {
     console_ = (console_ + chunk.toString()).slice(-CONSOLE_CHARS);
     onOutput?.(chunk.toString());
@@ -44,6 +46,7 @@ export function createProcessGroup(onOutput?: (chunk: string) => void): ProcessG
       if (pid !== undefined) {
         running.add(pid);
         pids.add(pid);
+        guarded.push(guard(pid));
       }
       const closed = once(child, "close").catch((error: unknown) => read(Buffer.from(`${String(error)}\n`)));
       current = { child, closed };
@@ -61,6 +64,7 @@ export function createProcessGroup(onOutput?: (chunk: string) => void): ProcessG
         for (const group of groupsOf(pid)) kill(group, "SIGKILL");
         running.delete(pid);
       }
+      for (const letGo of guarded.splice(0)) letGo();
       await closed;
     },
     console: () => console_,

@@ -4,6 +4,7 @@ import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { guard } from "../warden.ts";
 
 export interface Command {
   readonly name: string;
@@ -155,6 +156,8 @@ function startRun(command: Command, env: Environment, onLine: (text: string) => 
     stdio: ["ignore", "pipe", "pipe", ...(command.hasChannel ? (["ipc"] as const) : [])],
   });
   running.add(child);
+  // One with a channel ends by itself when the channel breaks.
+  if (!command.hasChannel && child.pid !== undefined) child.once("exit", guard(child.pid));
   const readers = [child.stdout, child.stderr].map((stream) => {
     if (!stream) return undefined;
     stream.pipe(log, { end: false });
