@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isRedisError } from "@grp/runtime";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import type { z } from "zod";
@@ -7,6 +8,7 @@ import { claim, claimBody } from "./claims/claim.ts";
 import type { ClaimAnswer, GrantedClaim } from "./claims/mint.ts";
 import { report, reportBody } from "./claims/report.ts";
 import type { Answer, IngressContext } from "./context.ts";
+import type { Routes } from "./express-server.ts";
 import { readBody } from "./read-body.ts";
 import { send } from "./send.ts";
 import { answerDelivery } from "./webhook/answer-delivery.ts";
@@ -16,15 +18,35 @@ const MAX_DELIVERY_BYTES = 25 * 1024 * 1024;
 const MAX_CLAIM_BYTES = 64 * 1024;
 
 /** All that the internet may call. */
-export function createRoutes(context: IngressContext, admission: Admission = createAdmission()): Express {
+export function createRoutes(context: IngressContext, admission: Admission = createAdmission()): Routes {
+  const takeDelivery = createDeliveryTaker(context, admission);
+  return { takeDelivery, app: createApp({ context, admission, takeDelivery }) };
+}
+
+/** Deliveries come here past Express (see `express-server.ts`). */
+function createDeliveryTaker(context: IngressContext, admission: Admission) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      const body = await readAdmitted(admission, MAX_DELIVERY_BYTES, request, response);
+      await answerDelivery(context, { request, body }, response);
+    } catch (error) {
+      answerFailure(context, { error: error as BodyFailure, path: "/webhook" }, request, response);
+    }
+  };
+}
+
+interface AppOptions {
+  readonly context: IngressContext;
+  readonly admission: Admission;
+  readonly takeDelivery: Routes["takeDelivery"];
+}
+
+function createApp({ context, admission, takeDelivery }: AppOptions): Express {
   const app = express();
   app.disable("x-powered-by");
   app.set("etag", false);
   app.set("query parser", false);
-  // Express tries them in this order, and this is what is asked most.
-  app.post("/webhook", takeBody(admission, MAX_DELIVERY_BYTES), (request, response) =>
-    answerDelivery(context, request, response),
-  );
+  app.post("/webhook", takeDelivery);
   app.post("/claims", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
     answerClaim(context, request, response),
   );
@@ -44,12 +66,21 @@ export function createRoutes(context: IngressContext, admission: Admission = cre
   return app;
 }
 
-/** `request.body` is the whole body, once there is room for it and a place to work on it; both until the answer is out. */
+/** The whole body, once there is room for it and a place to work on it; both until the answer is out. */
+function readAdmitted(
+  admission: Admission,
+  limit: number,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Buffer> {
+  const visit = admission.visit();
+  response.on("close", visit.leave);
+  return readBody(request, limit, visit);
+}
+
 function takeBody(admission: Admission, limit: number) {
   return async (request: Request, response: Response, next: NextFunction) => {
-    const visit = admission.visit();
-    response.once("close", visit.leave);
-    request.body = await readBody(request, limit, visit);
+    request.body = await readAdmitted(admission, limit, request, response);
     next();
   };
 }
@@ -149,32 +180,34 @@ function parseJson<T>(
   }
 }
 
-/** What the body reader throws: too large, cut short, no room. Anything else is a bug, and told as such to us alone. */
+type BodyFailure = Error & { readonly status?: number; readonly type?: string };
+
 function answerBadRequest(context: IngressContext) {
-  return (
-    error: Error & { status?: number; type?: string },
-    request: Request,
-    response: Response,
-    next: NextFunction,
-  ): void => {
-    if (response.headersSent) {
-      next(error);
-      return;
-    }
-    const { status = 500, type: reason = "internal" } = error;
-    const outcome = status === 503 ? "unavailable" : "rejected";
-    const detail = status === 500 ? "internal error" : error.message;
-    // The rest of the body may not have been read, so the connection can't be used again.
-    response.set("Connection", "close");
-    send(response, {
-      status,
-      body: { outcome, reason, detail },
-      ...(status === 503 && { retryAfterSeconds: 1 }),
-    });
-    const deliveryId = request.headers["x-github-delivery"];
-    const fields = { path: request.path, status, outcome, reason, deliveryId };
-    if (status === 500) context.log.error("request.failed", { ...fields, error });
-    else context.log.warn("delivery.received", fields);
-    if (request.path === "/webhook") context.metrics.deliveries.inc({ event: "none", outcome, reason });
-  };
+  return (error: BodyFailure, request: Request, response: Response, _next: NextFunction): void =>
+    answerFailure(context, { error, path: request.path }, request, response);
+}
+
+/** What the body reader throws: too large, cut short, no room. Anything else is a bug, and told as such to us alone. */
+function answerFailure(
+  context: IngressContext,
+  { error, path }: { error: BodyFailure; path: string },
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (response.headersSent) return void response.destroy(error);
+  const { status = 500, type: reason = "internal" } = error;
+  const outcome = status === 503 ? "unavailable" : "rejected";
+  const detail = status === 500 ? "internal error" : error.message;
+  // The rest of the body may not have been read, so the connection can't be used again.
+  response.setHeader("Connection", "close");
+  send(response, {
+    status,
+    body: { outcome, reason, detail },
+    ...(status === 503 && { retryAfterSeconds: 1 }),
+  });
+  const deliveryId = request.headers["x-github-delivery"];
+  const fields = { path, status, outcome, reason, deliveryId };
+  if (status === 500) context.log.error("request.failed", { ...fields, error });
+  else context.log.warn("delivery.received", fields);
+  if (path === "/webhook") context.metrics.deliveries.inc({ event: "none", outcome, reason });
 }

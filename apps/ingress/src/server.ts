@@ -1,8 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { closeServer, explainPort } from "@grp/runtime";
-import type { Express } from "express";
-import { createExpressServer } from "./express-server.ts";
+import { createExpressServer, type Routes } from "./express-server.ts";
 
 /** GitHub sends a delivery in one go; who takes longer is holding the server. */
 const LIMITS = {
@@ -21,14 +20,14 @@ export interface PublicServer {
 
 /** The public port. Rejects when it is taken. */
 export function startPublicServer(
-  app: Express,
+  routes: Routes,
   {
     port,
     host,
     limits,
   }: { port: number; host?: string | undefined; limits?: Partial<typeof LIMITS> | undefined },
 ): Promise<PublicServer> {
-  const server: Server = createExpressServer({ ...LIMITS, ...limits }, app);
+  const server: Server = createExpressServer({ ...LIMITS, ...limits }, routes);
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(explainPort(error, "PORT", port));

@@ -1,5 +1,5 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { within } from "@grp/runtime";
-import type { Request, Response } from "express";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { send } from "../send.ts";
 import { receiveDelivery } from "./receive.ts";
@@ -10,13 +10,12 @@ const DELIVERY_DEADLINE_MS = 1_800;
 /** `POST /webhook`: the answer, and one wide line and the metrics about it. */
 export async function answerDelivery(
   context: IngressContext,
-  request: Request,
-  response: Response,
+  { request, body }: { readonly request: IncomingMessage; readonly body: Buffer },
+  response: ServerResponse,
 ): Promise<void> {
   const begun = performance.now();
   const { headers } = request;
-  const body = request.body as Buffer;
-  const isDryRun = asksForDryRun(request.url);
+  const isDryRun = asksForDryRun(request.url ?? "");
   const answer = await within(
     DELIVERY_DEADLINE_MS,
     receiveDelivery(context, { headers, body, isDryRun }),
