@@ -3,6 +3,7 @@ import { expect } from "chai";
 import {
   type DeliveryOptions,
   deliver,
+  recordWithMark,
   sign,
   type TestAnswer,
   type TestIngress,
@@ -299,16 +300,16 @@ describe("POST /webhook", () => {
       const answer = await deliver(ingress, payload, { form, deliveryId: "d-1" });
       expect(answer.status).to.equal(202);
       expect(answer.body).to.deep.equal({ outcome: "enqueued", key, runnerClass: "ubuntu-arm64" });
-      const record = await ingress.ledger.getWorkflowJob(key);
+      const record = await recordWithMark(ingress, key);
       expect(record).to.include({ workflowJobState: "queued", demandState: "waiting" });
-      expect(record?.times).to.include.keys("queued", "received", "enqueued");
-      expect(record?.demand).to.include({
+      expect(record.times).to.include.keys("queued", "received", "enqueued");
+      expect(record.demand).to.include({
         owner: "acme",
         repository: "app",
         deliveryId: "d-1",
         dryRun: false,
       });
-      expect(record?.demand.scope).to.deep.equal({ kind: "repository", owner: "acme", repository: "app" });
+      expect(record.demand.scope).to.deep.equal({ kind: "repository", owner: "acme", repository: "app" });
       expect(await ingress.producer.isUnderWay("ec2", key)).to.equal(true);
       expect([await ingress.waiting("ec2"), await ingress.waiting("codemagic")]).to.deep.equal([1, 0]);
       await expectLine(answer);

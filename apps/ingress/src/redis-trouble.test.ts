@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { deliver, type TestAnswer, type TestIngress } from "./testing/ingress.ts";
+import { deliver, recordWithMark, type TestAnswer, type TestIngress } from "./testing/ingress.ts";
 import { workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
 
@@ -34,8 +34,7 @@ describe("with Redis in trouble", () => {
   async function expectOneJob(payload: { workflow_job: { id: number } }): Promise<void> {
     const again = await recovers(payload);
     expect([200, 202]).to.include(again.status);
-    const record = await ingress.ledger.getWorkflowJob(`wfj-${payload.workflow_job.id}`);
-    expect(record?.times).to.have.property("enqueued");
+    await recordWithMark(ingress, `wfj-${payload.workflow_job.id}`);
     expect(await ingress.producer.isUnderWay("ec2", `wfj-${payload.workflow_job.id}`)).to.equal(true);
     expect(await ingress.waiting("ec2")).to.equal(1);
   }

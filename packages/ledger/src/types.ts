@@ -273,6 +273,8 @@ export interface Ledger {
   takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */
   markEnqueued(key: string, at: number): Promise<void>;
+  /** The same with the next `recordQueued`, or a moment later by itself: for who does not wait for it. */
+  markEnqueuedSoon(key: string, at: number): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   recordCompleted(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   setWaitsFor(key: string, waitsFor: string | null): Promise<void>;

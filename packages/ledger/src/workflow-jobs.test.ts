@@ -69,6 +69,17 @@ describe("workflow jobs in the ledger", () => {
     expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0 + 1_100);
   });
 
+  it("marks what is enqueued with the next demand that comes, or by itself when none does", async () => {
+    await ledger.recordQueued(demand(job));
+    const marked = ledger.markEnqueuedSoon(key, T0 + 1_100);
+    expect(await ledger.recordQueued(demand(job))).to.include({ isEnqueued: true });
+    await marked;
+    const other = { ...demand(job), key: "wfj-4711", workflowJobId: 4_711 };
+    await ledger.recordQueued(other);
+    await ledger.markEnqueuedSoon(other.key, T0 + 1_200);
+    expect((await ledger.getWorkflowJob(other.key))?.times.enqueued).to.equal(T0 + 1_200);
+  });
+
   it("does not ask for a runner when the job was over before its queued delivery came", async () => {
     await cancelled(ledger);
     const verdict = await ledger.recordQueued(demand(job));

@@ -1,6 +1,7 @@
 import { type Demand, demandKey, gather, type Settled } from "@grp/core";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
+import { createRidingMarks, type EnqueuedMark } from "./riding-marks.ts";
 import { fromReply, type Script, type Store, type StoredReply } from "./store.ts";
 import type {
   DemandState,
@@ -24,10 +25,19 @@ local function createJob(key, pool, fields, at)
 end
 `;
 
+const MARK = `
+local function markEnqueued(marks)
+  for _, mark in ipairs(marks) do
+    local job = P .. 'job:' .. mark.key
+    if redis.call('EXISTS', job) == 1 then redis.call('HSETNX', job, 't.enqueued', mark.at) end
+  end
+end
+`;
+
 /** Many demands a call; each is recorded or refused by itself, and the answers stand in their order. */
 const queued: Script = {
   name: "grpRecordQueued",
-  lua: `${PRELUDE}${CREATE}
+  lua: `${PRELUDE}${CREATE}${MARK}
 local function recordNew(D)
   local fields = D.fields
   for _, field in ipairs({ 't.queued', D.queuedAt, 't.received', D.receivedAt }) do fields[#fields + 1] = field end
@@ -57,6 +67,8 @@ local function recordQueued(D)
   return redis.call('EXISTS', job) == 0 and recordNew(D) or recordAgain(D, job)
 end
 
+-- Marks of earlier demands, which must not fail for those.
+pcall(markEnqueued, A.marks)
 local replies = {}
 for at, demand in ipairs(A.demands) do
   local isFine, reply = pcall(recordQueued, demand)
@@ -107,11 +119,8 @@ return { isNew and 1 or 0, withdrawn and 1 or 0, state and read('job', key) or {
 
 const enqueued: Script = {
   name: "grpMarkEnqueued",
-  lua: `${PRELUDE}
-for _, mark in ipairs(A.marks) do
-  local job = P .. 'job:' .. mark.key
-  if redis.call('EXISTS', job) == 1 then redis.call('HSETNX', job, 't.enqueued', mark.at) end
-end`,
+  lua: `${PRELUDE}${MARK}
+markEnqueued(A.marks)`,
 };
 
 const waitsFor: Script = {
@@ -136,24 +145,30 @@ end`,
 
 type Events = Pick<
   Ledger,
-  "recordQueued" | "markEnqueued" | "recordInProgress" | "recordCompleted" | "setWaitsFor" | "addNote"
+  | "recordQueued"
+  | "markEnqueued"
+  | "markEnqueuedSoon"
+  | "recordInProgress"
+  | "recordCompleted"
+  | "setWaitsFor"
+  | "addNote"
 >;
 
 /** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
 const BATCH = 100;
 
-interface EnqueuedMark {
-  readonly key: string;
-  readonly at: number;
-}
-
 /** What GitHub and the workers tell about workflow jobs, in any order. */
 export function createWorkflowJobEvents(store: Store): Events {
-  const record = gather((demands: readonly Demand[]) => recordAll(store, demands), { most: BATCH });
   const mark = gather((marks: readonly EnqueuedMark[]) => markAll(store, marks), { most: BATCH });
+  const riding = createRidingMarks((marks) => markAll(store, marks));
+  const record = gather(
+    (demands: readonly Demand[]) => riding.takeAlong((marks) => recordAll(store, demands, marks)),
+    { most: BATCH },
+  );
   return {
     recordQueued: record,
     markEnqueued: (key, at) => mark({ key, at }),
+    markEnqueuedSoon: (key, at) => riding.add({ key, at }),
     recordInProgress: (change) =>
       recordUpdate(store, change, { state: "in_progress", timeField: "t.inProgress", step: "busy" }),
     recordCompleted: (change) =>
@@ -172,8 +187,10 @@ type QueuedReply = [isNew: number, isEnqueued: number, state: WorkflowJobState, 
 async function recordAll(
   store: Store,
   demands: readonly Demand[],
+  marks: readonly EnqueuedMark[],
 ): Promise<readonly Settled<RecordedDemand>[]> {
   const replies = await store.run<readonly (QueuedReply | [error: string])[]>(queued, {
+    marks,
     demands: demands.map((demand) => ({
       ...creation(demand),
       key: demand.key,

@@ -135,6 +135,17 @@ function captureLog(): CapturedLog {
   };
 }
 
+/** The record once it says that its demand is in the queue, which nobody waits for. */
+export async function recordWithMark(ingress: TestIngress, key: string) {
+  const end = Date.now() + 5_000;
+  for (;;) {
+    const record = await ingress.ledger.getWorkflowJob(key);
+    if (record?.times.enqueued !== undefined) return record;
+    if (Date.now() > end) throw new Error(`${key} is not marked as enqueued within 5 s`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 export interface DeliveryOptions {
   readonly event?: string;
   readonly deliveryId?: string;

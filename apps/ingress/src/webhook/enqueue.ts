@@ -20,7 +20,7 @@ export async function enqueue(
   if (known.isEnqueued)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
   await context.producer.enqueueDemand(demand, firstProvider(runnerClass));
-  context.ledger.markEnqueued(key, context.now()).catch((error: unknown) => {
+  context.ledger.markEnqueuedSoon(key, context.now()).catch((error: unknown) => {
     context.log.warn("demand.markLost", { key, error });
   });
   const enqueueMs = Math.round((performance.now() - begun) * 10) / 10;
