@@ -27,6 +27,8 @@ export interface Gatherer<M, R> {
 interface Waiting<M, R> {
   readonly joining: Joining<M, R>;
   isHeld: boolean;
+  /** Set while it is in a call: it wants nothing of that any more. */
+  leaveCall?: () => void;
   resolve(answer: R): void;
   reject(error: unknown): void;
 }
@@ -49,7 +51,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
     failures.check(joining.key);
     const all = members.map((one) => one.joining.member);
     try {
-      return await joining.run(all, whenAllAborted(members.map((one) => one.joining.signal)));
+      return await joining.run(all, untilAllLeave(members));
     } catch (error) {
       failures.remember(joining.key, error, joining.coolMs?.(all) ?? 0);
       throw error;
@@ -85,6 +87,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
       return new Promise<R>((resolve, reject) => {
         const leave = () => {
           line.waiting.delete(waiting);
+          waiting.leaveCall?.();
           reject(signal.reason);
         };
         const settled = <T>(settle: (value: T) => void) => {
@@ -93,7 +96,12 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
             settle(value);
           };
         };
-        const waiting = { joining, isHeld: false, resolve: settled(resolve), reject: settled(reject) };
+        const waiting: Waiting<M, R> = {
+          joining,
+          isHeld: false,
+          resolve: settled(resolve),
+          reject: settled(reject),
+        };
         signal.addEventListener("abort", leave, { once: true });
         line.waiting.add(waiting);
         void callOn(key, line);
@@ -151,18 +159,18 @@ function take<M, R>({ waiting }: Line<M, R>, most: number): readonly Waiting<M, 
   return members;
 }
 
-function whenAllAborted(signals: readonly AbortSignal[]): AbortSignal {
-  const [only] = signals;
-  if (signals.length === 1 && only) return only;
+/** Ends a call that nobody waits for any more. */
+function untilAllLeave<M, R>(members: readonly Waiting<M, R>[]): AbortSignal {
   const controller = new AbortController();
-  let left = signals.length;
-  for (const signal of signals) {
-    const count = () => {
+  let left = members.length;
+  for (const member of members) {
+    const { signal } = member.joining;
+    member.leaveCall = () => {
       left -= 1;
       if (left === 0) controller.abort(signal.reason);
     };
-    if (signal.aborted) count();
-    else signal.addEventListener("abort", count, { once: true });
+    // It left on the way here.
+    if (signal.aborted) member.leaveCall();
   }
   return controller.signal;
 }
