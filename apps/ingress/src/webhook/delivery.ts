@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parsePayload } from "./parse-payload.ts";
 
 /** GitHub's older examples, and GHES, leave out run_attempt, created_at and more: only what we can't do without is required. */
 const workflowJobDelivery = z.object({
@@ -34,7 +35,7 @@ export function readWorkflowJob(body: string, isForm: boolean): Parsed<WorkflowJ
   const text = isForm ? new URLSearchParams(body).get("payload") : body;
   if (text === null) return { ok: false, detail: "the form has no field payload" };
   try {
-    return check(JSON.parse(text));
+    return check(parsePayload(text));
   } catch {
     return { ok: false, detail: "the body is not JSON" };
   }
