@@ -165,12 +165,14 @@ function untilAllLeave<M, R>(members: readonly Waiting<M, R>[]): AbortSignal {
   let left = members.length;
   for (const member of members) {
     const { signal } = member.joining;
-    member.leaveCall = () => {
+    // Named first: see ADR 11.
+    const leaveCall = () => {
       left -= 1;
       if (left === 0) controller.abort(signal.reason);
     };
+    member.leaveCall = leaveCall;
     // It left on the way here.
-    if (signal.aborted) member.leaveCall();
+    if (signal.aborted) leaveCall();
   }
   return controller.signal;
 }
