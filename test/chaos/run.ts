@@ -8,7 +8,7 @@ import { type AlertSink, countDeadAlerts, startAlertSink } from "./alert-sink.ts
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { DOOMED_TYPE, renderCatalog, SETTINGS } from "./catalog.ts";
 import { type InflictedFault, inflict } from "./faults.ts";
-import { askOps } from "./ops.ts";
+import { askOps, explainOpen } from "./ops.ts";
 import type { ChaosPlan, PlannedJob } from "./plan.ts";
 import { collectSecrets, findSecrets, readPages, readWritings } from "./secrets.ts";
 import { countSurplus, findLeaks, findUnused, type Outcome, sortJobs } from "./verdict.ts";
@@ -207,7 +207,7 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
     durationMs: Date.now() - begunAt,
     settledMs,
     violations: [
-      ...(await explainOpen(stack, outcome)),
+      ...(await explainOpen(stack, outcome.open)),
       ...judgeAlerts(outcome, countDeadAlerts(alerts)),
       ...leaks.map((leak) => `left: ${leak}`),
       ...surplus.map(([pool, count]) => `${count} runners too many in ${pool}`),
@@ -225,15 +225,6 @@ const MOST_ALERTS = 3;
 function judgeAlerts({ told }: Outcome, alerts: number): readonly string[] {
   if (told.length > 0 && alerts === 0) return [`${told.length} dead letters, and no alert`];
   return alerts > MOST_ALERTS ? [`${alerts} alerts of one outage`] : [];
-}
-
-async function explainOpen(stack: Stack, { open }: Outcome): Promise<readonly string[]> {
-  return Promise.all(
-    open.map(async ({ id, labels }) => {
-      const answer = (await askOps(stack, `/api/workflow-jobs/${id}`).catch(() => ({}))) as { now?: string };
-      return `open: workflow job ${id} (${labels.join(", ")}): ${answer.now ?? "unknown to grp"}`;
-    }),
-  );
 }
 
 async function findLeakedSecrets(
