@@ -1,5 +1,5 @@
 import { type Budget, createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
-import { createGitHub } from "@grp/github";
+import { createGitHub, type GitHubOptions } from "@grp/github";
 import { createBudget, createLedger, type Ledger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
@@ -118,10 +118,14 @@ async function start(config: WorkerConfig, logger: Logger) {
   const budget = createBudget({ redis });
   const ledger = createLedger({ redis });
   const { providers, close: closeProviders } = composeProviders(config, { metrics, budget, ledger });
+  const github = githubOptions(config, { logger, budget, ledger });
   const context: WorkerContext = {
-    ...compose(config, { logger, metrics, budget, providers, ledger }),
+    ...compose(config, { logger, metrics, providers, ledger }),
+    github: createGitHub({ ...github, background: "work" }),
     producer,
   };
+  // What compares and mends can wait for GitHub's next hour; what ends a machine can't.
+  const mending = { ...context, github: createGitHub({ ...github, background: "mending" }) };
   const internal = await startInternalServer({
     port: config.INTERNAL_PORT,
     isReady: () => isRedisReady(redis),
@@ -133,12 +137,12 @@ async function start(config: WorkerConfig, logger: Logger) {
     redisUrl: config.REDIS_URL,
     concurrency: config.WORKER_CONCURRENCY,
   });
-  const sweep = startSweep(context, {
+  const sweep = startSweep(mending, {
     redisUrl: config.REDIS_URL,
     intervalMs: config.SWEEP_INTERVAL * 1_000,
     graceMs: config.SWEEP_GRACE * 1_000,
   });
-  const recovery = startRecovery(context, config);
+  const recovery = startRecovery(mending, config);
   logger.info("worker.composed", {
     installation: config.GRP_INSTALLATION,
     dryRun: config.DRY_RUN,
@@ -157,16 +161,29 @@ async function start(config: WorkerConfig, logger: Logger) {
   ];
 }
 
+function githubOptions(
+  config: WorkerConfig,
+  { logger: log, budget, ledger }: { logger: Logger; budget: Budget; ledger: Ledger },
+): GitHubOptions {
+  return {
+    auth: config.githubAuth,
+    baseUrl: config.GITHUB_API_URL,
+    budget,
+    limits: config.catalog.limits.github,
+    holdMs: GITHUB_HOLD_MS,
+    onRefused: createRefusalTeller({ ledger, log, now: Date.now }),
+  };
+}
+
 function compose(
   config: WorkerConfig,
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
-    readonly budget: Budget;
     readonly providers: ReadonlyMap<ProviderName, RunnerProvider>;
     readonly ledger: Ledger;
   },
-): Omit<WorkerContext, "producer"> {
+): Omit<WorkerContext, "producer" | "github"> {
   const { ledger, logger: log } = parts;
   return {
     catalog: config.catalog,
@@ -175,15 +192,6 @@ function compose(
     dryRun: config.DRY_RUN,
     providers: parts.providers,
     gatherer: createGatherer(),
-    github: createGitHub({
-      auth: config.githubAuth,
-      baseUrl: config.GITHUB_API_URL,
-      budget: parts.budget,
-      limits: config.catalog.limits.github,
-      isBackground: true,
-      holdMs: GITHUB_HOLD_MS,
-      onRefused: createRefusalTeller({ ledger, log, now: Date.now }),
-    }),
     signer: createTicketSigner([config.TICKET_SECRET]),
     ledger,
     log,

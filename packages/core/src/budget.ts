@@ -59,9 +59,10 @@ export interface Spending {
   readonly turn?: Turn;
   /**
    * Goes after everybody in line, and leaves them room: it may use this part of a window, and of a window before which
-   * somebody waits the other part.
+   * somebody waits the other part. Of the longer limit that the other side tells (`Told`) it leaves `leaves`, a quarter
+   * if not given: who must wait for its reset waits up to an hour.
    */
-  readonly background?: { readonly share: number; readonly shareInLine: number };
+  readonly background?: { readonly share: number; readonly shareInLine: number; readonly leaves?: number };
 }
 
 export type SpendVerdict =
@@ -100,6 +101,8 @@ export interface Budget {
 /** The other side's word on how many more calls it will take, and when it counts anew. */
 export interface Told {
   readonly left: number;
+  /** Of so many; the most that was ever left, where it does not say. */
+  readonly most?: number;
   readonly resetInMs: number;
 }
 

@@ -11,15 +11,21 @@ import {
 import { rateLimited } from "./errors.ts";
 import { costOf, GITHUB_LIMITS, type GitHubLimits, limitsOf, type Passport } from "./limits.ts";
 
-/** What is no claim leaves two fifths to claims, and all but a twentieth while claims wait. */
-const BACKGROUND = { share: 0.6, shareInLine: 0.05 };
+/**
+ * What is no claim leaves two fifths to claims, and all but a twentieth while claims wait. What can wait for GitHub's next
+ * hour leaves them a quarter of it too; the end of a machine can't, for a machine costs money.
+ */
+const BACKGROUNDS = {
+  work: { share: 0.6, shareInLine: 0.05, leaves: 0 },
+  mending: { share: 0.6, shareInLine: 0.05 },
+};
 
 export interface EntranceOptions {
   /** What GitHub allows, shared with all processes; without, only GitHub's own refusals hold a request back. */
   readonly budget?: Budget;
   readonly limits?: GitHubLimits;
-  /** Goes after the claims of other processes. */
-  readonly isBackground?: boolean;
+  /** Goes after the claims of other processes; what looks for things to mend waits for the next hour, should it come to that. */
+  readonly background?: "work" | "mending";
   /** A request waits here for so long; one that must wait longer is refused, and told how long. */
   readonly holdMs?: number;
 }
@@ -48,8 +54,8 @@ export interface Entrance {
 
 /** The budget's side of the gate. */
 export function createEntrance(options: EntranceOptions): Entrance {
-  const { budget = UNLIMITED, limits = GITHUB_LIMITS, holdMs = 0, isBackground = false } = options;
-  const background = isBackground ? { background: BACKGROUND } : {};
+  const { budget = UNLIMITED, limits = GITHUB_LIMITS, holdMs = 0 } = options;
+  const background = options.background ? { background: BACKGROUNDS[options.background] } : {};
   return {
     async enter(passports, { method, turn, signal }) {
       const ways = passports.map((passport) => {

@@ -100,7 +100,8 @@ function readTold(headers: Headers, nowMs: number): Told | undefined {
   const [left, reset] = [headers.get("x-ratelimit-remaining"), Number(headers.get("x-ratelimit-reset"))];
   const resource = headers.get("x-ratelimit-resource") ?? "core";
   if (left === null || !reset || (resource !== "core" && left !== "0")) return undefined;
-  return { left: Number(left), resetInMs: Math.max(reset * 1_000 - nowMs, 1_000) };
+  const most = resource === "core" ? Number(headers.get("x-ratelimit-limit")) : 0;
+  return { left: Number(left), resetInMs: Math.max(reset * 1_000 - nowMs, 1_000), ...(most > 0 && { most }) };
 }
 
 /** Ends the work when the caller gives up or the time is over. */

@@ -9,7 +9,7 @@ import { createRunners } from "./runners.ts";
 import type { GitHub } from "./types.ts";
 import { createWorkflowJobs } from "./workflow-jobs.ts";
 
-export interface GitHubOptions extends Pick<GateOptions, "budget" | "limits" | "isBackground" | "holdMs"> {
+export interface GitHubOptions extends Pick<GateOptions, "budget" | "limits" | "background" | "holdMs"> {
   readonly auth: GitHubAuth;
   /** `https://api.github.com`, or `https://<host>/api/v3` of a GitHub Enterprise Server. */
   readonly baseUrl: string;

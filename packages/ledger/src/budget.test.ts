@@ -171,6 +171,51 @@ describe("the budget", () => {
     });
   });
 
+  describe("of a window whose other side counts an hour too", () => {
+    const charges = [{ limit: POINTS, cost: 1 }];
+    const resetInMs = 1_800_000;
+    const mending = { background: { share: 0.6, shareInLine: 0.1 } };
+    const work = { background: { ...mending.background, leaves: 0 } };
+    const tell = async (left: number, more = {}) => {
+      const verdict = await budget.spend({ ways: [charges] });
+      const lease = verdict.granted ? verdict.lease : "";
+      await budget.giveBack(lease, { charges, told: { left, resetInMs, ...more } });
+    };
+
+    for (const [how, more] of [
+      ["it says of how many", { most: 5_000 }],
+      ["only what was ever left can tell of how many", {}],
+    ] as const)
+      it(`leaves a quarter of it to those who wait, when ${how}`, async () => {
+        await tell(5_000, more);
+        await tell(1_251, more);
+        expect(await waitOf(POINTS, 1, mending)).to.equal(0);
+        expect(await waitOf(POINTS, 1, mending)).to.equal(resetInMs);
+        expect(await waitOf(POINTS, 1, work)).to.equal(0);
+        expect(await waitOf(POINTS, 5, turn("m", 1))).to.equal(0);
+        now += resetInMs;
+        expect(await waitOf(POINTS, 1, mending)).to.equal(0);
+      });
+
+    it("never lets what looks for things to mend take the claims' part, however long it goes on", async () => {
+      const limit: WindowLimit = { ...POINTS, most: 900 };
+      const resetAt = now + 3_600_000;
+      let left = 5_000;
+      const call = async (cost: number, more: Omit<Spending, "ways">) => {
+        const verdict = await spend(limit, cost, more);
+        if (!verdict.granted) return verdict.waitMs;
+        left -= 1;
+        const told = { left, most: 5_000, resetInMs: resetAt - now };
+        await budget.giveBack(verdict.lease, { charges: [{ limit, cost }], ...more, told });
+        return 0;
+      };
+      for (let sweep = 0; sweep < 110; sweep++, now += 30_000) {
+        for (let scope = 0; scope < 60; scope++) await call(1, mending);
+        expect(await call(5, turn(`m${sweep}`, 1))).to.equal(0);
+      }
+    });
+  });
+
   describe("of two windows that do as well as each other", () => {
     const [first, second] = ["app-1", "app-2"].map(
       (name): WindowLimit => ({ ...POINTS, name: `github:${name}`, line: "github:acme" }),

@@ -12,6 +12,12 @@ const LEAST_FACTOR = 0.1;
 /** The other side tells whole seconds, and its clock is read a little apart from ours. */
 const SAME_RESET_MS = 60_000;
 
+/**
+ * Of an hour that the other side counts, the background leaves so much to those who wait for it: 1,250 of GitHub's 5,000
+ * are as many machines.
+ */
+const BACKGROUND_LEAVES = 0.25;
+
 /** How soon to ask again where nobody can say when one of those under way ends. */
 const PARALLEL_RETRY_MS = 200;
 
@@ -59,6 +65,13 @@ local function mostOf(charge)
   return math.max(charge.cost, math.floor(charge.limit.most * factorOf(charge.limit)))
 end
 
+-- What the background may still take of the hour that the other side counts.
+local function spareOf(limit)
+  local left, resetAt = number(limit, 'left'), number(limit, 'resetAt')
+  if not left or resetAt <= now then return math.huge end
+  return left - math.ceil((number(limit, 'allowed') or left) * (A.background.leaves or ${BACKGROUND_LEAVES}))
+end
+
 function window.have(charge)
   local limit = charge.limit
   forgetOld(limit)
@@ -67,7 +80,7 @@ function window.have(charge)
   forgetAbsent(limit)
   local isLine = redis.call('EXISTS', lineKey(limit)) == 1
   local share = isLine and A.background.shareInLine or A.background.share
-  return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0))
+  return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0), spareOf(limit))
 end
 
 -- What comes free of these windows, and when: what was spent, in the order it was spent, and what a pause keeps back.
@@ -102,7 +115,10 @@ local function untilFree(charges, missing)
   -- The line may be gone any moment.
   return A.background and math.min(waitMs, windowMs / 12) or waitMs
 end
-function window.waitMs(charge, missing) return untilFree({ charge }, missing) end
+function window.waitMs(charge, missing)
+  if A.background and spareOf(charge.limit) < charge.cost then return number(charge.limit, 'resetAt') - now end
+  return untilFree({ charge }, missing)
+end
 
 function window.take(charge, amount)
   local limit = charge.limit
@@ -201,7 +217,8 @@ local function hear(limit, told)
   local left, resetAt = number(limit, 'left'), now + told.resetInMs
   local isSame = left and math.abs((number(limit, 'resetAt') or 0) - resetAt) < ${SAME_RESET_MS}
   left = isSame and math.min(left, told.left) or told.left
-  redis.call('HSET', keyOf(limit), 'left', left, 'resetAt', resetAt)
+  local allowed = told.most or math.max(told.left, number(limit, 'allowed') or 0)
+  redis.call('HSET', keyOf(limit), 'left', left, 'resetAt', resetAt, 'allowed', allowed)
 end
 for _, charge in ipairs(A.charges) do
   local limit = charge.limit

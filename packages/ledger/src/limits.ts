@@ -6,7 +6,7 @@ export const KEEP_MS = 2 * 3_600_000;
 
 /**
  * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
- * and `at`; a window's sums `used` and `background`, and what the other side says is `left` until `resetAt`. `spent:<name>` holds
+ * and `at`; a window's sums `used` and `background`, and what the other side says is `left` of `allowed` until `resetAt`. `spent:<name>` holds
  * what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by order, and
  * `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by their last
  * use. The clock is Redis' own, so that no two processes differ.

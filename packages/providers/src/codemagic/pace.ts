@@ -63,5 +63,6 @@ export function createPace(limits: CodemagicLimits, budget: Budget): Pace {
 function readTold(headers: Headers): Told | undefined {
   const [left, resetIn] = [numberOf(headers["ratelimit-remaining"]), numberOf(headers["ratelimit-reset"])];
   if (left === undefined || resetIn === undefined) return undefined;
-  return { left, resetInMs: Math.max(resetIn * 1_000, 1_000) };
+  const most = numberOf(headers["ratelimit-limit"]);
+  return { left, resetInMs: Math.max(resetIn * 1_000, 1_000), ...(most && { most }) };
 }
