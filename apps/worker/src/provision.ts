@@ -4,6 +4,7 @@ import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { moveUnfinished } from "./hand-over.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
+import { isOver } from "./late.ts";
 import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
 import { firstOffering } from "./setbacks.ts";
@@ -61,6 +62,8 @@ async function advance(context: WorkerContext, attempt: Attempt): Promise<Provis
     return advance(context, { ...attempt, history: await readHistory(context.ledger, demand) });
   }
   if (history.isCovered) return skip(context, attempt, "covered");
+  const over = await isOver(context, attempt);
+  if (over) return skip(context, attempt, over);
   const first = firstOffering(attempt.runnerClass, history.notes);
   return walkOfferings(context, attempt, history.lacksCapacity ? first : demand.offeringIndex);
 }
