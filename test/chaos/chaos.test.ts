@@ -3,8 +3,8 @@ import { createPlan, FAULT_KINDS } from "./plan.ts";
 import { runChaos } from "./run.ts";
 import { findSecrets } from "./secrets.ts";
 
-/** One with kills of every process, a frozen Redis and spoilt deliveries in it. */
-const SEED = 3;
+/** One with kills of every process, a frozen Redis and ingress, spoilt deliveries that one App may not read, and a clock ahead. */
+const SEED = 419;
 
 describe("chaos", function () {
   // A run takes half a minute, and on a machine that does much else several times that.
@@ -24,6 +24,11 @@ describe("chaos", function () {
     const kinds = new Set(plans.flatMap(({ faults }) => faults.map(({ kind }) => kind)));
     expect([...kinds]).to.have.members([...FAULT_KINDS]);
     expect(new Set(plans.map(({ as }) => as))).to.deep.equal(new Set(["token", "apps"]));
+    expect(new Set(plans.map(({ clockAheadMs }) => clockAheadMs > 0))).to.deep.equal(new Set([false, true]));
+    expect(new Set(plans.flatMap(({ jobs }) => jobs.map(({ repository }) => repository)))).to.have.property(
+      "size",
+      7,
+    );
     const dooms = new Set(plans.map(({ doom }) => doom));
     expect(dooms).to.deep.equal(new Set([undefined, "no-image", "no-boot"]));
   });

@@ -30,6 +30,15 @@ const killApp =
     return { what: `${app.name} ${app.pid}`, undo: () => comeBack(() => app.restart()) };
   };
 
+const freezeApp =
+  (apps: (stack: Stack) => readonly StackApp[]): Inflict =>
+  ({ stack, pick }) => {
+    const app = pick(apps(stack).filter(({ isRunning }) => isRunning));
+    if (!app) return null;
+    app.pause();
+    return { what: `${app.name} ${app.pid}`, undo: () => app.resume() };
+  };
+
 /** With Redis away it is not ready within its time: it runs all the same, and will be. */
 async function comeBack(restart: () => Promise<void>): Promise<void> {
   await restart().catch(() => {});
@@ -39,13 +48,9 @@ const MINT = "generate-jitconfig";
 
 const INFLICT: Readonly<Record<FaultKind, Inflict>> = {
   "kill-ingress": killApp(({ ingress }) => ingress),
+  "freeze-ingress": freezeApp(({ ingress }) => ingress),
   "kill-worker": killApp(({ workers }) => workers),
-  "freeze-worker": ({ stack, pick }) => {
-    const worker = pick(stack.workers.filter(({ isRunning }) => isRunning));
-    if (!worker) return null;
-    worker.pause();
-    return { what: `worker ${worker.pid}`, undo: () => worker.resume() };
-  },
+  "freeze-worker": freezeApp(({ workers }) => workers),
   "kill-redis": ({ stack: { redis } }) => {
     if (!redis.isRunning) return null;
     void redis.kill();
@@ -135,6 +140,13 @@ const INFLICT: Readonly<Record<FaultKind, Inflict>> = {
     if (appId === undefined) return null;
     sandbox.github.setApp(appId, "suspended");
     return { what: `App ${appId}`, undo: () => sandbox.github.setApp(appId, "installed") };
+  },
+  "refuse-recovery": ({ stack: { sandbox }, fault, pick }) => {
+    const appId = pick(sandbox.github.apps.map((app) => app.appId));
+    if (appId === undefined) return null;
+    const status = [401, 403, 500][fault.lastsMs % 3] ?? 500;
+    const undo = sandbox.github.failWhile(status, { match: "/app/hook", caller: `app-${appId}` });
+    return { what: `App ${appId} ${status}`, undo };
   },
 };
 

@@ -27,15 +27,15 @@ tellTotal();
 process.exitCode = reports.every(({ violations }) => violations.length === 0) ? 0 : 1;
 
 function tell(report: ChaosReport): void {
-  const { seed, served, cancelled, told, alerts, violations, unusedRunners, folder } = report;
+  const { seed, served, cancelled, told, alerts, violations, excused, folder } = report;
   const faults = Object.values(report.faults).reduce((sum, each) => sum + each, 0);
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
   console.log(
     [
-      `${violations.length === 0 ? "ok  " : "FAIL"} SEED=${seed} (${report.as})`,
+      `${violations.length === 0 ? "ok  " : "FAIL"} SEED=${seed} (${report.as}${report.clockAheadMs > 0 ? `, a clock ${report.clockAheadMs} ms ahead` : ""})`,
       `${faults} faults, ${Object.values(report.machineFaults).length} kinds of bad machines`,
       `${served} served, ${cancelled} cancelled, ${told} told${told > 0 ? ` in ${alerts} alerts` : ""}`,
-      `${unusedRunners.length} runners unused`,
+      `excused: ${tellCounts(excused)}`,
       `longest wait ${seconds(report.longestWaitMs)}, ${seconds(report.longestOverMs)} longer than it had to`,
       `${seconds(report.durationMs)}`,
     ].join(" · "),
@@ -56,14 +56,22 @@ function tellTotal(): void {
       cancelled: sum(({ cancelled }) => cancelled),
       told: sum(({ told }) => told),
       leaks: sum(({ leaks }) => leaks),
+      claims: addUp(reports.map(({ claims }) => claims)),
+      runsWithSkew: reports.filter(({ clockAheadMs }) => clockAheadMs > 0).length,
       runsWithApps: reports.filter(({ as }) => as === "apps").length,
       faults: addUp(reports.map(({ faults }) => faults)),
       machineFaults: addUp(reports.map(({ machineFaults }) => machineFaults)),
+      excused: addUp(reports.map(({ excused }) => excused)),
       doubleRegistrations: sum(({ doubleRegistrations }) => doubleRegistrations),
       longestWaitMs: Math.max(0, ...reports.map(({ longestWaitMs }) => longestWaitMs)),
       longestOverMs: Math.max(0, ...reports.map(({ longestOverMs }) => longestOverMs)),
     }),
   );
+}
+
+function tellCounts(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
+  return parts.length > 0 ? parts.join(", ") : "nothing";
 }
 
 function addUp(counts: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {

@@ -1,9 +1,10 @@
-import type { MachineFault } from "../../packages/sandbox/src/index.ts";
+import type { MachineFault, MachineQuirk } from "../../packages/sandbox/src/index.ts";
 import { createRandom } from "../../packages/sandbox/src/random.ts";
 
 /** What is done to the product or its world, at a moment that the seed chooses. */
 export const FAULT_KINDS = [
   "kill-ingress",
+  "freeze-ingress",
   "kill-worker",
   "freeze-worker",
   "kill-redis",
@@ -22,6 +23,7 @@ export const FAULT_KINDS = [
   "take-spot",
   "vanish-machine",
   "suspend-app",
+  "refuse-recovery",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -53,6 +55,9 @@ export interface ChaosPlan {
   readonly maxRunners: number;
   readonly concurrentBuilds: number;
   readonly machineFaults: Readonly<Record<MachineFault, number>>;
+  readonly machineQuirks: Readonly<Record<MachineQuirk, number>>;
+  /** One worker's clock: 0, or so much before the others'. */
+  readonly clockAheadMs: number;
   /** What the product is to GitHub. */
   readonly as: "token" | "apps";
   /** Why the jobs labelled `doomed` can never be served; absent where there are none. */
@@ -64,6 +69,8 @@ export interface ChaosPlan {
 /** How often each is drawn, and for how long it lasts. Long enough to matter, short enough to be over in time. */
 const FAULTS: Readonly<Record<FaultKind, { weight: number; lastsMs: readonly [number, number] }>> = {
   "kill-ingress": { weight: 3, lastsMs: [0, 3_000] },
+  // Machines in mid-claim hang on it, and deliveries; it comes back and goes on with them.
+  "freeze-ingress": { weight: 2, lastsMs: [500, 6_000] },
   "kill-worker": { weight: 4, lastsMs: [0, 4_000] },
   // Beyond the ten seconds after which others take its work over: it comes back and thinks it still holds it.
   "freeze-worker": { weight: 1, lastsMs: [1_000, 14_000] },
@@ -84,12 +91,16 @@ const FAULTS: Readonly<Record<FaultKind, { weight: number; lastsMs: readonly [nu
   "vanish-machine": { weight: 1, lastsMs: [0, 0] },
   // Of two Apps, one at a time, once in each run that has them: not drawn with the others.
   "suspend-app": { weight: 0, lastsMs: [1_000, 6_000] },
+  // One of them can't read its deliveries, or have them sent again: once in each run too.
+  "refuse-recovery": { weight: 0, lastsMs: [1_000, 8_000] },
 };
 
 const JOBS_FOR_MS = 8_000;
 const FAULTS_FOR_MS = 12_000;
 const LABELS = ["linux", "linux", "linux", "mac", "mixed"];
-const REPOSITORIES = ["app", "lib"];
+const REPOSITORIES = ["app", "app", "app", "lib", "lib", "site", "docs", "tools", "api", "infra"];
+/** All limits here are sixty times shorter than true ones: so does this stand for two and a half minutes. */
+const MOST_AHEAD_MS = 2_500;
 
 export function createPlan(seed: number, jobs = 50): ChaosPlan {
   const random = createRandom(seed);
@@ -104,8 +115,8 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
     ending: random() < 0.9 ? "success" : "failure",
     cancelAfterMs: random() < 0.12 ? Math.round(between(0, 4_000)) : undefined,
   });
-  const planFault = (): PlannedFault => {
-    const kind = drawKind(random());
+  const as = random() < 0.5 ? ("apps" as const) : ("token" as const);
+  const planFault = (kind: FaultKind): PlannedFault => {
     const [least, most] = FAULTS[kind].lastsMs;
     return {
       atMs: Math.round(between(500, FAULTS_FOR_MS)),
@@ -114,7 +125,8 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
       which: random(),
     };
   };
-  const { as, doom, doomed, suspensions } = planRest(seed);
+  const ofApps = as === "apps" ? [planFault("suspend-app"), planFault("refuse-recovery")] : [];
+  const { doom, doomed } = planDoom(random);
   const byTime = (one: { atMs: number }, other: { atMs: number }) => one.atMs - other.atMs;
   return {
     seed,
@@ -131,38 +143,28 @@ export function createPlan(seed: number, jobs = 50): ChaosPlan {
       "never-online": between(0, 0.05),
       hangs: between(0, 0.05),
     },
+    machineQuirks: {
+      "loses-answer": between(0, 0.1),
+      "tries-another": between(0, 0.1),
+      "asks-again": between(0, 0.1),
+    },
+    clockAheadMs: random() < 0.5 ? Math.round(between(500, MOST_AHEAD_MS)) : 0,
     as,
     ...(doom && { doom }),
     jobs: [...Array.from({ length: jobs }, planJob), ...doomed].sort(byTime),
-    faults: [...Array.from({ length: whole(8, 16) }, planFault), ...suspensions].sort(byTime),
+    faults: [...Array.from({ length: whole(8, 16) }, () => planFault(drawKind(random()))), ...ofApps].sort(
+      byTime,
+    ),
   };
 }
 
-interface Rest extends Pick<ChaosPlan, "as" | "doom"> {
-  readonly doomed: readonly PlannedJob[];
-  readonly suspensions: readonly PlannedFault[];
-}
-
-/** One of the two Apps, for a while. */
-function planSuspension(seed: number): PlannedFault {
-  const random = createRandom(seed + 1_000_003);
-  const [least, most] = FAULTS["suspend-app"].lastsMs;
-  return {
-    atMs: Math.round(500 + random() * FAULTS_FOR_MS),
-    kind: "suspend-app",
-    lastsMs: Math.round(least + random() * (most - least)),
-    which: random(),
-  };
-}
-
-/** By dice of its own: so a seed asks for the same jobs and faults as before these came to be. */
-function planRest(seed: number): Rest {
-  const random = createRandom(~seed);
-  const as = random() < 0.5 ? "apps" : "token";
+/** Jobs of a class that can't be served, in half of the runs. */
+function planDoom(
+  random: () => number,
+): Pick<ChaosPlan, "doom"> & { readonly doomed: readonly PlannedJob[] } {
   const at = random();
   const doom = at < 0.25 ? "no-image" : at < 0.5 ? "no-boot" : undefined;
-  const suspensions = as === "apps" ? [planSuspension(seed)] : [];
-  if (doom === undefined) return { as, doomed: [], suspensions };
+  if (doom === undefined) return { doomed: [] };
   const count = 2 + Math.floor(random() * 4);
   const plan = (): PlannedJob => ({
     atMs: Math.round(random() * JOBS_FOR_MS),
@@ -172,7 +174,7 @@ function planRest(seed: number): Rest {
     ending: "success",
     cancelAfterMs: undefined,
   });
-  return { as, doom, suspensions, doomed: Array.from({ length: count }, plan) };
+  return { doom, doomed: Array.from({ length: count }, plan) };
 }
 
 function drawKind(at: number): FaultKind {

@@ -10,8 +10,9 @@ import { DOOMED_TYPE, renderCatalog, SETTINGS } from "./catalog.ts";
 import { type InflictedFault, inflict } from "./faults.ts";
 import { askOps, explainOpen } from "./ops.ts";
 import type { ChaosPlan, PlannedJob } from "./plan.ts";
+import { judgeRegistrations, readRecords } from "./registrations.ts";
 import { collectSecrets, findSecrets, readPages, readWritings } from "./secrets.ts";
-import { countSurplus, findLeaks, findUnused, type Outcome, sortJobs } from "./verdict.ts";
+import { findLeaks, type Outcome, sortJobs } from "./verdict.ts";
 import { measureWaits } from "./waits.ts";
 
 /** One run in numbers, and every way in which it was not as it must be. */
@@ -24,9 +25,14 @@ export interface ChaosReport {
   /** Messages that told of dead letters. */
   readonly alerts: number;
   readonly as: ChaosPlan["as"];
+  readonly clockAheadMs: number;
+  /** Claims by what they were answered; 0 where no answer came. */
+  readonly claims: Readonly<Record<string, number>>;
   readonly leaks: number;
+  /** Registrations that no demand had room for, or that went where they should not. */
   readonly doubleRegistrations: number;
-  readonly unusedRunners: readonly string[];
+  /** Registrations that served nobody, by why that may be. */
+  readonly excused: Readonly<Record<string, number>>;
   readonly longestWaitMs: number;
   /** The longest that a job waited over what it had to. */
   readonly longestOverMs: number;
@@ -98,7 +104,7 @@ interface Surroundings {
 async function openStack(plan: ChaosPlan, { balancer, sink, granted }: Surroundings): Promise<Stack> {
   const stack = await startStack({
     ingress: Array.from({ length: plan.ingresses }, () => ({})),
-    workers: Array.from({ length: plan.workers }, () => ({})),
+    workers: Array.from({ length: plan.workers }, (_, index) => (index === 0 ? shiftClock(plan) : {})),
     ops: {},
     as: plan.as,
     env: {
@@ -112,6 +118,7 @@ async function openStack(plan: ChaosPlan, { balancer, sink, granted }: Surroundi
         seed: plan.seed,
         bootMs: (random) => 200 + random() * 1_300,
         faults: plan.machineFaults,
+        quirks: plan.machineQuirks,
         faultOf: ({ instanceType }) => (instanceType === DOOMED_TYPE ? "dies-in-boot" : undefined),
         onGranted: (secrets) => void granted.push(...secrets),
       },
@@ -127,6 +134,13 @@ async function openStack(plan: ChaosPlan, { balancer, sink, granted }: Surroundi
   });
   balancer.setTargets(stack.ingress.map(({ url }) => url));
   return stack;
+}
+
+const CLOCK = new URL("./shift-clock.ts", import.meta.url).href;
+
+function shiftClock({ clockAheadMs }: ChaosPlan): Readonly<Record<string, string>> {
+  if (clockAheadMs === 0) return {};
+  return { NODE_OPTIONS: `--import=${CLOCK}`, CLOCK_AHEAD_MS: String(clockAheadMs) };
 }
 
 /** Where the deliveries can be seen: by a personal access token, or by the App whose hook it is. */
@@ -187,8 +201,8 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
   const { plan, faults, alerts, begunAt, settledMs } = findings;
   const outcome = sortJobs(stack, await readDead(stack));
   const leaks = findLeaks(stack);
-  const unused = findUnused(stack, faults);
-  const surplus = [...countSurplus(stack, unused)].filter(([, count]) => count > 0);
+  const registrations = judgeRegistrations(readRecords(stack, faults));
+  const claims = stack.sandbox.machines.records.flatMap((record) => record.claims ?? []);
   const machineFaults = stack.sandbox.machines.records.flatMap(({ fault }) => fault ?? []);
   return {
     seed: plan.seed,
@@ -198,9 +212,11 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
     told: outcome.told.length,
     alerts: countDeadAlerts(alerts),
     as: plan.as,
+    clockAheadMs: plan.clockAheadMs,
+    claims: countEach(claims.map(({ status = 0, isRude }) => `${isRude ? "rude " : ""}${status}`)),
     leaks: leaks.length,
-    doubleRegistrations: surplus.reduce((sum, [, count]) => sum + count, 0),
-    unusedRunners: unused.map(({ name, pool, why = "no reason found" }) => `${name} (${pool}): ${why}`),
+    doubleRegistrations: registrations.violations.length,
+    excused: registrations.excused,
     ...measureWaits(stack, findings),
     faults: countEach(faults.map(({ kind }) => kind)),
     machineFaults: countEach(machineFaults),
@@ -210,7 +226,7 @@ async function judge(stack: Stack, findings: Findings): Promise<ChaosReport> {
       ...(await explainOpen(stack, outcome.open)),
       ...judgeAlerts(outcome, countDeadAlerts(alerts)),
       ...leaks.map((leak) => `left: ${leak}`),
-      ...surplus.map(([pool, count]) => `${count} runners too many in ${pool}`),
+      ...registrations.violations,
       ...(await findLeakedSecrets(stack, findings, outcome)),
       ...stack.sandbox.github.violations.map(
         ({ operation, errors }) => `GitHub's API misused: ${operation} ${errors}`,

@@ -70,10 +70,10 @@ export function createRest(options: RestOptions): (call: RestCall) => Promise<Re
     const route = operation && routes[`${operation.method.toUpperCase()} ${operation.path}`];
     if (!operation || !route) return { operationId: "", answer: refuse(404, "Not Found"), isLost: false };
     const operationId = operation.operationId ?? "";
-    const fault = script.take({ route: `${call.method} ${call.path}`, operationId });
+    const caller = credentials.callerOf(call.headers.authorization);
+    const fault = script.take({ route: `${call.method} ${call.path}`, operationId, caller: caller?.name });
     if (fault?.kind === "fail") return { operationId, answer: answerOf(fault), isLost: false };
     if (fault?.kind === "delay") await sleep(fault.delayMs);
-    const caller = credentials.callerOf(call.headers.authorization);
     const refused = refuseCall(call, operation, caller);
     if (refused) return { operationId, answer: refused, isLost: false };
     const { params } = api.router.parseRequest(call, operation);

@@ -1,7 +1,9 @@
 /** What the next matching request gets instead of, or besides, its answer. */
 export interface ScriptedFault {
-  /** Part of `METHOD /path`, or of GitHub's operation id; every request when absent. */
+  /** Part of `METHOD /path`, or of GitHub's operation id; every request when empty. */
   readonly match: string;
+  /** Whose requests; everybody's when absent. */
+  readonly caller?: string;
   readonly kind: "fail" | "lose" | "delay";
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -12,18 +14,26 @@ export interface ScriptedFault {
 
 export interface FaultScript {
   add(fault: ScriptedFault): void;
+  remove(fault: ScriptedFault): void;
   /** Takes the next fault for this request, if there is one. */
-  take(request: { route: string; operationId: string }): ScriptedFault | undefined;
+  take(request: {
+    route: string;
+    operationId: string;
+    caller: string | undefined;
+  }): ScriptedFault | undefined;
 }
 
 export function createFaultScript(): FaultScript {
   const faults: ScriptedFault[] = [];
   return {
     add: (fault) => void faults.push(fault),
+    remove: (fault) => void faults.splice(faults.indexOf(fault), 1),
     take(request) {
       const fault = faults.find(
-        ({ match, times }) =>
-          times > 0 && (request.route.includes(match) || request.operationId.includes(match)),
+        ({ match, times, caller = request.caller }) =>
+          times > 0 &&
+          caller === request.caller &&
+          (request.route.includes(match) || request.operationId.includes(match)),
       );
       if (fault) fault.times -= 1;
       return fault;

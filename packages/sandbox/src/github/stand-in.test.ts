@@ -251,4 +251,14 @@ describe("the GitHub stand-in", () => {
     await github.listRunners(REPOSITORY, signal).catch(note);
     expect(classes).to.deep.equal(["unauthorized", "transient", "rate-limited"]);
   });
+
+  it("refuses the matching calls of one caller for as long as it is told to", async () => {
+    const match = "GET /repos/acme/app/actions/runners";
+    const relent = standIn.failWhile(500, { match, caller: "token" });
+    standIn.failWhile(500, { match, caller: "app-4242" });
+    const ask = () => github.listRunners(REPOSITORY, signal).catch(({ errorClass }) => errorClass);
+    expect([await ask(), await ask()]).to.deep.equal(["transient", "transient"]);
+    relent();
+    expect(await ask()).to.deep.equal([]);
+  });
 });

@@ -65,6 +65,8 @@ export interface GitHubStandIn extends Omit<Webhooks, "announce" | "redeliver" |
   runners(): readonly StandInRunner[];
   /** The next `times` requests that match (part of `POST /path` or of GitHub's operation id) fail and have no effect. */
   failNext(status: number, match?: string, times?: number): void;
+  /** Every matching request of that caller (`app-4242`, as in `calls`) fails and has no effect, until what it gives is called. */
+  failWhile(status: number, of: { readonly match: string; readonly caller: string }): () => void;
   /** The next matching request happens, and its answer never comes: the connection breaks. */
   loseNextResponse(match?: string): void;
   /** The next matching request is held for that long before it happens. */
@@ -180,11 +182,19 @@ function confess(error: unknown, response: ServerResponse): void {
 function createFaults(
   script: FaultScript,
   now: () => number,
-): Pick<GitHubStandIn, "failNext" | "loseNextResponse" | "delayNextResponse" | "rateLimitNext"> {
+): Pick<
+  GitHubStandIn,
+  "failNext" | "failWhile" | "loseNextResponse" | "delayNextResponse" | "rateLimitNext"
+> {
   const plan = (kind: ScriptedFault["kind"], match = "", more: Partial<ScriptedFault> = {}) =>
     script.add({ kind, match, times: 1, ...more });
   return {
     failNext: (status, match, times = 1) => plan("fail", match, { status, times }),
+    failWhile(status, of) {
+      const fault: ScriptedFault = { kind: "fail", status, times: Number.POSITIVE_INFINITY, ...of };
+      script.add(fault);
+      return () => script.remove(fault);
+    },
     loseNextResponse: (match) => plan("lose", match),
     delayNextResponse: (delayMs, match) => plan("delay", match, { delayMs }),
     rateLimitNext: (kind, retryAfterS = 60, match = "") =>

@@ -1,4 +1,4 @@
-export type { MachineFault } from "./light/fate.ts";
+export type { MachineFault, MachineQuirk } from "./light/fate.ts";
 export { createLightMachines, type LightMachinesOptions } from "./light/light-machines.ts";
 export {
   type BuildOrder,

@@ -20,6 +20,18 @@ export interface BuildOrder {
   readonly variables: Readonly<Record<string, string>>;
 }
 
+/** One request for a registration, as the machine saw it. */
+export interface MachineClaim {
+  readonly from: number;
+  /** It was no claim of an honest machine for itself: another's ticket, or one more while its job runs. */
+  readonly isRude?: boolean;
+  until?: number;
+  /** 0 when no answer came; absent when the machine ended first. */
+  status?: number;
+  /** Whose registration it was handed, and kept. */
+  runnerName?: string;
+}
+
 export interface MachineRecord {
   readonly id: string;
   readonly kind: "ec2" | "build";
@@ -29,8 +41,11 @@ export interface MachineRecord {
   exitCode?: number | null;
   /** Why it could not run at all. */
   failure?: string;
-  /** What its fate was, if it had one; light machines only. */
+  /** What its fate was, if it had one; light machines only, as what follows. */
   readonly fault?: MachineFault;
+  /** When its fault came out: never, for one that was ended before. */
+  brokeAt?: number;
+  readonly claims?: readonly MachineClaim[];
   console(): string;
 }
 

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask } from "./ask.ts";
+import type { MachineClaim } from "../machines.ts";
+import { type Asked, ask } from "./ask.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
-import type { Fate } from "./fate.ts";
+import type { Fate, MachineFault } from "./fate.ts";
 import { createRunnerProgram } from "./runner.ts";
 import type { BootSettings } from "./settings.ts";
 
@@ -18,7 +19,14 @@ export interface LightMachine {
   readonly power: AbortSignal;
   /** Resolves with AWS's notice when the machine is to be taken back. */
   readonly interruption: Promise<string>;
+  now(): number;
   log(line: string): void;
+  /** What it asked for, and got: its own record. */
+  readonly claims: MachineClaim[];
+  /** Of another EC2 machine that is on, if one is. */
+  anotherTicket(): string | undefined;
+  /** Its fault comes out. */
+  onBroken(): void;
   /** Its secrets, once it has them, for who must look whether they are anywhere else. */
   onGranted(secrets: readonly string[]): void;
 }
@@ -53,15 +61,16 @@ async function work(machine: LightMachine, deadline: Deadline): Promise<number> 
   const { settings, fate } = machine;
   await sleep(fate.bootMs, undefined, { signal: machine.power });
   const isEarly = fate.random() < 0.5;
-  if (fate.fault === "dies-in-boot" && isEarly) return 1;
+  if (isEarly && breaks(machine, "dies-in-boot")) return 1;
   deadline.set(settings.bootTimeoutMs, "boot");
   await report(machine, settings.ticket, { phase: "booted", detail: machine.os });
-  if (fate.fault === "dies-in-boot") return 1;
-  if (fate.fault === "never-claims") return stayOn(machine, deadline);
+  if (breaks(machine, "dies-in-boot")) return 1;
+  if (breaks(machine, "never-claims")) return stayOn(machine, deadline);
+  if (fate.quirk === "tries-another") await tryAnother(machine, deadline);
   const granted = await claim(machine, deadline);
   if (!granted) return 0;
   deadline.set(settings.idleTimeoutMs, "idle");
-  if (fate.fault === "dies-after-claim") return 1;
+  if (breaks(machine, "dies-after-claim")) return 1;
   await report(machine, granted.reportTicket, { phase: "downloaded" });
   return run(machine, granted, deadline);
 }
@@ -72,20 +81,29 @@ async function run(machine: LightMachine, granted: Granted, deadline: Deadline):
     report(machine, granted.reportTicket, { phase, detail, exitCode });
   void machine.interruption.then((notice) => tell("interrupted", notice)).catch(() => {});
   const program = createRunnerProgram(granted.jitConfig, deadline.signal);
-  if (fate.fault === "never-online")
+  if (breaks(machine, "never-online"))
     await sleep(settings.idleTimeoutMs * 2, undefined, { signal: deadline.signal });
   if (!(await program.connect())) return fail(tell, "the runner ended with 0 before it was online");
   await tell("online", granted.runnerName);
   const hangsIdle = fate.random() < 0.5;
-  if (fate.fault === "hangs" && hangsIdle) return stayOn(machine, deadline);
+  if (hangsIdle && breaks(machine, "hangs")) return stayOn(machine, deadline);
   const job = await program.takeJob();
   if (job === null) return fail(tell, "the runner ended with 0 without a workflow job");
   deadline.set(settings.maxRuntimeMs, "max runtime");
   machine.log("a workflow job began");
-  if (fate.fault === "hangs") return stayOn(machine, deadline);
+  if (breaks(machine, "hangs")) return stayOn(machine, deadline);
+  if (fate.quirk === "asks-again")
+    await askOnce(machine, deadline, { ticket: settings.ticket, isRude: true });
   await program.runJob();
   await tell("finished", "the workflow job ended", 0);
   return 0;
+}
+
+/** Whether this is where its fault comes out. */
+function breaks(machine: LightMachine, fault: MachineFault): boolean {
+  if (machine.fate.fault !== fault) return false;
+  machine.onBroken();
+  return true;
 }
 
 async function fail(tell: (phase: string, detail: string, exitCode: number) => Promise<void>, why: string) {
@@ -109,23 +127,50 @@ interface Granted {
 
 /** Undefined when it is told to go. */
 async function claim(machine: LightMachine, deadline: Deadline): Promise<Granted | undefined> {
-  const { settings, instanceId, os, arch } = machine;
-  const body = JSON.stringify({ instanceId, os, arch, ...machine.identify() });
+  const { settings, fate } = machine;
+  let isToLose = fate.quirk === "loses-answer";
   for (let tries = 1; ; tries++) {
-    const { status, headers, text } = await ask(`${settings.url}/claims`, {
-      method: "POST",
-      headers: bearer(settings.ticket),
-      body,
-      timeoutMs: CLAIM_TIMEOUT_MS,
-      signal: deadline.signal,
-    });
-    if (status === 200) return readClaim(machine, text);
-    machine.log(`claim ${tries} answered ${status}`);
+    const { entry, asked } = await askOnce(machine, deadline, { ticket: settings.ticket });
+    const { status, headers, text } = asked;
+    if (status === 200) {
+      const granted = readClaim(machine, text);
+      if (!isToLose) return keep(machine, entry, granted);
+      isToLose = false;
+      entry.status = 0;
+    }
+    machine.log(`claim ${tries} answered ${entry.status}`);
     if (FINAL.includes(status)) return undefined;
     if (text.includes("claim_in_line")) deadline.set(settings.bootTimeoutMs, "boot");
     const signal = deadline.signal;
-    await sleep(pauseMs(tries, headers["retry-after"], machine.fate.random), undefined, { signal });
+    await sleep(pauseMs(tries, headers["retry-after"], fate.random), undefined, { signal });
   }
+}
+
+async function askOnce(
+  machine: LightMachine,
+  { signal }: Deadline,
+  { ticket, isRude }: { readonly ticket: string; readonly isRude?: true },
+): Promise<{ readonly entry: MachineClaim; readonly asked: Asked }> {
+  const { settings, instanceId, os, arch } = machine;
+  const entry: MachineClaim = { from: machine.now(), ...(isRude && { isRude }) };
+  machine.claims.push(entry);
+  const asked = await ask(`${settings.url}/claims`, {
+    method: "POST",
+    headers: bearer(ticket),
+    body: JSON.stringify({ instanceId, os, arch, ...machine.identify() }),
+    timeoutMs: CLAIM_TIMEOUT_MS,
+    signal,
+  });
+  Object.assign(entry, { until: machine.now(), status: asked.status });
+  return { entry, asked };
+}
+
+/** As who would take what is none of its own. */
+async function tryAnother(machine: LightMachine, deadline: Deadline): Promise<void> {
+  const ticket = machine.anotherTicket();
+  if (ticket === undefined) return;
+  const { entry } = await askOnce(machine, deadline, { ticket, isRude: true });
+  machine.log(`a claim with another's ticket answered ${entry.status}`);
 }
 
 /** As long as `Retry-After` says and up to a second more; without it, exponential to 30 s, with jitter. */
@@ -142,9 +187,14 @@ function readClaim(machine: LightMachine, text: string): Granted {
     "jit_config",
     "report_ticket",
   ].map((name) => values.get(name));
-  machine.log(`claimed as ${runnerName}`);
   machine.onGranted([jitConfig, reportTicket]);
   return { runnerName, jitConfig, reportTicket };
+}
+
+function keep(machine: LightMachine, entry: MachineClaim, granted: Granted): Granted {
+  entry.runnerName = granted.runnerName;
+  machine.log(`claimed as ${granted.runnerName}`);
+  return granted;
 }
 
 /** Best effort, never longer than ten seconds. */

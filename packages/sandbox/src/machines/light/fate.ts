@@ -7,9 +7,17 @@ import { createRandom } from "../../random.ts";
  */
 export type MachineFault = "dies-in-boot" | "never-claims" | "dies-after-claim" | "never-online" | "hangs";
 
+/**
+ * What a machine does that is not broken. `loses-answer`: the answer to its first good claim never reaches it, so it claims
+ * again. `tries-another`: it first shows the ticket of another EC2 machine. `asks-again`: it claims while its job runs, as
+ * whoever reads its user data could.
+ */
+export type MachineQuirk = "loses-answer" | "tries-another" | "asks-again";
+
 export interface Fate {
   readonly bootMs: number;
   readonly fault: MachineFault | undefined;
+  readonly quirk: MachineQuirk | undefined;
   /** For whatever else the machine has to choose: pauses, where exactly it breaks. */
   readonly random: () => number;
 }
@@ -20,27 +28,30 @@ export interface FateOptions {
   readonly bootMs?: number | ((random: () => number) => number);
   /** Chance of each, between 0 and 1; their sum no more than 1. */
   readonly faults?: Readonly<Partial<Record<MachineFault, number>>>;
+  /** The same of these. */
+  readonly quirks?: Readonly<Partial<Record<MachineQuirk, number>>>;
 }
 
 /** The same seed gives the first, second, third … machine the same fate. */
 export function createFates(options: FateOptions): () => Fate {
   const draw = createRandom(options.seed ?? 1);
-  const { bootMs = 0, faults = {} } = options;
+  const { bootMs = 0, faults = {}, quirks = {} } = options;
   return () => {
     const random = createRandom(draw() * 4_294_967_296);
     return {
       random,
       bootMs: typeof bootMs === "number" ? bootMs : bootMs(random),
-      fault: drawFault(faults, random()),
+      fault: drawOne(faults, random()),
+      quirk: drawOne(quirks, random()),
     };
   };
 }
 
-function drawFault(faults: NonNullable<FateOptions["faults"]>, at: number): MachineFault | undefined {
+function drawOne<T extends string>(chances: Readonly<Partial<Record<T, number>>>, at: number): T | undefined {
   let sum = 0;
-  for (const [fault, chance] of Object.entries(faults)) {
-    sum += chance;
-    if (at < sum) return fault as MachineFault;
+  for (const [one, chance] of Object.entries<number | undefined>(chances)) {
+    sum += chance ?? 0;
+    if (at < sum) return one as T;
   }
   return undefined;
 }

@@ -68,16 +68,16 @@ describe("light machines", () => {
     sandbox = await createSandbox({ ec2: { throttle: false }, light: { onGranted, ...light } });
   };
 
-  const settings = (limitS = 60) => ({
+  const settings = (limitS = 60, ticket = "grp1.it's a ticket") => ({
     GRP_URL: ingress.url,
-    GRP_TICKET: "grp1.it's a ticket",
+    GRP_TICKET: ticket,
     GRP_BOOT_TIMEOUT: String(limitS),
     GRP_IDLE_TIMEOUT: String(limitS),
     GRP_MAX_RUNTIME: String(limitS),
   });
 
-  async function launch(limitS?: number): Promise<void> {
-    const lines = Object.entries(settings(limitS)).map(
+  async function launch(limitS?: number, ticket?: string): Promise<void> {
+    const lines = Object.entries(settings(limitS, ticket)).map(
       ([name, value]) => `   ${name}='${value.replaceAll("'", `'\\''`)}'`,
     );
     const response = await fetch(sandbox.ec2.url, {
@@ -222,8 +222,54 @@ describe("light machines", () => {
     queue();
     await launch();
     await until(() => machine()?.console().includes("hangs") === true);
+    expect(machine()?.brokeAt).to.be.a("number");
     expect(sandbox.github.registrations()[0]?.onlineAt).to.be.a("number");
     expect(sandbox.ec2.instances()[0]?.state).to.equal("running");
+  });
+
+  it("whose answer was lost claim again, and keep only the second registration", async () => {
+    await open({ quirks: { "loses-answer": 1 } });
+    ingress.answers.push([200, await mint("r-1")], [200, await mint("r-2")]);
+    queue();
+    await launch();
+    await until(isOff);
+    expect(machine()?.claims?.map(({ status, runnerName }) => [status, runnerName])).to.deep.equal([
+      [0, undefined],
+      [200, "r-2"],
+    ]);
+    expect(granted).to.have.length(4);
+    expect(sandbox.github.workflowJobs()[0]?.runnerName).to.equal("r-2");
+  });
+
+  it("that are rude show another's ticket first, or claim in mid-job, and note what they were answered", async () => {
+    await open({ quirks: { "tries-another": 1 } });
+    ingress.answers.push([503, "", { "retry-after": "30" }]);
+    await launch();
+    await until(() => ingress.claims().length === 1);
+    ingress.answers.splice(0, 1, [401, ""], [410, ""]);
+    await launch(60, "grp1.mine");
+    await until(() => sandbox.machines.records[1]?.endedAt !== undefined);
+    const [, foreign, own] = ingress.claims();
+    expect(foreign?.headers.authorization).to.equal("Bearer grp1.it's a ticket");
+    expect(own?.headers.authorization).to.equal("Bearer grp1.mine");
+    const noted = sandbox.machines.records[1]?.claims?.map(({ status, isRude }) => [status, isRude]);
+    expect(noted).to.deep.equal([
+      [401, true],
+      [410, undefined],
+    ]);
+  });
+
+  it("that ask again do so while their job runs, and it goes on", async () => {
+    await open({ quirks: { "asks-again": 1 } });
+    ingress.answers.push([200, await mint("r-1")], [409, ""]);
+    queue();
+    await launch();
+    await until(isOff);
+    expect(machine()?.claims?.map(({ status, isRude }) => [status, isRude])).to.deep.equal([
+      [200, undefined],
+      [409, true],
+    ]);
+    expect(sandbox.github.workflowJobs()[0]?.conclusion).to.equal("success");
   });
 
   it("have the same fates in the same order by the same seed", () => {

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Ec2Machine } from "../../ec2/types.ts";
 import { createSelfSigned } from "../certificate.ts";
 import { signIdentity } from "../identity.ts";
-import type { MachineRecord, Machines, MachinesOptions } from "../machines.ts";
+import type { MachineClaim, MachineRecord, Machines, MachinesOptions } from "../machines.ts";
 import { boot, type LightMachine } from "./boot.ts";
 import { createFates, type FateOptions, type MachineFault } from "./fate.ts";
 import { readAssignments, readSettings } from "./settings.ts";
@@ -33,6 +33,8 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
   const drawFate = createFates(options);
   const records: MachineRecord[] = [];
   const running = new Map<string, Running>();
+  /** Of the EC2 machines that are on. */
+  const tickets = new Map<string, string>();
 
   function start(
     id: string,
@@ -47,11 +49,13 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
     // Every pause and call of a machine listens to its power.
     setMaxListeners(0, power.signal);
     const { promise: interruption, resolve: announce } = Promise.withResolvers<string>();
+    const claims: MachineClaim[] = [];
     const record: MachineRecord = {
       id,
       kind,
       startedAt: now(),
       ...(fate.fault && { fault: fate.fault }),
+      claims,
       console: () => lines.join(""),
     };
     records.push(record);
@@ -60,9 +64,15 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
       if (lines.length > CONSOLE_LINES) lines.shift();
     };
     const onGranted = options.onGranted ?? (() => {});
-    const life = live(record, async () =>
-      boot({ ...compose(), instanceId: id, fate, power: power.signal, interruption, log, onGranted }),
-    );
+    const life = live(record, async () => {
+      const made = compose();
+      if (kind === "ec2") tickets.set(id, made.settings.ticket);
+      return boot({
+        ...{ ...made, instanceId: id, fate, power: power.signal, interruption, log, onGranted, now, claims },
+        anotherTicket: () => [...tickets.values()].findLast((other) => other !== made.settings.ticket),
+        onBroken: () => void Object.assign(record, { brokeAt: now() }),
+      });
+    });
     running.set(id, { life, power, announce });
   }
 
@@ -79,6 +89,7 @@ export function createLightMachines(options: LightMachinesOptions): Machines {
     }
     record.endedAt = now();
     running.delete(record.id);
+    tickets.delete(record.id);
   }
 
   function powerOff({ id, kind }: MachineRecord, exitCode: number): void {
