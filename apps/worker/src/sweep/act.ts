@@ -71,9 +71,11 @@ async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retir
 }
 
 async function giveUpLaunch(context: WorkerContext, runner: RunnerRecord, text: string): Promise<void> {
-  const note = { at: context.now(), kind: "boot-timeout", text };
-  await tellDemand(context, runner, note);
+  // No machine was seen, so none failed to boot: a throttle or an outage of the provider's is no fault of the class'.
+  const note = { at: context.now(), kind: "unanswered", text };
+  // The launch is judged no more after this: so its demand is told once.
   await context.ledger.recordLaunchFailed(runner.launchId, note);
+  await tellDemand(context, runner, note);
 }
 
 /** The one whose place the machine has: the others of its launch have machines of their own. */

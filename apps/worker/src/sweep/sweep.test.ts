@@ -83,6 +83,49 @@ describe("sweep", () => {
     expect(harness.lines.filter((line) => line.message === "runner.failed")).to.have.length(1);
   });
 
+  it("counts no throttle, however long it lasts, as a machine that did not boot", async () => {
+    const demand = await harness.addDemand();
+    // Its queue job comes back to it each minute; so none is added by the sweep's.
+    for (let minute = 0; minute < 45; minute++) {
+      harness.ec2.failNext("rate-limited", { verb: "launch" });
+      await provision(harness, "ec2", demand, makeWork()).catch(() => undefined);
+      pass(MINUTE);
+      await sweep();
+      harness.producer.demands.splice(0);
+    }
+    await provision(harness, "ec2", demand, makeWork());
+    const [runner] = (await harness.ledger.listLiveRunners()).filter((one) => one.instanceId !== undefined);
+    await claim(runner?.runnerName as string);
+    harness.ec2.end(runner?.instanceId as string);
+    for (let round = 0; round < 6; round++) {
+      pass(3 * MINUTE);
+      await sweep();
+      await work();
+    }
+    const record = await harness.ledger.getWorkflowJob(demand.key);
+    expect(record?.demandState).to.equal("waiting");
+    const kinds = new Set(record?.notes.map(({ kind }) => kind));
+    expect(kinds).to.include("unanswered");
+    expect(kinds).to.not.include("boot-timeout");
+  });
+
+  it("notes a launch that was never answered once, though Redis fails on the way", async () => {
+    const demand = await harness.addDemand();
+    harness.ec2.failNext("rate-limited", { verb: "launch" });
+    await provision(harness, "ec2", demand, makeWork()).catch(() => undefined);
+    pass(13 * MINUTE);
+    const failing = {
+      ...harness.ledger,
+      recordLaunchFailed: async () => Promise.reject(new Error("Redis is away")),
+    };
+    await createSweep(harness.with({ ledger: failing }), { graceMs: GRACE_MS })(new AbortController().signal);
+    expect((await harness.ledger.getWorkflowJob(demand.key))?.notes).to.deep.equal([]);
+    await sweep();
+    await sweep();
+    const notes = (await harness.ledger.getWorkflowJob(demand.key))?.notes;
+    expect(notes?.map(({ kind }) => kind)).to.deep.equal(["unanswered"]);
+  });
+
   it("tells only those whose machines did not come, of a launch of several", async () => {
     const demands = [];
     while (demands.length < 6) demands.push(await harness.addDemand({ runnerClass: "farm" }));
