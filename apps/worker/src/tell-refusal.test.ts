@@ -36,9 +36,10 @@ describe("createRefusalTeller", () => {
     return { tell: createRefusalTeller({ ledger, log, now: () => clock.now }), lines: promise };
   }
 
-  it("warns people for as long as an App is refused, and says it once in the log", async () => {
+  it("warns people for as long as an App is refused, and says it once in the log, at however many repositories", async () => {
     const { tell, lines } = tellTo(2);
-    for (let times = 0; times < 3; times++) tell(SUSPENDED);
+    for (const repository of ["app", "lib", "web"])
+      tell({ ...SUSPENDED, problem: `GitHub App 12 is suspended on acme/${repository}` });
     tell({ ...SUSPENDED, where: "other", code: "401", problem: "Bad credentials" });
     expect(await lines).to.have.members([
       "warn github.app-refused app_suspended",
@@ -46,18 +47,18 @@ describe("createRefusalTeller", () => {
     ]);
     const warnings = await harness.ledger.listWarnings(harness.clock.now);
     expect(warnings.map(({ kind, text }) => `${kind}: ${text}`)).to.have.members([
-      "github-app: GitHub refuses GitHub App 12 at acme; the other Apps go on without it: GitHub App 12 is suspended on acme/app",
-      "github-app: GitHub refuses GitHub App 12 at other; the other Apps go on without it: Bad credentials",
+      "github-app: GitHub refuses GitHub App 12 at acme (app_suspended); the other Apps go on without it",
+      "github-app: GitHub refuses GitHub App 12 at other (401); the other Apps go on without it",
     ]);
     expect(await harness.ledger.listWarnings(harness.clock.now + 300_000)).to.deep.equal([]);
   });
 
   it("warns of no App that is merely not installed there", async () => {
     const { tell, lines } = tellTo(2);
-    const elsewhere = { ...SUSPENDED, code: "app_not_installed", problem: "is not installed on acme/app" };
+    const elsewhere = { ...SUSPENDED, where: "acme/app", code: "app_not_installed" };
     tell(elsewhere);
     tell(elsewhere);
-    tell({ ...elsewhere, problem: "is not installed on acme/lib" });
+    tell({ ...elsewhere, where: "acme/lib" });
     expect(await lines).to.deep.equal([
       "info github.app-refused app_not_installed",
       "info github.app-refused app_not_installed",

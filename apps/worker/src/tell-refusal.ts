@@ -13,17 +13,18 @@ export function createRefusalTeller({
   log,
   now,
 }: Pick<WorkerContext, "ledger" | "log" | "now">): (refusal: AppRefusal) => void {
-  const told = new Set<string>();
+  const notInstalled = new Set<string>();
 
   async function tell(refusal: AppRefusal): Promise<void> {
-    const { app, where, code, problem } = refusal;
+    const { app, where, code } = refusal;
     if (code === "app_not_installed") {
-      if (told.has(problem)) return;
-      told.add(problem);
+      if (notInstalled.has(`${app} ${where}`)) return;
+      notInstalled.add(`${app} ${where}`);
       log.info("github.app-refused", { ...refusal });
       return;
     }
-    const text = `GitHub refuses ${app} at ${where}; the other Apps go on without it: ${problem}`;
+    // GitHub's own words name the repository that was asked for: one trouble of an account's would be told for each of them.
+    const text = `GitHub refuses ${app} at ${where} (${code}); the other Apps go on without it`;
     const isNew = await ledger.raiseWarning({ kind: "github-app", text, at: now(), ttlMs: WARNING_MS });
     if (isNew) log.warn("github.app-refused", { ...refusal });
   }
