@@ -1,5 +1,6 @@
 import { type Demand, demandJobId } from "@grp/core";
 import type { DemandState, LaunchRecord, Ledger, Note, RunnerRecord } from "@grp/ledger";
+import { countEmptyWalks } from "./setbacks.ts";
 
 /** A launch that was opened for this demand's place, maybe among others, and the runner that is this demand's there. */
 export interface Tried {
@@ -16,7 +17,7 @@ export interface LaunchHistory {
   readonly isCovered: boolean;
   /** The last walk ended without room anywhere: the next begins at its first offering again. */
   readonly lacksCapacity: boolean;
-  /** Walks that found no room anywhere, as far as the ledger's notes reach back. */
+  /** Walks that found no room anywhere since a person last asked for another try, as far as the ledger's notes reach back. */
   readonly emptyWalks: number;
   readonly notes: readonly Note[];
 }
@@ -24,8 +25,11 @@ export interface LaunchHistory {
 /** Value of `waitsFor` while no offering has room. */
 export const WAITS_FOR_CAPACITY = "capacity";
 
-/** Value of `waitsFor` while its provider's rate limit is spent; the next try that opens a launch takes it back. */
+/** Value of `waitsFor` while its provider's rate limit is spent; taken back when a launch is opened or answered. */
 export const WAITS_FOR_THROTTLE = "throttle";
+
+/** Value of `waitsFor` of one that has no machine of its own: a sibling's meets it. The next launch for it takes it back. */
+export const WAITS_FOR_SIBLING = "covered";
 
 /** Begins the value of `waitsFor` until a provider's published limits leave room for its launch; the provider follows. */
 export const WAITS_FOR_BUDGET = "budget";
@@ -39,7 +43,7 @@ export async function readHistory(ledger: Ledger, demand: Demand): Promise<Launc
     demandState,
     isCovered,
     lacksCapacity: waitsFor === WAITS_FOR_CAPACITY,
-    emptyWalks: notes.filter((note) => note.kind === "no-capacity").length,
+    emptyWalks: countEmptyWalks(notes),
     notes,
   };
 }

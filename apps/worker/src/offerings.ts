@@ -8,7 +8,7 @@ import { launchTogether, resumeTogether } from "./launch-together.ts";
 import { capsOf, flowOf, placeTtlMs, releasePlace } from "./places.ts";
 import { firstOffering } from "./setbacks.ts";
 import { isRefusal, type Refusal, type Share } from "./share.ts";
-import { skip } from "./skip.ts";
+import { skipCovered } from "./skip.ts";
 
 /** A place that becomes free wakes the first in line. Should that be lost, those in front ask again soon. */
 const [FRONT_DELAY_MS, LINE_DELAY_MS, FRONT] = [5_000, 30_000, 3];
@@ -114,7 +114,7 @@ async function settle(
   share: Exclude<Share, Refusal>,
 ): Promise<ProvisionOutcome> {
   if (share.kind === "launched") return share;
-  if (share.kind === "covered") return skip(context, attempt, "covered");
+  if (share.kind === "covered") return skipCovered(context, attempt);
   return { kind: "waiting", why: "its launch is under way elsewhere", delayMs: ELSEWHERE_DELAY_MS };
 }
 

@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { buryDead } from "./dead.ts";
 import { releasePlace } from "./places.ts";
 import { provision } from "./provision.ts";
+import { tellRetry } from "./retried.ts";
 import { type Harness, makeDemand, makeWork, startHarness } from "./testing/harness.ts";
 
 describe("provision", () => {
@@ -121,6 +122,20 @@ describe("provision", () => {
     expect(await usedOf("class:mac")).to.equal(1);
   });
 
+  it("hands over again after a person asked for another try, however often it found no room before", async () => {
+    const demand = await harness.addDemand({ runnerClass: "mac" });
+    const at = harness.clock.now;
+    for (let walk = 0; walk < 10; walk++)
+      await harness.ledger.addNote(demand.key, { at, kind: "no-capacity", text: "none" });
+    const failure = { at, errorClass: "no-capacity", message: "none", demand };
+    await harness.ledger.recordFailure(demand.key, failure);
+    const revived = await harness.ledger.reviveDead(demand.key);
+    harness.codemagic.failNext("no-capacity", { verb: "launch" });
+    await run(revived ?? demand, "codemagic");
+    expect(harness.producer.demands).to.have.length(1);
+    expect(harness.producer.demands[0]).to.have.property("provider", "ec2");
+  });
+
   it("keeps the places of a launch that may have started a machine when that goes on in another queue", async () => {
     const demand = await harness.addDemand({ runnerClass: "mac" });
     harness.codemagic.loseNextResponse("launch");
@@ -167,8 +182,30 @@ describe("provision", () => {
     const error = await run(demand).catch((thrown: Error) => thrown);
     expect(error).to.have.property("errorClass", "rate-limited");
     expect(await usedOf("class:linux")).to.equal(1);
+    await tellRetry(harness, "ec2", {
+      ...{ jobId: demand.key, demand, attempt: 1, delayMs: 50 },
+      error: error as Error,
+    });
+    expect(await harness.ledger.getWorkflowJob(demand.key)).to.have.property("waitsFor", "throttle");
     await run(demand);
     expect(new Set(launches())).to.have.length(1);
+    expect(await harness.ledger.getWorkflowJob(demand.key)).not.to.have.property("waitsFor");
+  });
+
+  it("says of a demand that siblings' machines cover that this is what it waits for, until it has its own", async () => {
+    const [first, second] = [
+      await harness.addDemand({ runnerClass: "farm" }),
+      await harness.addDemand({ runnerClass: "farm" }),
+    ];
+    await Promise.all([run(first), run(second)]);
+    const ran = { workflowJobId: first.workflowJobId, at: harness.clock.now, runnerName: "theirs" };
+    await harness.ledger.recordInProgress(ran);
+    const third = await harness.addDemand({ runnerClass: "farm" });
+    expect(await run(third)).to.have.deep.property("result", { outcome: "skipped", why: "covered" });
+    expect(await harness.ledger.getWorkflowJob(third.key)).to.have.property("waitsFor", "covered");
+    await harness.addDemand({ runnerClass: "farm" });
+    await run(third);
+    expect(await harness.ledger.getWorkflowJob(third.key)).not.to.have.property("waitsFor");
   });
 
   it("keeps the place of a dead demand whose machine may be running", async () => {

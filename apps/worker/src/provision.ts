@@ -8,7 +8,7 @@ import { isOver } from "./late.ts";
 import { resumeLaunch, walkOfferings } from "./offerings.ts";
 import { planDemand } from "./plan.ts";
 import { firstOffering } from "./setbacks.ts";
-import { skip } from "./skip.ts";
+import { skipCovered, skipOver } from "./skip.ts";
 
 /**
  * From demand to launched. Runners are counted, never paired: it launches if its class and scope still want a machine,
@@ -61,9 +61,9 @@ async function advance(context: WorkerContext, attempt: Attempt): Promise<Provis
     if (outcome !== "answered") return outcome;
     return advance(context, { ...attempt, history: await readHistory(context.ledger, demand) });
   }
-  if (history.isCovered) return skip(context, attempt, "covered");
+  if (history.isCovered) return skipCovered(context, attempt);
   const over = await isOver(context, attempt);
-  if (over) return skip(context, attempt, over);
+  if (over) return skipOver(context, attempt, over);
   const first = firstOffering(attempt.runnerClass, history.notes);
   return walkOfferings(context, attempt, history.lacksCapacity ? first : demand.offeringIndex);
 }

@@ -13,6 +13,11 @@ export function countBootFailures(notes: readonly Note[]): number {
   return count(notes, BOOT_FAILURES);
 }
 
+/** Walks along all offerings that found no room, since then too. */
+export function countEmptyWalks(notes: readonly Note[]): number {
+  return count(notes, ["no-capacity"]);
+}
+
 /** The offering that a walk begins at: not spot any more for one whose machines were taken away. */
 export function firstOffering({ offerings }: RunnerClass, notes: readonly Note[]): number {
   if (count(notes, LOSSES) < MAX_SPOT_LOSSES) return 0;

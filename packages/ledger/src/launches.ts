@@ -93,6 +93,11 @@ if redis.call('EXISTS', launch) == 0 then return {} end
 local names, steps, holders = unused(launch)
 local taken, shares = 0, {}
 
+-- The demand that the machine is for waits for nothing else any more: a throttle may have held its launch up until now.
+local function release(holder)
+  redis.call('HDEL', P .. 'job:' .. (string.match(holder, '^(wfj%-%d+)%-g%d+$') or holder), 'waitsFor')
+end
+
 local function record(name, instance)
   local runner = P .. 'runner:' .. name
   if steps[name] == 'launching' then
@@ -103,7 +108,9 @@ local function record(name, instance)
     redis.call('HSET', runner, 'instanceId', instance.instanceId, unpack(instance.fields))
     advanceRunner(name, 'launched', A.at)
   end
-  return { holders[name] or redis.call('HGET', runner, 'placeHolder') or '', instance.instanceId }
+  local holder = holders[name] or redis.call('HGET', runner, 'placeHolder') or ''
+  release(holder)
+  return { holder, instance.instanceId }
 end
 
 local fields, mapped = {}, { 'state', 'launched' }

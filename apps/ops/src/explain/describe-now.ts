@@ -78,13 +78,22 @@ function describeStarted(story: WorkflowJobStory): WhereNow | undefined {
   return { whereNow: `runs on ${by}${forHow}`, next: `its machine ends with it${limit}` };
 }
 
-/** By a cap or a lack of capacity, as the worker wrote it down. */
-function describeHeld({ record, now }: WorkflowJobStory): WhereNow | undefined {
+/** By a cap or a lack of capacity, or for a sibling's machine, as the worker wrote it down. */
+function describeHeld(story: WorkflowJobStory): WhereNow | undefined {
+  const { record, now } = story;
   if (!record.waitsFor) return undefined;
+  if (record.waitsFor === "covered") return findExpected(story) ? undefined : COVERED;
   const since = record.times.enqueued ?? record.times.received;
   const forHow = since === undefined ? "" : `, ${formatDuration(now - since)} after it was enqueued`;
   return { whereNow: `no machine yet${forHow}`, ...describeWait(record.waitsFor) };
 }
+
+const COVERED: WhereNow = {
+  whereNow:
+    "covered by a sibling's machine: as many are on their way, or idle, as workflow jobs like it wait",
+  waitsFor: "the next free runner of its class",
+  next: "GitHub gives it a runner that fits; should one not come, the sweep launches another",
+};
 
 /** In the words of a person what the worker wrote down. */
 function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: string } {

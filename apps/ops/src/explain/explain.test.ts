@@ -79,6 +79,30 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(1)).waitsFor).to.equal("the budget of calls to ec2");
   });
 
+  it("forgets a throttle as soon as the launch that it held up is answered", async () => {
+    await test.ledger.recordQueued(demand(1, { generation: 2 }));
+    const opened = order([demand(1, { generation: 2 })]);
+    await test.ledger.openLaunch(opened);
+    await test.ledger.setWaitsFor("wfj-1", "throttle");
+    expect((await tell(1)).waitsFor).to.equal("the provider's rate limit");
+    await test.ledger.recordLaunched(opened.launchId, [instance(opened.launchId, "i-1")], T0 + 9 * SECOND);
+    expect((await tell(1)).waitsFor).to.equal("boot");
+  });
+
+  it("tells that a sibling's machine covers it, unless one of its own is on its way", async () => {
+    await test.ledger.recordQueued(demand(1));
+    await test.ledger.markEnqueued("wfj-1", T0 + 2 * SECOND);
+    await test.ledger.setWaitsFor("wfj-1", "covered");
+    expect(await tell(1)).to.deep.include({
+      whereNow:
+        "covered by a sibling's machine: as many are on their way, or idle, as workflow jobs like it wait",
+      waitsFor: "the next free runner of its class",
+    });
+    await launchOne(test.ledger, 2, "i-2");
+    await test.ledger.setWaitsFor("wfj-2", "covered");
+    expect((await tell(2)).waitsFor).to.equal("boot");
+  });
+
   it("tells that a throttle holds its whole queue, until its machine is on its way", async () => {
     const held = { codemagic: 4_000 };
     await test.ledger.recordQueued(demand(1));
