@@ -65,14 +65,17 @@ async function openLine(port: number): Promise<Line> {
   return line;
 }
 
-/** Sends what is due by the clock, whatever the server does. A request that finds no free connection waits, and its wait counts. */
+/**
+ * Sends what is due by the clock, whatever the server does. A request that finds no free connection waits, and its wait
+ * counts. The connections take turns: a server closes one that it never hears of.
+ */
 function keepPace(rate: number): NodeJS.Timeout {
   const begun = performance.now();
   let sent = 0;
   return setInterval(() => {
     const now = performance.now();
     for (; sent < ((now - begun) / 1_000) * rate; sent += 1) {
-      const line = idle.pop();
+      const line = idle.shift();
       if (line) send(line, now);
       else late.push(now);
     }

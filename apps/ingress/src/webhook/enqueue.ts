@@ -1,10 +1,12 @@
-import type { Demand, RunnerClass } from "@grp/core";
+import { type Demand, demandJobId, type RunnerClass } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 
 /**
- * Ledger first, then the queue, then the mark that it is there: a crash in between leaves a demand that the next delivery
- * of the same job, or the sweep, enqueues. Every step may be repeated. Nobody waits for the mark: the queue has the job,
- * and a mark that is lost only has it enqueued once more, which changes nothing.
+ * Ledger and queue are asked in the same turn, and 202 is said when both have it: at a thousand deliveries a second, to
+ * wake up once more costs more than the work. Every step may be repeated. A crash in between leaves one of them: a
+ * record that the next delivery of the same job, or the sweep, enqueues; or a queue job whose record the worker writes.
+ * A job that has begun or was cancelled is taken out of the queue again. Nobody waits for the mark that it is enqueued:
+ * when that is lost, the job is only enqueued once more, which changes nothing.
  */
 export async function enqueue(
   context: IngressContext,
@@ -13,13 +15,17 @@ export async function enqueue(
 ): Promise<DeliveryAnswer> {
   const begun = performance.now();
   const { key } = demand;
-  const known = await context.ledger.recordQueued(demand);
+  const provider = firstProvider(runnerClass);
+  const [known] = await Promise.all([
+    context.ledger.recordQueued(demand),
+    context.producer.enqueueDemand(demand, provider),
+  ]);
   if (known.state !== "queued" || known.demandState === "cancelled") {
+    await context.producer.withdraw(provider, demandJobId(key, demand.generation));
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
   }
   if (known.isEnqueued)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
-  await context.producer.enqueueDemand(demand, firstProvider(runnerClass));
   context.ledger.markEnqueuedSoon(key, context.now()).catch((error: unknown) => {
     context.log.warn("demand.markLost", { key, error });
   });
