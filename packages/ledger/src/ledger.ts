@@ -38,6 +38,7 @@ export interface LedgerOptions {
  * | `unheard:<pool>`                                | runners that ran a workflow job nobody named yet |
  * | `pools`                                         | pools that have either; a pool is `<class>\|<scope>` |
  * | `jobs` `dead` `live`                            | indexes: workflow jobs, dead letters, runners not gone |
+ * | `running`                                       | `<key> <runner>` of workflow jobs that run, by their start |
  * | `caps` `arrivals` `cap:<name>:…` `place:<holder>` | limits, and who holds or waits: see caps.ts |
  * | `plan:<key>` `lock:<name>`                      | results of dry runs; locks |
  * | `ignored:<id>` `ignored`                        | why a workflow job is not ours; their index, by time |

@@ -5,7 +5,12 @@ import type { ClassCount, Ledger, WorkflowJobRecord } from "./types.ts";
 
 type Queries = Pick<
   Ledger,
-  "getWorkflowJob" | "listWorkflowJobs" | "listOpenDemands" | "countByClass" | "listLongestWaits"
+  | "getWorkflowJob"
+  | "listWorkflowJobs"
+  | "listOpenDemands"
+  | "listRunning"
+  | "countByClass"
+  | "listLongestWaits"
 >;
 
 /** What people and the sweep ask about workflow jobs. Reads only; a few round trips however many there are. */
@@ -24,6 +29,13 @@ export function createQueries(store: Store): Queries {
       const records = await readWorkflowJobs(store, keys.flat());
       // Some may have started between the two reads.
       return records.filter((record) => record.demandState === "waiting");
+    },
+    async listRunning() {
+      const members = await redis.zrange(key("running"), 0, "-1");
+      return members.map((member) => {
+        const blank = member.indexOf(" ");
+        return { key: member.slice(0, blank), servedBy: member.slice(blank + 1) };
+      });
     },
     async countByClass() {
       const pools = (await redis.smembers(key("pools"))).sort();

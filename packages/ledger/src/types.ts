@@ -295,6 +295,8 @@ export interface Ledger {
   listWorkflowJobs(limit: number): Promise<readonly WorkflowJobRecord[]>;
   /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool. */
   listOpenDemands(most?: number): Promise<readonly WorkflowJobRecord[]>;
+  /** Those that run, as far as we heard, and on which runner, the longest first; cheap, for they are not read. */
+  listRunning(): Promise<readonly { readonly key: string; readonly servedBy: string }[]>;
   /** Demand not yet started, less what runs already on a runner of ours unheard: see `recordJobEnd`. */
   countByClass(): Promise<readonly ClassCount[]>;
   /** Of each class and scope that has demand: how long the one received first has waited. */

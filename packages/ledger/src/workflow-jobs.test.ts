@@ -137,6 +137,24 @@ describe("workflow jobs in the ledger", () => {
     expect(end.runner?.step).to.equal("finished");
   });
 
+  it("lists which runner each runs on, from its start to its end, whatever comes twice or late", async () => {
+    await queued(ledger);
+    expect(await ledger.listRunning()).to.deep.equal([]);
+    await inProgress(ledger);
+    await inProgress(ledger);
+    await ledger.recordInProgress({ workflowJobId: 78, demand: demand(78), at: T0, runnerName: "someone-2" });
+    const second = { key: "wfj-78", servedBy: "someone-2" };
+    expect(await ledger.listRunning()).to.deep.equal([second, { key, servedBy: "someone-1" }]);
+    await completed(ledger);
+    await inProgress(ledger);
+    expect(await ledger.listRunning()).to.deep.equal([second]);
+    const other = { workflowJobId: 78, at: T0 + 1, runnerName: "someone-3" };
+    await ledger.recordInProgress(other);
+    expect(await ledger.listRunning()).to.deep.equal([{ ...second, servedBy: "someone-3" }]);
+    await ledger.recordCompleted({ workflowJobId: 78, at: T0 + 2, conclusion: "unknown" });
+    expect(await ledger.listRunning()).to.deep.equal([]);
+  });
+
   it("tells what a waiting demand waits for, and forgets it when it starts", async () => {
     await queued(ledger);
     await ledger.setWaitsFor(key, "cap class:ubuntu-arm64 (3 ahead)");

@@ -82,6 +82,16 @@ const update: Script = {
   name: "grpUpdateWorkflowJob",
   lua: `${PRELUDE}${CREATE}
 local ORDER = { queued = 0, in_progress = 1, completed = 2 }
+-- Which runner it runs on, in an index as long as it runs: its end may go unheard.
+local function noteRunning(key, name)
+  local state, before = unpack(redis.call('HMGET', P .. 'job:' .. key, 'state', 'servedBy'))
+  if before then redis.call('ZREM', P .. 'running', key .. ' ' .. before) end
+  if name then redis.call('HSET', P .. 'job:' .. key, 'servedBy', name) end
+  if state ~= 'in_progress' or not (name or before) then return end
+  redis.call('ZADD', P .. 'running', A.at, key .. ' ' .. (name or before))
+  redis.call('ZREMRANGEBYSCORE', P .. 'running', '-inf', '(' .. A.at - A.keepMs)
+  redis.call('PEXPIRE', P .. 'running', A.keepMs)
+end
 local key, job, name = A.key, P .. 'job:' .. A.key, A.runnerName
 local isNew, withdrawn = false, false
 if redis.call('EXISTS', job) == 0 and A.fields then
@@ -101,7 +111,7 @@ if state then
     redis.call('HSET', job, 'demand', 'cancelled')
     withdrawn = not isNew
   end
-  if name then redis.call('HSET', job, 'servedBy', name) end
+  noteRunning(key, name)
   redis.call('HDEL', job, 'waitsFor')
   leaveDemand(pool, key)
   touch('job', key)

@@ -8,10 +8,12 @@ const EVERY_MS = 300_000;
 /** Per sweep, 600 requests an hour at one sweep each 30 s: an eighth of what a token may do. */
 const MOST = 5;
 
-/** Which waiting workflow jobs GitHub is asked about: those not asked for the longest time. */
+/** Which workflow jobs, of those that wait or run unheard, GitHub is asked about: those not asked for the longest time. */
 export function createChooser(now: () => number): ChooseToCheck {
   const asked = new Map<string, number>();
   return (demands) => {
+    // Nothing to choose from says nothing of those asked before.
+    if (demands.length === 0) return [];
     const open = new Set(demands.map(({ key }) => key));
     for (const key of asked.keys()) if (!open.has(key)) asked.delete(key);
     const since = (record: WorkflowJobRecord) =>

@@ -1,33 +1,33 @@
 import { demandJobId, type Instance, type ProviderName, parseScopeKey, scopeKey } from "@grp/core";
-import type { GitHubRunner, GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import type { GitHubRound } from "./ask-github.ts";
+import type { Blind } from "./blindness.ts";
 import type { ChooseToCheck } from "./choose-to-check.ts";
+import { questionOf, readRegistered } from "./read-registered.ts";
 import { readVersions } from "./read-versions.ts";
 import { findShortfalls } from "./rules/missing.ts";
 import { mustAsk } from "./rules/stray.ts";
-import {
-  type Holder,
-  isOurName,
-  type OpenDemand,
-  type RegisteredScope,
-  type Stray,
-  type World,
-} from "./world.ts";
+import { type Holder, isOurName, type OpenDemand, type Stray, type World } from "./world.ts";
 
 /** A request each, in turn: some seconds of a sweep when many machines were lost at once. */
 const MOST_ASKED = 20;
 
+/** The longest running of those are read; a few are asked for in each round, and then come the next. */
+const MOST_UNENDED = 500;
+
 export interface GatherOptions {
   readonly graceMs: number;
+  /** From one round to the next. */
+  readonly intervalMs: number;
   readonly signal: AbortSignal;
-  /** Workflow jobs whose scopes are asked although no runner of ours is known there, and whose end may be unheard. */
-  readonly recent: readonly WorkflowJobRecord[];
+  readonly round: GitHubRound;
   /** Which open demands GitHub is asked about this time: each costs a request. */
   readonly chooseToCheck: ChooseToCheck;
   readonly chooseUnended: ChooseToCheck;
-  /** Something could not be asked; rules that need it are blind this time. */
-  onBlind(what: string, error: unknown): void;
+  /** A provider could not be asked; rules that need it are blind this time. */
+  onBlind(blind: Blind): void;
+  onSeen(place: string): void;
 }
 
 /** Asks the outside first and the ledger after it (see `World`). Only the ledger's own failure is thrown. */
@@ -35,13 +35,14 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const { ledger } = context;
   const known = await ledger.listLiveRunners();
   const instances = await listInstances(context, options);
-  const registered = await listRegistered(context, options, known);
-  const versions = await readVersions(context, options, registered);
+  const times = { now: context.now(), intervalMs: options.intervalMs };
+  const registered = await readRegistered(context, { round: options.round, times }, known);
+  const versions = await readVersions(context, options.round, registered);
   const holders = await listHolders(context);
   const open = await ledger.listOpenDemands();
-  const unended = options.chooseUnended(findUnended(context, options, known));
+  const unended = options.chooseUnended(await findUnended(context, known));
   const asked = [...options.chooseToCheck(open), ...unended];
-  const workflowJobs = await askWorkflowJobs(context, options, asked);
+  const workflowJobs = await askWorkflowJobs(options.round, asked);
   const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts, caps] = await Promise.all([
@@ -67,116 +68,87 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     holders,
     caps,
   };
-  const strays = await askBeforeEnding(context, options, world);
-  return { ...world, strays, workflowJobs: await askBeforeLaunching(context, options, world) };
+  const strays = await askBeforeEnding(options.round, world);
+  return { ...world, strays, workflowJobs: await askBeforeLaunching(options.round, world) };
 }
 
 async function listInstances(
   context: WorkerContext,
-  { signal, onBlind }: GatherOptions,
+  { signal, onBlind, onSeen }: GatherOptions,
 ): Promise<World["instances"]> {
   const listed = new Map<ProviderName, readonly Instance[]>();
-  for (const [name, provider] of context.providers)
+  for (const [name, provider] of context.providers) {
+    const place = `provider ${name}`;
     await provider.list(signal).then(
-      (instances) => listed.set(name, instances),
-      (error: unknown) => onBlind(`provider ${name}`, error),
+      (instances) => {
+        listed.set(name, instances);
+        onSeen(place);
+      },
+      (error: unknown) => onBlind({ place, error }),
     );
+  }
   return listed;
 }
 
-/** Only scopes where a runner may be: one request each, and more where there are more than a hundred runners. */
-async function listRegistered(
-  context: WorkerContext,
-  { signal, onBlind, recent }: GatherOptions,
-  runners: readonly RunnerRecord[],
-): Promise<World["registered"]> {
-  const used = runners.filter(({ times }) => times.claimed !== undefined).map(({ scope }) => scope);
-  const more = recent.map(({ demand }) => demand.scope);
-  const scopes = new Map([...used, ...more].map((scope) => [scopeKey(scope), scope]));
-  const found = new Map<string, RegisteredScope>();
-  for (const [key, scope] of scopes)
-    await context.github.listRunners(scope, signal).then(
-      (registered) => found.set(key, { scope, runners: registered }),
-      (error: unknown) => onBlind(`GitHub ${key}`, error),
-    );
-  return found;
-}
-
 /** They run, as far as we heard, on runners of ours that are gone: their `completed` may be lost. */
-function findUnended(
+async function findUnended(
   context: WorkerContext,
-  { recent }: GatherOptions,
   live: readonly RunnerRecord[],
-): readonly WorkflowJobRecord[] {
+): Promise<readonly WorkflowJobRecord[]> {
   const names = new Set(live.map(({ runnerName }) => runnerName));
-  return recent.filter(
-    ({ workflowJobState, servedBy }) =>
-      workflowJobState === "in_progress" &&
-      servedBy !== undefined &&
-      isOurName(context, servedBy) &&
-      !names.has(servedBy),
+  const running = await context.ledger.listRunning();
+  const gone = running.filter(({ servedBy }) => isOurName(context, servedBy) && !names.has(servedBy));
+  const records = await inChunks(gone.slice(0, MOST_UNENDED), ({ key }) =>
+    context.ledger.getWorkflowJob(key),
   );
+  return records.flatMap((record) => (record?.workflowJobState === "in_progress" ? [record] : []));
 }
 
 async function askWorkflowJobs(
-  context: WorkerContext,
-  { signal, onBlind }: GatherOptions,
+  round: GitHubRound,
   asked: readonly WorkflowJobRecord[],
 ): Promise<World["workflowJobs"]> {
-  const answers = new Map<string, GitHubWorkflowJob | null>();
-  for (const { key, demand } of asked)
-    await context.github.getWorkflowJob(demand, signal).then(
-      (job) => answers.set(key, job),
-      (error: unknown) => onBlind(`GitHub workflow job ${demand.workflowJobId}`, error),
-    );
-  return answers;
+  const answers = await round.askEach(
+    asked,
+    ({ demand }) => ({ owner: demand.owner, place: "GitHub's workflow jobs" }),
+    (github, { demand }, signal) => github.getWorkflowJob(demand, signal),
+  );
+  return new Map(
+    asked.flatMap(({ key }, index) => {
+      const answer = answers[index];
+      return answer?.kind === "said" ? [[key, answer.value] as const] : [];
+    }),
+  );
 }
 
 /**
  * A workflow job's start may have gone unheard while its machine's end was told: before another machine is paid for,
  * GitHub says which of those that could have begun still wait. Of a class's, not only as many as are missing.
  */
-async function askBeforeLaunching(
-  context: WorkerContext,
-  { signal, onBlind }: GatherOptions,
-  world: World,
-): Promise<World["workflowJobs"]> {
-  const answers = new Map(world.workflowJobs);
+async function askBeforeLaunching(round: GitHubRound, world: World): Promise<World["workflowJobs"]> {
   const doubtful = findShortfalls(world).flatMap(({ forgotten }) => forgotten);
-  const unasked = doubtful.filter(({ record }) => !answers.has(record.key));
-  for (const { record } of unasked.slice(0, MOST_ASKED)) {
-    try {
-      answers.set(record.key, await context.github.getWorkflowJob(record.demand, signal));
-    } catch (error) {
-      onBlind(`GitHub workflow job ${record.demand.workflowJobId}`, error);
-      break;
-    }
-  }
-  return answers;
+  const unasked = doubtful.filter(({ record }) => !world.workflowJobs.has(record.key));
+  const records = unasked.slice(0, MOST_ASKED).map(({ record }) => record);
+  return new Map([...world.workflowJobs, ...(await askWorkflowJobs(round, records))]);
 }
 
 /** A request for each scope that was not asked yet: the runner of a machine that the ledger lost may be busy. */
-async function askBeforeEnding(
-  context: WorkerContext,
-  { signal, onBlind }: GatherOptions,
-  world: World,
-): Promise<World["strays"]> {
+async function askBeforeEnding(round: GitHubRound, world: World): Promise<World["strays"]> {
   const keys = new Set(
     world.strays.filter((one) => mustAsk(world, one)).map(({ instance }) => instance.scope ?? ""),
   );
-  const answers = new Map<string, readonly GitHubRunner[]>();
-  for (const key of keys) {
-    const scope = parseScopeKey(key);
-    const known = world.registered.get(key)?.runners;
-    if (known) answers.set(key, known);
-    else if (scope)
-      await context.github.listRunners(scope, signal).then(
-        (runners) => answers.set(key, runners),
-        (error: unknown) => onBlind(`GitHub ${key}`, error),
-      );
+  const known = new Map([...world.registered].map(([key, { runners }]) => [key, runners]));
+  const scopes = [...keys].filter((key) => !known.has(key)).flatMap((key) => parseScopeKey(key) ?? []);
+  const some = scopes.slice(0, MOST_ASKED);
+  const answers = await round.askEach(some, questionOf, (github, scope, signal) =>
+    github.listRunners(scope, signal),
+  );
+  for (const [index, scope] of some.entries()) {
+    const answer = answers[index];
+    if (answer?.kind === "said") known.set(scopeKey(scope), answer.value);
   }
   return world.strays.map((one) => {
-    const registered = answers.get(one.instance.scope ?? "");
+    const registered = known.get(one.instance.scope ?? "");
     return registered ? { ...one, registered } : one;
   });
 }

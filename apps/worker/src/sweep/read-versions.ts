@@ -1,4 +1,5 @@
 import type { WorkerContext } from "../context.ts";
+import type { GitHubRound } from "./ask-github.ts";
 import type { KnownVersions, Release, World } from "./world.ts";
 
 const MARK = "runner-versions";
@@ -11,20 +12,17 @@ const KEPT_MS = 90 * 24 * 3_600_000;
  */
 export async function readVersions(
   context: WorkerContext,
-  { signal, onBlind }: { signal: AbortSignal; onBlind(what: string, error: unknown): void },
+  round: GitHubRound,
   registered: World["registered"],
 ): Promise<KnownVersions | undefined> {
   const asked = [...registered.values()].find(({ runners }) =>
     runners.some(({ version }) => version !== undefined),
   );
   if (!asked) return undefined;
-  try {
-    const versions = await context.github.runnerVersions(asked.scope, signal);
-    return { ...versions, releases: await remember(context, versions.newest) };
-  } catch (error) {
-    onBlind("GitHub runner versions", error);
-    return undefined;
-  }
+  const question = { owner: asked.scope.owner, place: "GitHub's runner versions" };
+  const answer = await round.ask(question, (github, signal) => github.runnerVersions(asked.scope, signal));
+  if (answer.kind !== "said") return undefined;
+  return { ...answer.value, releases: await remember(context, answer.value.newest) };
 }
 
 async function remember({ ledger, now }: WorkerContext, newest: string): Promise<readonly Release[]> {

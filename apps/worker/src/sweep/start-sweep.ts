@@ -2,9 +2,6 @@ import { createScheduler, type Scheduler } from "@grp/queue";
 import type { WorkerContext } from "../context.ts";
 import { createSweep } from "./sweep.ts";
 
-/** One sweep of so many looks for ghosts where nothing of ours runs: each ten minutes, with the shipped interval. */
-const QUIET_SWEEPS = 20;
-
 /**
  * The sweep as a BullMQ schedule: one at a time across all workers, whichever of them lives. A dry worker has none, for
  * it may end nothing.
@@ -15,7 +12,7 @@ export function startSweep(
 ): Scheduler | null {
   if (context.dryRun) return null;
   const { graceMs, intervalMs } = settings;
-  const sweep = createSweep(context, { graceMs, quietScopesMs: QUIET_SWEEPS * intervalMs });
+  const sweep = createSweep(context, { graceMs, intervalMs });
   return createScheduler({
     redisUrl: settings.redisUrl,
     schedules: [

@@ -1,4 +1,5 @@
-import { runnerName, TransientError } from "@grp/core";
+import { RateLimitedError, runnerName, scopeKey, TransientError } from "@grp/core";
+import type { GitHub } from "@grp/github";
 import { expect } from "chai";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
@@ -397,17 +398,29 @@ describe("sweep", () => {
     await sweep();
     expect(harness.github.calls).not.to.include("getWorkflowJob");
     await harness.ledger.recordStep(name, "gone", harness.clock.now);
-    await harness.expireLocks();
     await sweep();
     expect(await stateNow()).to.equal("completed");
     expect(await harness.ledger.getWorkflowJob(demand.key)).to.include({
       conclusion: "success",
       servedBy: name,
     });
-    await harness.expireLocks();
     pass(6 * MINUTE);
     await sweep();
     expect(harness.github.calls.filter((call) => call === "getWorkflowJob")).to.have.length(1);
+  });
+
+  it("learns of every one whose end no delivery told, however many, also of what GitHub knows no more", async () => {
+    for (let id = 1; id <= 12; id++) {
+      await harness.ledger.recordQueued(makeDemand({ workflowJobId: id }));
+      const name = runnerName("grp", "l-0123456789abcdef01234567", id);
+      await harness.ledger.recordInProgress({ workflowJobId: id, at: harness.clock.now, runnerName: name });
+    }
+    pass(6 * MINUTE);
+    for (let round = 0; round < 3; round++, pass(MINUTE / 2)) await sweep();
+    expect(await harness.ledger.listRunning()).to.deep.equal([]);
+    const jobs = await harness.ledger.listWorkflowJobs(20);
+    expect(jobs.map(({ conclusion }) => conclusion)).to.deep.equal(jobs.map(() => "unknown"));
+    expect(harness.github.calls.filter((call) => call === "getWorkflowJob")).to.have.length(12);
   });
 
   it("gives back a place that nobody holds any more, and wakes the next in line", async () => {
@@ -465,6 +478,88 @@ describe("sweep", () => {
     expect(await warnings()).to.deep.equal([]);
   });
 
+  const runBusy = async (repositories: number) => {
+    for (let number = 0; number < repositories; number++) {
+      const repository = `r${number}`;
+      const scope = { kind: "repository", owner: "acme", repository } as const;
+      await provision(
+        harness,
+        "ec2",
+        await harness.addDemand({ scope, repository, runnerClass: "farm" }),
+        makeWork(),
+      );
+    }
+    for (const { runnerName: name, scope } of await harness.ledger.listLiveRunners()) {
+      await harness.ledger.finishClaim({ runnerName: name, runnerId: 1, at: harness.clock.now });
+      await harness.ledger.recordStep(name, "busy", harness.clock.now);
+      harness.github.setRunner(scope, { name, busy: true });
+    }
+  };
+  const with60 = async (listRunners: GitHub["listRunners"]) => {
+    await runBusy(60);
+    const github = { ...harness.github, listRunners };
+    return createSweep(harness.with({ github }), { graceMs: GRACE_MS });
+  };
+
+  it("spends a small part of GitHub's hour, however many repositories are at work, and asks of each", async () => {
+    const asked: string[] = [];
+    const round = await with60(async (scope, signal) => {
+      asked.push(scopeKey(scope));
+      return harness.github.listRunners(scope, signal);
+    });
+    for (let sweeps = 0; sweeps < 20; sweeps++, pass(MINUTE / 2)) await round(new AbortController().signal);
+    expect(new Set(asked).size).to.equal(60);
+    // Ten minutes: each is asked every five.
+    expect(asked).to.have.length.within(120, 150);
+  });
+
+  it("asks another time, and takes nothing for blindness, while claims go first", async () => {
+    const asked = new Set<string>();
+    let granted = 0;
+    const round = await with60(async (scope, signal) => {
+      if (granted-- <= 0)
+        throw new RateLimitedError("others go first", {
+          code: "in_line",
+          isShared: true,
+          retryAfterMs: 5_000,
+        });
+      asked.add(scopeKey(scope));
+      return harness.github.listRunners(scope, signal);
+    });
+    for (let sweeps = 0; sweeps < 20; sweeps++, pass(MINUTE / 2)) {
+      granted = sweeps === 0 ? 0 : 4;
+      await round(new AbortController().signal);
+    }
+    expect(harness.lines.filter(({ message }) => message === "sweep.blind")).to.deep.equal([]);
+    expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
+    expect(asked.size).to.equal(60);
+  });
+
+  it("tells when it could ask nothing for ten minutes, for claims went first", async () => {
+    const round = await with60(() => {
+      throw new RateLimitedError("others go first", { code: "in_line", retryAfterMs: 5_000 });
+    });
+    for (let sweeps = 0; sweeps < 20; sweeps++, pass(MINUTE / 2)) await round(new AbortController().signal);
+    const [warning, ...more] = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warning?.text).to.contain("can't ask GitHub before claims");
+    expect(more).to.deep.equal([]);
+  });
+
+  it("gives up on a GitHub that hangs after a few questions, and tells it once", async () => {
+    let asked = 0;
+    const round = await with60(async () => {
+      asked += 1;
+      throw new TransientError("GitHub did not answer in 10 s", { code: "timeout" });
+    });
+    for (let sweeps = 0; sweeps < 3; sweeps++, pass(MINUTE)) await round(new AbortController().signal);
+    // Those that were under way when the second was late.
+    expect(asked).to.be.at.most(3 * 6);
+    const lines = harness.lines.filter(({ message }) => message === "sweep.blind");
+    expect(lines.map(({ fields }) => fields.what)).to.deep.equal(["GitHub", "GitHub", "GitHub"]);
+    const warnings = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warnings.map(({ text }) => text.split(",")[0])).to.deep.equal(["the sweep can't ask GitHub"]);
+  });
+
   it("is one at a time across processes", async () => {
     const hanging = harness.ec2.hangNext();
     const controller = new AbortController();
@@ -482,6 +577,7 @@ describe("sweep", () => {
     await sweep();
     expect(harness.github.calls).to.not.include("runnerVersions");
     harness.github.setRunner(SCOPE, { name: runner.runnerName, version: "2.336.0" });
+    pass(MINUTE);
     await sweep();
     expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
     pass(24 * 24 * HOUR);
@@ -492,7 +588,7 @@ describe("sweep", () => {
     expect(harness.lines.filter(({ message }) => message === "warning.raised")).to.have.length(1);
     harness.github.fail("runnerVersions", new TransientError("down"));
     await sweep();
-    expect(harness.lines.at(-1)?.fields).to.deep.include({ blind: ["GitHub runner versions"] });
+    expect(harness.lines.at(-1)?.fields).to.deep.include({ blind: ["GitHub's runner versions"] });
   });
 
   it("makes a dead letter of what waits for a class that left the catalog, enqueued or not", async () => {

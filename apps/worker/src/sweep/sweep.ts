@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
-import type { WorkflowJobRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { createLock, doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
-import { warnOfBlindness } from "./blindness.ts";
+import { createGitHubRound } from "./ask-github.ts";
+import { type Blind, GITHUB, isAtGitHub, warnOfBlindness } from "./blindness.ts";
 import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
 import { gatherWorld } from "./gather.ts";
 import type { Deed, Rule } from "./rule.ts";
@@ -11,16 +10,13 @@ import { RULES } from "./rules/index.ts";
 
 export interface SweepOptions {
   readonly graceMs: number;
+  /** From one sweep to the next: how often GitHub is asked of what is measured by it. */
+  readonly intervalMs?: number;
   readonly rules?: readonly Rule[];
   readonly choose?: ChooseToCheck;
-  readonly quietScopesMs?: number;
 }
 
-/** Ghosts in repositories where nothing of ours runs now hurt nobody: those are looked for this often. */
-const QUIET_SCOPES_MS = 600_000;
-
-/** Workflow jobs whose scopes count as ours, and whose end is asked for when their runner is gone. */
-const RECENT = 500;
+const INTERVAL_MS = 30_000;
 
 /**
  * One sweep: compares what GitHub, the providers and the ledger say, and mends. Every deed is done by itself; one that
@@ -42,7 +38,6 @@ interface Tally {
   done: number;
   failed: number;
   readonly byRule: Record<string, number>;
-  readonly blind: string[];
 }
 
 async function sweepOnce(
@@ -51,28 +46,55 @@ async function sweepOnce(
   signal: AbortSignal,
 ): Promise<void> {
   const begun = context.now();
-  const tally: Tally = { done: 0, failed: 0, byRule: {}, blind: [] };
+  const tally: Tally = { done: 0, failed: 0, byRule: {} };
+  const { graceMs, intervalMs = INTERVAL_MS } = options;
+  const round = createGitHubRound(context.github, signal);
+  const blind: Blind[] = [];
+  const seen: string[] = [];
   const world = await gatherWorld(context, {
-    graceMs: options.graceMs,
+    graceMs,
+    intervalMs,
     signal,
-    recent: await listRecent(context, options.quietScopesMs ?? QUIET_SCOPES_MS),
+    round,
     chooseToCheck: options.choose,
     chooseUnended: options.chooseUnended,
-    onBlind: (what, error) => {
-      tally.blind.push(what);
-      context.log.warn("sweep.blind", { what, error: messageOf(error) });
-    },
+    onBlind: (one) => blind.push(one),
+    onSeen: (place) => seen.push(place),
   });
   for (const rule of options.rules ?? RULES)
     for (const deed of rule.judge(world)) {
       signal.throwIfAborted();
       await doOne(context, { rule, deed, tally, signal });
     }
-  await warnOfBlindness(context, tally.blind);
   const durationMs = context.now() - begun;
   context.metrics.sweepDuration(durationMs);
-  if (tally.done + tally.failed + tally.blind.length === 0) return;
-  context.log.info("sweep.done", { durationMs, runners: world.runners.length, ...tally });
+  const atGitHub = round.result();
+  const sight = { blind: [...blind, ...atGitHub.blind], seen: [...seen, ...atGitHub.seen] };
+  tellBlindness(context, sight.blind);
+  await warnOfBlindness(context, { ...sight, durationMs, intervalMs });
+  if (tally.done + tally.failed + sight.blind.length === 0) return;
+  context.log.info("sweep.done", {
+    durationMs,
+    runners: world.runners.length,
+    ...tally,
+    blind: [...new Set(sight.blind.map(({ place }) => place))],
+    putOff: atGitHub.later,
+  });
+}
+
+/** One line for each provider and one for all of GitHub, however many questions failed. */
+function tellBlindness(context: WorkerContext, blind: readonly Blind[]): void {
+  const failed = blind.filter(({ error }) => error !== undefined);
+  const groups = Object.groupBy(failed, ({ place }) => (isAtGitHub(place) ? GITHUB : place));
+  for (const [what, group = []] of Object.entries(groups)) {
+    const [first] = group;
+    context.log.warn("sweep.blind", {
+      what,
+      questions: group.length,
+      first: first?.place,
+      error: messageOf(first?.error),
+    });
+  }
 }
 
 async function doOne(
@@ -91,13 +113,6 @@ async function doOne(
     context.metrics.swept({ rule: rule.name, outcome: "error" });
     context.log.warn("sweep.failed", { rule: rule.name, deed: deed.kind, error: messageOf(error) });
   }
-}
-
-/** The workflow jobs of late, now and then; none most of the time. */
-async function listRecent(context: WorkerContext, everyMs: number): Promise<readonly WorkflowJobRecord[]> {
-  // A lock that nobody gives back: the next owner has it when its time is over.
-  if (!(await context.ledger.tryLock("sweep-quiet-scopes", randomUUID(), everyMs))) return [];
-  return context.ledger.listWorkflowJobs(RECENT);
 }
 
 function messageOf(error: unknown): string {

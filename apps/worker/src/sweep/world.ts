@@ -85,10 +85,10 @@ export function classOf(world: World, name: string): RunnerClass | undefined {
   return world.catalog.classes.find((one) => one.name === name);
 }
 
-/** GitHub's list says that a workflow job runs on it, whatever the ledger has heard. */
-export function isBusyAtGitHub(world: World, { scope, runnerName }: RunnerRecord): boolean {
-  const found = world.registered.get(scopeKey(scope))?.runners.find(({ name }) => name === runnerName);
-  return found?.busy ?? false;
+/** GitHub's list says that a workflow job runs on it, whatever the ledger has heard; or it was not asked. */
+export function mayBeBusy(world: World, { scope, runnerName }: RunnerRecord): boolean {
+  const known = world.registered.get(scopeKey(scope));
+  return known?.runners.find(({ name }) => name === runnerName)?.busy ?? known === undefined;
 }
 
 /** True once `limitMs` and the grace time have passed since `at`; never for what has no time. */

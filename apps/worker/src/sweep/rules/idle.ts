@@ -1,6 +1,6 @@
 import { limitsOf } from "@grp/core";
 import type { Rule } from "../rule.ts";
-import { isBusyAtGitHub, isPast } from "../world.ts";
+import { isPast, mayBeBusy } from "../world.ts";
 
 /**
  * Past its class's idle limit. The machine should have ended itself, so nobody may count on it; whether it is busy after
@@ -14,7 +14,7 @@ export const idle: Rule = {
       .filter(({ times, runnerClass }) =>
         isPast(world, times.online ?? times.claimed, limitsOf(world.catalog, runnerClass).idleTimeout),
       )
-      .filter((runner) => !isBusyAtGitHub(world, runner))
+      .filter((runner) => !mayBeBusy(world, runner))
       .map((runner) => ({
         kind: "retire" as const,
         runner,

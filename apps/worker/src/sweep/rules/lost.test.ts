@@ -17,6 +17,14 @@ describe("rule lost", () => {
     );
   });
 
+  it("notes it anew when its provider has listed it since it was noted, hours ago", () => {
+    const deeds = lost.judge(makeWorld({ runners: noted(4 * HOUR) }));
+    expect(deeds).to.have.nested.property("[0].kind", "note");
+    const again = [...noted(4 * HOUR), ...noted(3 * MINUTE)].flatMap(({ notes }) => notes);
+    const runners = [makeRunner("booted", HOUR, { notes: again })];
+    expect(lost.judge(makeWorld({ runners }))).to.have.nested.property("[0].reason", "lost");
+  });
+
   it("believes it of one that claimed and whose launch was never answered", () => {
     const notes = [makeNote("unlisted", 3 * MINUTE)];
     const runners = [makeRunner("launching", HOUR, { notes, instanceId: "build-1" })];

@@ -2,6 +2,9 @@ import type { RunnerRecord } from "@grp/ledger";
 import type { Deed, Rule } from "../rule.ts";
 import { isPast, type World } from "../world.ts";
 
+/** So many grace times later it is the same loss, though some sweeps in between could not ask. */
+const BELIEVED_GRACES = 4;
+
 /**
  * The provider's list lacks the machine of a live runner: noted the first time, believed the second, a grace time
  * later. Out of the supply then, so that `missing` asks for another if its workflow job still waits; whether it is gone
@@ -23,7 +26,10 @@ function isUnlisted(world: World, { provider, instanceId, step, times }: RunnerR
 
 function judge(world: World, runner: RunnerRecord): readonly Deed[] {
   const text = "its provider no longer lists its machine";
-  const seen = runner.notes.find((note) => note.kind === "unlisted");
+  // An older one was of a list that has shown it since.
+  const seen = runner.notes.find(
+    ({ kind, at }) => kind === "unlisted" && world.now - at <= BELIEVED_GRACES * world.graceMs,
+  );
   if (!seen)
     return [{ kind: "note", runnerName: runner.runnerName, note: { at: world.now, kind: "unlisted", text } }];
   return isPast(world, seen.at) ? [{ kind: "retire", runner, reason: "lost", text }] : [];

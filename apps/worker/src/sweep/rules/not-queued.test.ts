@@ -20,4 +20,16 @@ describe("rule not-queued", () => {
     expect(judge({ status: "queued" })).to.equal(undefined);
     expect(judge(null)).to.equal(undefined);
   });
+
+  it("ends one whose runner is gone and which GitHub knows no more, for nobody will tell how it ended", () => {
+    const { record } = makeOpen(HOUR);
+    const unended = [{ ...record, workflowJobState: "in_progress" as const }];
+    const judgeUnended = (answers: ReadonlyMap<string, null>) =>
+      notQueued.judge(makeWorld({ unended, workflowJobs: answers }));
+    expect(judgeUnended(new Map([["wfj-1", null]]))[0]).to.deep.nested.include({
+      state: "completed",
+      "update.conclusion": "unknown",
+    });
+    expect(judgeUnended(new Map())).to.deep.equal([]);
+  });
 });

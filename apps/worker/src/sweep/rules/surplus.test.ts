@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { HOUR, MINUTE, makeCount, makeRunner, makeWorld, register } from "../../testing/world.ts";
+import type { World } from "../world.ts";
 import { surplus } from "./surplus.ts";
 
 describe("rule surplus", () => {
@@ -7,17 +8,16 @@ describe("rule surplus", () => {
 
   it("ends as many idle runners as are too many, the longest idle first", () => {
     const runners = [idle("a", 3 * MINUTE), idle("b", 4 * MINUTE), idle("c", 3 * MINUTE)];
-    const deeds = surplus.judge(makeWorld({ runners, counts: [makeCount(2, 3)] }));
+    const deeds = surplus.judge(makeWorld({ registered: register(), runners, counts: [makeCount(2, 3)] }));
     expect(deeds).to.have.length(1);
     expect(deeds[0]).to.deep.include({ kind: "retire", runner: runners[1], reason: "surplus" });
   });
 
   it("ends none that is wanted, busy, booting or idle for a moment only", () => {
     const runners = [makeRunner("busy", HOUR), makeRunner("booted", HOUR), idle("a", MINUTE)];
-    expect(surplus.judge(makeWorld({ runners, counts: [makeCount(0, 3)] }))).to.deep.equal([]);
-    expect(surplus.judge(makeWorld({ runners: [idle("a", HOUR)], counts: [makeCount(1, 1)] }))).to.deep.equal(
-      [],
-    );
+    const judge = (world: Partial<World>) => surplus.judge(makeWorld({ registered: register(), ...world }));
+    expect(judge({ runners, counts: [makeCount(0, 3)] })).to.deep.equal([]);
+    expect(judge({ runners: [idle("a", HOUR)], counts: [makeCount(1, 1)] })).to.deep.equal([]);
   });
 
   it("lets one be that GitHub calls busy, though no delivery has said so", () => {

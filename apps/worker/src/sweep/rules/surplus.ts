@@ -1,7 +1,7 @@
 import { scopeKey } from "@grp/core";
 import type { ClassCount, RunnerRecord } from "@grp/ledger";
 import type { Rule } from "../rule.ts";
-import { isBusyAtGitHub, isPast, type World } from "../world.ts";
+import { isPast, mayBeBusy, type World } from "../world.ts";
 
 /**
  * More idle runners than workflow jobs that wait for them: the longest idle are ended. Machines that still boot are
@@ -27,6 +27,6 @@ function idleOf(world: World, { runnerClass, scope }: ClassCount): readonly Runn
   return world.runners
     .filter((runner) => runner.runnerClass === runnerClass && scopeKey(runner.scope) === scope)
     .filter((runner) => runner.step === "online" || runner.step === "claimed")
-    .filter((runner) => isPast(world, since(runner)) && !isBusyAtGitHub(world, runner))
+    .filter((runner) => isPast(world, since(runner)) && !mayBeBusy(world, runner))
     .sort((a, b) => (since(a) ?? 0) - (since(b) ?? 0));
 }
