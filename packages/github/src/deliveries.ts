@@ -1,70 +1,83 @@
 import { InvalidSpecError } from "@grp/core";
-import { type Client, type Clients, saidByAny } from "./clients.ts";
+import type { Client, Clients } from "./clients.ts";
 import { hasStatus, toGitHubError } from "./errors.ts";
-import type { GitHub, HookDelivery, HookTarget } from "./types.ts";
+import type { FailedDeliveries, GitHub, HookDelivery, HookPlace, HookTarget } from "./types.ts";
 
 /** The most GitHub gives in one page. */
 const PAGE = 100;
 
-type Deliveries = Pick<GitHub, "findHooks" | "listFailedDeliveries" | "redeliver">;
+type Deliveries = Pick<GitHub, "appIds" | "findHooks" | "listFailedDeliveries" | "redeliver">;
 
 /** GitHub keeps deliveries for three days and sends none again by itself. */
 export function createDeliveries(clients: Clients): Deliveries {
   /** An App's own hook answers to its JWT alone, the others to the owner's client. */
-  function use<T>(target: HookTarget, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T> {
-    if (target.kind !== "app") return clients.use(target, signal, work);
-    const app = clients.apps.find(({ appId }) => appId === target.appId);
+  function use<T>(place: HookPlace, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T> {
+    if (place.kind !== "app") return clients.use(place, signal, work);
+    const app = clients.apps.find(({ appId }) => appId === place.appId);
     if (!app)
-      throw new InvalidSpecError(`We are no GitHub App ${target.appId} (any more)`, { code: "no_app" });
+      throw new InvalidSpecError(`We are no GitHub App ${place.appId} (any more)`, { code: "no_app" });
     return app.use(signal, work);
   }
 
   return {
-    async findHooks(query, signal) {
-      if (clients.apps.length > 0) {
-        const ask = async ({ appId, use }: Clients["apps"][number]): Promise<HookTarget[]> => {
-          const { data } = await use(signal, (client) => client.request("GET /app/hook/config"));
-          return data.url && isSameUrl(data.url, query.url) ? [{ kind: "app", appId }] : [];
-        };
-        return saidByAny(await Promise.allSettled(clients.apps.map(ask))).flat();
-      }
-      const ofRepositories = query.repositories.map((repository) =>
-        findRepositoryHooks(clients, { ...repository, url: query.url }, signal),
-      );
-      const ofOrganizations = query.organizations.map((owner) =>
-        findOrganizationHooks(clients, { owner, url: query.url }, signal),
-      );
-      return (await Promise.all([...ofRepositories, ...ofOrganizations])).flat();
-    },
-    listFailedDeliveries: (target, sinceMs, signal) =>
+    appIds: clients.apps.map(({ appId }) => appId),
+    findHooks: (place, url, signal) =>
+      use(place, signal, async (client) => {
+        if (place.kind !== "app") return orNone(() => findHooksAt(client, place, url));
+        const { data } = await client.request("GET /app/hook/config");
+        return isSameUrl(data.url, url) ? [place] : [];
+      }),
+    listFailedDeliveries: (target, { sinceMs, cursor }, signal) =>
       use(target, signal, async (client) => {
-        const found: HookDelivery[] = [];
-        for await (const page of pagesOf(client, target)) {
-          const deliveries = page.data.map(toDelivery);
-          found.push(...deliveries.filter((one) => one.deliveredAt >= sinceMs && isFailed(one)));
-          if (deliveries.some(({ deliveredAt }) => deliveredAt < sinceMs)) break;
-        }
-        return found;
+        const { data, headers } = await requestPage(client, target, cursor);
+        return readPage(data.map(toDelivery), { headers, sinceMs });
       }),
     redeliver: (target, deliveryId, signal) =>
       use(target, signal, (client) => redeliver(client, target, deliveryId)),
   };
 }
 
-function pagesOf(client: Client, target: HookTarget) {
-  const options = { per_page: PAGE, status: "failure" as const };
+interface Headers {
+  readonly date?: string | undefined;
+  readonly link?: string | undefined;
+}
+
+function readPage(
+  deliveries: readonly HookDelivery[],
+  { headers, sinceMs }: { readonly headers: Headers; readonly sinceMs: number },
+): FailedDeliveries {
+  const times = deliveries.map(({ deliveredAt }) => deliveredAt);
+  const at = [Date.parse(headers.date ?? ""), Math.max(...times)].find(Number.isFinite);
+  const downTo = Math.min(...times);
+  const cursor = downTo >= sinceMs ? nextCursor(headers.link) : undefined;
+  return {
+    failed: deliveries.filter((one) => one.deliveredAt >= sinceMs && isFailed(one)),
+    ...(at === undefined ? {} : { at }),
+    ...(times.length === 0 ? {} : { downTo }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+}
+
+/** GitHub names the next page's address only. */
+function nextCursor(link = ""): string | undefined {
+  const [, address = ""] = /<([^>]+)>;\s*rel="next"/.exec(link) ?? [];
+  return URL.canParse(address) ? (new URL(address).searchParams.get("cursor") ?? undefined) : undefined;
+}
+
+function requestPage(client: Client, target: HookTarget, cursor: string | undefined) {
+  const options = { per_page: PAGE, status: "failure" as const, ...(cursor === undefined ? {} : { cursor }) };
   switch (target.kind) {
     case "app":
-      return client.paginate.iterator("GET /app/hook/deliveries", options);
+      return client.request("GET /app/hook/deliveries", options);
     case "repository":
-      return client.paginate.iterator("GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries", {
+      return client.request("GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries", {
         owner: target.owner,
         repo: target.repository,
         hook_id: target.hookId,
         ...options,
       });
     case "organization":
-      return client.paginate.iterator("GET /orgs/{org}/hooks/{hook_id}/deliveries", {
+      return client.request("GET /orgs/{org}/hooks/{hook_id}/deliveries", {
         org: target.owner,
         hook_id: target.hookId,
         ...options,
@@ -96,46 +109,23 @@ async function redeliver(client: Client, target: HookTarget, deliveryId: string)
   }
 }
 
-function findRepositoryHooks(
-  clients: Clients,
-  query: { owner: string; repository: string; url: string },
-  signal: AbortSignal,
+async function findHooksAt(
+  client: Client,
+  place: Exclude<HookPlace, { kind: "app" }>,
+  url: string,
 ): Promise<HookTarget[]> {
-  return clients.use(query, signal, (client) =>
-    orNone(async () => {
-      const hooks = await client.paginate("GET /repos/{owner}/{repo}/hooks", {
-        owner: query.owner,
-        repo: query.repository,
-        per_page: PAGE,
-      });
-      return hooks
-        .filter((hook) => isSameUrl(hook.config.url, query.url))
-        .map((hook) => ({
-          kind: "repository" as const,
-          owner: query.owner,
-          repository: query.repository,
-          hookId: hook.id,
-        }));
-    }),
-  );
-}
-
-function findOrganizationHooks(
-  clients: Clients,
-  query: { owner: string; url: string },
-  signal: AbortSignal,
-): Promise<HookTarget[]> {
-  return clients.use(query, signal, (client) =>
-    orNone(async () => {
-      const hooks = await client.paginate("GET /orgs/{org}/hooks", {
-        org: query.owner,
-        per_page: PAGE,
-      });
-      return hooks
-        .filter((hook) => isSameUrl(hook.config.url, query.url))
-        .map((hook) => ({ kind: "organization" as const, owner: query.owner, hookId: hook.id }));
-    }),
-  );
+  const { owner } = place;
+  const hooks =
+    place.kind === "repository"
+      ? await client.paginate("GET /repos/{owner}/{repo}/hooks", {
+          owner,
+          repo: place.repository,
+          per_page: PAGE,
+        })
+      : await client.paginate("GET /orgs/{org}/hooks", { org: owner, per_page: PAGE });
+  return hooks
+    .filter((hook) => isSameUrl(hook.config.url, url))
+    .map((hook) => ({ ...place, hookId: hook.id }));
 }
 
 /** A user has no organization's hooks, and these credentials may not see all hooks: both are 404. */
@@ -154,10 +144,10 @@ function isSameUrl(one: string | undefined, other: string): boolean {
   return one !== undefined && plain(one) === plain(other);
 }
 
-// GitHub's own range for `failure`; no connection and no answer have codes in it too. A server that does not know the
-// filter sends them all.
-function isFailed({ statusCode }: HookDelivery): boolean {
-  return statusCode >= 400;
+// What was never answered has no code that says so, and a server that does not know the filter sends all of them. A
+// redirect's word is not "OK", and GitHub counts it as delivered.
+function isFailed({ status, statusCode }: HookDelivery): boolean {
+  return status !== "OK" && !(statusCode >= 200 && statusCode < 400);
 }
 
 interface RawDelivery {

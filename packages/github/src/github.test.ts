@@ -256,7 +256,7 @@ describe("repositories", () => {
     const all = [one("Acme", "app"), one("other", "app"), one("acme", "old", true)];
     const { github } = connect({ "GET /user/repos": { body: all } });
     const found = await github.listRepositories("acme", signal);
-    expect(found).to.deep.equal([{ owner: "Acme", repository: "app" }]);
+    expect(found).to.deep.equal({ repositories: [{ owner: "Acme", repository: "app" }], missed: [] });
   });
 });
 
@@ -271,9 +271,13 @@ describe("deliveries", () => {
     ];
     const requested: string[] = [];
     const fetch = async (input: string | URL | Request, init?: RequestInit) => {
-      requested.push(`${init?.method} ${new URL(String(input)).pathname}`);
+      const { pathname, search } = new URL(String(input));
+      requested.push(`${init?.method} ${pathname}${search}`);
       const link = '<https://api.github.com/repos/acme/app/hooks/3/deliveries?cursor=x>; rel="next"';
-      return new Response(`[${pages.shift()}]`, { headers: { "content-type": "application/json", link } });
+      const date = "Thu, 01 Jan 2026 00:00:09 GMT";
+      return new Response(`[${pages.shift()}]`, {
+        headers: { "content-type": "application/json", link, date },
+      });
     };
     const github = createGitHub({
       auth: { kind: "pat", token: "t" },
@@ -281,9 +285,17 @@ describe("deliveries", () => {
       fetch,
     });
     const target = { kind: "repository", owner: "acme", repository: "app", hookId: 3 } as const;
-    const found = await github.listFailedDeliveries(target, Date.UTC(2026, 0, 1), signal);
-    expect(found.map(({ id }) => id)).to.deep.equal(["9007199254740993", "2"]);
-    expect(requested).to.have.length(2);
+    const sinceMs = Date.UTC(2026, 0, 1);
+    const first = await github.listFailedDeliveries(target, { sinceMs }, signal);
+    expect(first.failed.map(({ id }) => id)).to.deep.equal(["9007199254740993"]);
+    expect(first).to.include({ cursor: "x", at: Date.UTC(2026, 0, 1, 0, 0, 9), downTo: sinceMs + 3_000 });
+    const second = await github.listFailedDeliveries(target, { sinceMs, cursor: "x" }, signal);
+    expect(second.failed.map(({ id }) => id)).to.deep.equal(["2"]);
+    expect(second).not.to.have.property("cursor");
+    expect(requested).to.deep.equal([
+      "GET /repos/acme/app/hooks/3/deliveries?per_page=100&status=failure",
+      "GET /repos/acme/app/hooks/3/deliveries?per_page=100&status=failure&cursor=x",
+    ]);
     pages.push("");
     await github.redeliver(target, "9007199254740993", signal);
     expect(requested.at(-1)).to.equal("POST /repos/acme/app/hooks/3/deliveries/9007199254740993/attempts");
@@ -328,10 +340,11 @@ describe("as a GitHub App", () => {
       "GET /app/hook/deliveries": { body: [] },
     });
     const github = createGitHub({ auth, baseUrl: "https://api.github.com", fetch });
-    const query = { url: "https://grp.example.com/webhook/", repositories: [], organizations: [] };
-    const [hook] = await github.findHooks(query, signal);
-    expect(hook).to.deep.equal({ kind: "app", appId: "12" });
-    expect(await github.listFailedDeliveries({ kind: "app", appId: "12" }, 0, signal)).to.deep.equal([]);
+    const app = { kind: "app", appId: "12" } as const;
+    expect(github.appIds).to.deep.equal(["12"]);
+    expect(await github.findHooks(app, "https://grp.example.com/webhook/", signal)).to.deep.equal([app]);
+    expect(await github.findHooks(app, "https://elsewhere.example.com/", signal)).to.deep.equal([]);
+    expect(await github.listFailedDeliveries(app, { sinceMs: 0 }, signal)).to.deep.equal({ failed: [] });
     expect(calls[1]?.authorization).to.match(/^bearer eyJ/);
   });
 
@@ -344,7 +357,10 @@ describe("as a GitHub App", () => {
       },
     });
     const github = createGitHub({ auth, baseUrl: "https://api.github.com", fetch });
-    expect(await github.listRepositories("ada", signal)).to.deep.equal([{ owner: "ada", repository: "app" }]);
+    expect(await github.listRepositories("ada", signal)).to.deep.equal({
+      repositories: [{ owner: "ada", repository: "app" }],
+      missed: [],
+    });
   });
 
   it("says where the App is not installed", async () => {

@@ -1,4 +1,7 @@
-import { type Client, type Clients, saidByAny } from "./clients.ts";
+import { UnauthorizedError } from "@grp/core";
+import type { Client, Clients } from "./clients.ts";
+import { toGitHubError } from "./errors.ts";
+import { chooseError } from "./refusals.ts";
 import type { GitHub } from "./types.ts";
 
 /** The most GitHub gives in one page. */
@@ -20,10 +23,19 @@ export function createRepositories(clients: Clients): Pick<GitHub, "listReposito
   return {
     async listRepositories(owner, signal) {
       const isTheirs = (one: RawRepository) => one.owner.login.toLowerCase() === owner.toLowerCase();
-      const found = saidByAny(await clients.useEach({ owner }, signal, list)).flat();
+      const outcomes = await clients.useEach({ owner }, signal, list);
+      const errors = outcomes.flatMap((one) =>
+        one.status === "rejected" ? [toGitHubError(one.reason)] : [],
+      );
+      if (errors.length === outcomes.length) throw chooseError(errors);
+      const found = outcomes.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
       const open = found.filter((one) => isTheirs(one) && !one.archived && !one.disabled);
       const byName = new Map(open.map((one) => [one.name, one]));
-      return [...byName.values()].map((one) => ({ owner: one.owner.login, repository: one.name }));
+      return {
+        repositories: [...byName.values()].map((one) => ({ owner: one.owner.login, repository: one.name })),
+        // An App that may not, or is not installed there, has nothing to add; who uses several is told elsewhere.
+        missed: errors.filter((error) => !(error instanceof UnauthorizedError)),
+      };
     },
   };
 }

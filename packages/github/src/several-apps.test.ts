@@ -177,10 +177,16 @@ describe("several GitHub Apps", () => {
     standIn.dropNext(2);
     standIn.queueWorkflowJob({ owner: "acme", repository: "app", labels: ["x"] });
     await standIn.until(() => standIn.deliveries.every(({ status }) => status !== "pending"), "the drops");
-    const hooks = await github.findHooks({ url, repositories: [], organizations: [] }, signal);
+    const find = async () => {
+      const asked = github.appIds.map((appId) => github.findHooks({ kind: "app", appId }, url, signal));
+      return (await Promise.allSettled(asked)).flatMap((one) =>
+        one.status === "fulfilled" ? one.value : [],
+      );
+    };
+    const hooks = await find();
     expect(hooks).to.deep.equal([FIRST, SECOND].map((appId) => ({ kind: "app", appId: String(appId) })));
     for (const hook of hooks) {
-      const failed = await github.listFailedDeliveries(hook, 0, signal);
+      const { failed } = await github.listFailedDeliveries(hook, { sinceMs: 0 }, signal);
       expect(failed).to.have.length(1);
       await github.redeliver(hook, failed[0]?.id ?? "", signal);
     }
@@ -188,8 +194,7 @@ describe("several GitHub Apps", () => {
       standIn.deliveries.filter(({ isRedelivery, status }) => isRedelivery && status === "OK");
     await standIn.until(() => again().length === 2, "both redeliveries");
     standIn.setApp(FIRST, "deleted");
-    const left = await github.findHooks({ url, repositories: [], organizations: [] }, signal);
-    expect(left).to.deep.equal([{ kind: "app", appId: String(SECOND) }]);
+    expect(await find()).to.deep.equal([{ kind: "app", appId: String(SECOND) }]);
     ingress.close();
   });
 

@@ -56,6 +56,24 @@ export interface HookDelivery {
   readonly action: string | null;
 }
 
+/** One page of a hook's failed deliveries. */
+export interface FailedDeliveries {
+  /** Newest first; of the failures as each was: a redelivery that failed is one of its own. */
+  readonly failed: readonly HookDelivery[];
+  /** By GitHub's clock, when it said so; where it does not tell the time, that of its newest delivery. */
+  readonly at?: number;
+  /** The page's end: what is older is on the next ones. */
+  readonly downTo?: number;
+  /** Of the next page; absent when nothing that is wanted may be there. */
+  readonly cursor?: string;
+}
+
+/** What may have hooks of ours: an App has one, an organization or a repository any number. */
+export type HookPlace =
+  | { readonly kind: "app"; readonly appId: string }
+  | { readonly kind: "repository"; readonly owner: string; readonly repository: string }
+  | { readonly kind: "organization"; readonly owner: string };
+
 /** Where deliveries are listed and sent again: an App's own hook (JWT), or a repository's or organization's (PAT). */
 export type HookTarget =
   | { readonly kind: "app"; readonly appId: string }
@@ -108,25 +126,26 @@ export interface GitHub {
     repository: { owner: string; repository: string; mostRuns?: number },
     signal: AbortSignal,
   ): Promise<{ readonly jobs: readonly GitHubWorkflowJob[]; readonly runs: number }>;
-  /** Our hooks that point at `url`; the Apps' own when authenticated as Apps. */
-  findHooks(
-    query: {
-      url: string;
-      repositories: readonly { owner: string; repository: string }[];
-      organizations: readonly string[];
-    },
-    signal: AbortSignal,
-  ): Promise<readonly HookTarget[]>;
-  /** The account's repositories that our credentials reach and that may run workflows (not archived). */
+  /** The Apps that we are; none where we have a token. */
+  readonly appIds: readonly string[];
+  /** The place's hooks that point at `url`. An App is asked as itself; none where a token may see none. */
+  findHooks(place: HookPlace, url: string, signal: AbortSignal): Promise<readonly HookTarget[]>;
+  /**
+   * The account's repositories that our credentials reach and that may run workflows (not archived). Of several Apps:
+   * what those say who may, and in `missed` why another could not be asked; it rejects when none could.
+   */
   listRepositories(
     owner: string,
     signal: AbortSignal,
-  ): Promise<readonly { owner: string; repository: string }[]>;
-  /** Those not answered with 2xx or 3xx, newest first, back to `sinceMs`. Failed redeliveries are listed by themselves. */
+  ): Promise<{
+    readonly repositories: readonly { owner: string; repository: string }[];
+    readonly missed: readonly Error[];
+  }>;
+  /** One page of those not answered with 2xx or 3xx, back to `sinceMs`; from the newest, or from where a page ended. */
   listFailedDeliveries(
     target: HookTarget,
-    sinceMs: number,
+    from: { readonly sinceMs: number; readonly cursor?: string },
     signal: AbortSignal,
-  ): Promise<readonly HookDelivery[]>;
+  ): Promise<FailedDeliveries>;
   redeliver(target: HookTarget, deliveryId: string, signal: AbortSignal): Promise<void>;
 }

@@ -1,10 +1,5 @@
-import type { HookDelivery } from "@grp/github";
-
-/** GitHub keeps deliveries for three days; older ones can't be sent again. */
-export const KEPT_MS = 3 * 24 * 3_600_000;
-
-/** Read again each time: GitHub's list may be that far behind, and its clock apart from ours. */
-const OVERLAP_MS = 120_000;
+import type { FailedDeliveries, HookDelivery } from "@grp/github";
+import { KEPT_MS, OVERLAP_MS } from "./reading.ts";
 
 /** A redelivery that has not failed by then was taken: GitHub sends within seconds and waits ten for the answer. */
 const SETTLE_MS = 300_000;
@@ -15,8 +10,8 @@ const SETTLE_MS = 300_000;
  */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10_000, 6 * 3_600_000];
 
-/** What is remembered at once: 2 MB at the very most. What is beyond is read again later. */
-const MOST_OPEN = 20_000;
+/** What is remembered at once: some 300 bytes each, so 3 MB that each round reads and writes. The rest is read later. */
+const MOST_OPEN = 10_000;
 
 /** One event that the ingress did not take, from one hook: hooks of a repository and its organization share the guid. */
 export interface Failure {
@@ -25,6 +20,7 @@ export interface Failure {
   /** Of its last failed attempt: what GitHub is asked to send again. */
   readonly deliveryId: string;
   readonly action: string;
+  /** Both by GitHub's clock. */
   readonly firstFailedAt: number;
   readonly lastFailedAt: number;
   readonly tries: number;
@@ -33,68 +29,54 @@ export interface Failure {
   readonly dueAt: number;
 }
 
-/** What one round leaves for the next, whichever worker makes it. */
-export interface RecoveryState {
-  /** By hook: everything up to then was read. */
-  readonly readUntil: Readonly<Record<string, number>>;
+export interface Taken {
   readonly open: readonly Failure[];
-  /** Redelivered by the last round. */
-  readonly lastAsked: number;
-}
-
-export const NOTHING_YET: RecoveryState = { readUntil: {}, open: [], lastAsked: 0 };
-
-export interface Reading {
-  readonly state: RecoveryState;
   /** Failed for the first time, as far as we know. */
   readonly fresh: number;
   /** Failed again after we had asked for them. */
   readonly again: number;
-  readonly recovered: number;
-  /** Never taken in three days: GitHub has forgotten them. */
-  readonly expired: number;
+  /** Some are not remembered, for want of room: the page is to be read again. */
+  readonly isCut: boolean;
 }
 
-/** From when on a hook's failures must be read. */
-export function readFrom(state: RecoveryState, hook: string, now: number): number {
-  return Math.max((state.readUntil[hook] ?? 0) - OVERLAP_MS, now - KEPT_MS);
-}
-
-/** Takes in what a hook's list says at `now`, and lets go of what has been settled by it. */
-export function readFailures(
-  state: RecoveryState,
-  hook: string,
-  deliveries: readonly HookDelivery[],
-  now: number,
-): Reading {
-  const open = new Map(state.open.map((failure) => [nameOf(failure), failure]));
-  const before = open.size;
+/** Takes in one page of a hook's list, in whichever order the pages come. */
+export function takePage(
+  before: readonly Failure[],
+  { hook, page, now }: { readonly hook: string; readonly page: FailedDeliveries; readonly now: number },
+): Taken {
+  const open = new Map(before.map((failure) => [nameOf(failure), failure]));
   let again = 0;
-  let until = now;
-  for (const delivery of deliveries.toSorted((one, other) => one.deliveredAt - other.deliveredAt)) {
+  let isCut = false;
+  for (const delivery of page.failed.toSorted((one, other) => one.deliveredAt - other.deliveredAt)) {
     if (delivery.event !== "workflow_job") continue;
     const name = nameOf({ hook, guid: delivery.guid });
     const known = open.get(name);
     if (!known && open.size >= MOST_OPEN) {
-      until = Math.min(until, delivery.deliveredAt);
+      isCut = true;
       continue;
     }
-    const next = known ? failAgain(known, delivery) : firstFailure(hook, delivery);
+    const next = known ? failAgain(known, delivery) : firstFailure(hook, delivery, now);
     if (known?.askedAt !== undefined && next.askedAt === undefined) again += 1;
     open.set(name, next);
   }
-  const fresh = open.size - before;
-  const isMine = (failure: Failure) => failure.hook === hook;
-  const recovered = dropWhere(
-    open,
-    (one) => isMine(one) && one.askedAt !== undefined && now - one.askedAt > SETTLE_MS,
-  );
-  const expired = dropWhere(open, (one) => now - one.firstFailedAt > KEPT_MS);
-  const next = { ...state, readUntil: { ...state.readUntil, [hook]: until }, open: [...open.values()] };
-  return { state: next, fresh, again, recovered, expired };
+  return { open: [...open.values()], fresh: open.size - before.length, again, isCut };
 }
 
-function firstFailure(hook: string, { guid, id, action, deliveredAt }: HookDelivery): Failure {
+/** Those of the hook that were asked for long enough ago, and of which every later failure would have been read. */
+export function isRecovered(
+  { hook, askedAt }: Failure,
+  { of, unreadBelow, now }: { readonly of: string; readonly unreadBelow: number; readonly now: number },
+): boolean {
+  if (hook !== of || askedAt === undefined) return false;
+  return now - askedAt > SETTLE_MS && askedAt - OVERLAP_MS > unreadBelow;
+}
+
+/** Never taken in three days: GitHub has forgotten it. */
+export function isExpired({ firstFailedAt }: Failure, now: number): boolean {
+  return now - firstFailedAt > KEPT_MS;
+}
+
+function firstFailure(hook: string, { guid, id, action, deliveredAt }: HookDelivery, now: number): Failure {
   return {
     guid,
     hook,
@@ -103,14 +85,15 @@ function firstFailure(hook: string, { guid, id, action, deliveredAt }: HookDeliv
     firstFailedAt: deliveredAt,
     lastFailedAt: deliveredAt,
     tries: 0,
-    dueAt: deliveredAt,
+    dueAt: now,
   };
 }
 
 /** The same attempt read once more changes nothing; nor does one that failed before we asked. */
 function failAgain(known: Failure, delivery: HookDelivery): Failure {
   const { id, deliveredAt } = delivery;
-  if (!isLater(delivery, known)) return known;
+  if (!isLater(delivery, known))
+    return deliveredAt < known.firstFailedAt ? { ...known, firstFailedAt: deliveredAt } : known;
   const { askedAt = deliveredAt, ...rest } = known;
   return { ...rest, deliveryId: id, lastFailedAt: deliveredAt, dueAt: askedAt + pauseAfter(known.tries) };
 }
@@ -125,16 +108,10 @@ function pauseAfter(tries: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** Math.max(tries - 1, 0), LONGEST_PAUSE_MS);
 }
 
-function dropWhere(open: Map<string, Failure>, isOver: (failure: Failure) => boolean): number {
-  const over = [...open.values()].filter(isOver);
-  for (const failure of over) open.delete(nameOf(failure));
-  return over.length;
-}
-
 /** Who waits for a machine comes first; then the oldest. */
-export function chooseDue(state: RecoveryState, now: number): readonly Failure[] {
+export function chooseDue(open: readonly Failure[], now: number): readonly Failure[] {
   const rank = ({ action }: Failure) => (action === "queued" ? 0 : 1);
-  return state.open
+  return open
     .filter(({ askedAt, dueAt }) => askedAt === undefined && dueAt <= now)
     .toSorted((one, other) => rank(one) - rank(other) || one.firstFailedAt - other.firstFailedAt);
 }
@@ -147,9 +124,9 @@ export function nameOf({ hook, guid }: Pick<Failure, "hook" | "guid">): string {
 /** What GitHub said to each wish, by `nameOf`; who is not in it was not asked for. */
 export type Answers = ReadonlyMap<string, "taken" | "refused">;
 
-/** The state after GitHub was asked at `now`. What it refused comes again, as if it had failed once more. */
-export function markAsked(state: RecoveryState, answers: Answers, now: number): RecoveryState {
-  const open = state.open.map((failure): Failure => {
+/** After GitHub was asked at `now`. What it refused comes again, as if it had failed once more. */
+export function markAsked(open: readonly Failure[], answers: Answers, now: number): readonly Failure[] {
+  return open.map((failure): Failure => {
     const answer = answers.get(nameOf(failure));
     if (answer === undefined) return failure;
     const tries = failure.tries + 1;
@@ -157,7 +134,6 @@ export function markAsked(state: RecoveryState, answers: Answers, now: number): 
       ? { ...failure, tries, askedAt: now }
       : { ...failure, tries, dueAt: now + pauseAfter(tries) };
   });
-  return { ...state, open, lastAsked: countTaken(answers) };
 }
 
 export function countTaken(answers: Answers): number {

@@ -1,5 +1,5 @@
-import { RateLimitedError } from "@grp/core";
-import type { HookTarget } from "@grp/github";
+import { InvalidSpecError, RateLimitedError, UnauthorizedError } from "@grp/core";
+import type { HookPlace, HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import { askEach } from "./ask-each.ts";
 import { listKnownRepositories } from "./repositories.ts";
@@ -10,14 +10,25 @@ const CACHE_MS = 3_600_000;
 /** While there is none at all, somebody may be just about to set one up. */
 const NONE_MS = 600_000;
 
-export type FindHooks = (signal: AbortSignal) => Promise<readonly HookTarget[]>;
+export interface FoundHooks {
+  readonly hooks: readonly HookTarget[];
+  /** The Apps whose last answer was a refusal: what is known of their hooks is old, or nothing. */
+  readonly unseen: readonly string[];
+}
 
-type HookQuery = Parameters<WorkerContext["github"]["findHooks"]>[0];
+export type FindHooks = (signal: AbortSignal) => Promise<FoundHooks>;
+
+interface Known {
+  readonly hooks: readonly HookTarget[];
+  readonly askedAt: number;
+  /** `soon`: the failure may pass. */
+  readonly refused?: "soon" | "later";
+}
 
 /**
- * Our hooks: the Apps' own, else every repository's and organization's that points at `url`. Each account is asked once
- * an hour by each worker (more often while there is no hook), a repository as soon as it is known. An account that hides its hooks from us is told and left
- * out; the others are found all the same.
+ * Our hooks that point at `url`: with Apps their own, else every repository's and organization's. Each App or account is
+ * asked once an hour by each worker (more often while there is no hook, or it could not be asked), a repository as soon
+ * as it is known. One that refuses is told; what it said last stands, and the others are asked all the same.
  */
 export function createHookFinder(
   context: WorkerContext,
@@ -25,60 +36,79 @@ export function createHookFinder(
   { noneMs = NONE_MS }: { readonly noneMs?: number } = {},
 ): FindHooks {
   const { catalog, github, log, now } = context;
-  const cache = new Map<string, { readonly hooks: readonly HookTarget[]; readonly askedAt: number }>();
-  const remember = (query: HookQuery, hooks: readonly HookTarget[]) => {
-    cache.set(JSON.stringify(query), { hooks, askedAt: now() });
-    return hooks;
-  };
-  const isKnown = (query: HookQuery) => {
+  const cache = new Map<string, Known>();
+  const isFresh = (place: HookPlace) => {
+    const { askedAt = 0, refused } = cache.get(placeName(place)) ?? {};
     const hasAny = [...cache.values()].some(({ hooks }) => hooks.length > 0);
-    const askedAt = cache.get(JSON.stringify(query))?.askedAt ?? 0;
-    return now() - askedAt < (hasAny ? CACHE_MS : noneMs);
+    return now() - askedAt < (hasAny && refused !== "soon" ? CACHE_MS : noneMs);
   };
 
-  async function ask(query: HookQuery, signal: AbortSignal): Promise<readonly HookTarget[]> {
-    if (isKnown(query)) return cache.get(JSON.stringify(query))?.hooks ?? [];
-    return remember(query, await github.findHooks(query, signal));
-  }
+  const noteRefusal = (place: HookPlace, error: unknown) => {
+    const name = placeName(place);
+    const { hooks = [] } = cache.get(name) ?? {};
+    // GitHub was not asked at all: the next round does.
+    const askedAt = error instanceof RateLimitedError ? 0 : now();
+    cache.set(name, { hooks, askedAt, refused: mayPass(place, error) ? "soon" : "later" });
+  };
 
-  async function askAccount(query: HookQuery, signal: AbortSignal): Promise<readonly HookTarget[]> {
+  async function ask(place: HookPlace, signal: AbortSignal): Promise<readonly HookTarget[]> {
     try {
-      return await ask(query, signal);
+      const hooks = await github.findHooks(place, url, signal);
+      cache.set(placeName(place), { hooks, askedAt: now() });
+      return hooks;
     } catch (error) {
-      // One that refuses will not have thought better of it in a minute.
-      if (!signal.aborted && !(error instanceof RateLimitedError)) remember(query, []);
+      if (!signal.aborted) noteRefusal(place, error);
       throw error;
     }
   }
 
-  return async (signal) => {
-    const nobody = { url, repositories: [], organizations: [] };
-    const own = await ask(nobody, signal);
-    if (own.length > 0) return own;
-    const queries = [
-      ...catalog.allow.owners.map((owner) => ({ ...nobody, organizations: [owner] })),
-      ...(await listKnownRepositories(context)).map((one) => ({ ...nobody, repositories: [one] })),
+  async function listPlaces(): Promise<readonly HookPlace[]> {
+    if (github.appIds.length > 0) return github.appIds.map((appId) => ({ kind: "app", appId }));
+    return [
+      ...catalog.allow.owners.map((owner) => ({ kind: "organization" as const, owner })),
+      ...(await listKnownRepositories(context)).map((one) => ({ kind: "repository" as const, ...one })),
     ];
-    const isNews = !queries.every(isKnown);
-    const found = await askEach(queries, {
-      ask: (query) => askAccount(query, signal),
-      log,
-      message: "deliveries.hooks-unseen",
-      signal,
-    });
-    if (found.length === 0 && isNews) log.warn("deliveries.no-hook", { url });
-    return [...new Map(found.map((hook) => [keyOf(hook), hook])).values()];
+  }
+
+  return async (signal) => {
+    const places = await listPlaces();
+    const due = places.filter((place) => !isFresh(place));
+    const message = "deliveries.hooks-unseen";
+    await askEach(due, { ask: (place) => ask(place, signal), log, message, signal });
+    const known = places.map((place) => ({ place, ...cache.get(placeName(place)) }));
+    const hooks = known.flatMap((one) => one.hooks ?? []);
+    if (hooks.length === 0 && due.length > 0) log.warn("deliveries.no-hook", { url });
+    return {
+      hooks: [...new Map(hooks.map((hook) => [keyOf(hook), hook])).values()],
+      unseen: known.flatMap(({ place, refused }) =>
+        place.kind === "app" && refused ? [credentialOf(place)] : [],
+      ),
+    };
   };
+}
+
+/** An account that refuses will not have thought better of it in a minute; an App is all that we have. */
+function mayPass(place: HookPlace, error: unknown): boolean {
+  return place.kind === "app" || !(error instanceof UnauthorizedError || error instanceof InvalidSpecError);
+}
+
+function placeName(place: HookPlace): string {
+  switch (place.kind) {
+    case "app":
+      return `app:${place.appId}`;
+    case "organization":
+      return `org:${place.owner}`.toLowerCase();
+    case "repository":
+      return `repo:${place.owner}/${place.repository}`.toLowerCase();
+  }
 }
 
 /** One hook's name in the state that all workers share. */
 export function keyOf(hook: HookTarget): string {
-  switch (hook.kind) {
-    case "app":
-      return `app:${hook.appId}`;
-    case "organization":
-      return `org:${hook.owner}/${hook.hookId}`.toLowerCase();
-    case "repository":
-      return `repo:${hook.owner}/${hook.repository}/${hook.hookId}`.toLowerCase();
-  }
+  return hook.kind === "app" ? placeName(hook) : `${placeName(hook)}/${hook.hookId}`;
+}
+
+/** Whose limits count for the place. */
+export function credentialOf(place: HookPlace): string {
+  return place.kind === "app" ? `GitHub App ${place.appId}` : "the GitHub token";
 }

@@ -38,6 +38,10 @@ describe("findUnheard", () => {
   }
 
   const search = (by = context) => findUnheard(by, createRepositoryLister(by), signal);
+  const listed = (names: readonly string[]) => ({
+    repositories: names.map((repository) => ({ owner: "acme", repository })),
+    missed: [],
+  });
   const enqueued = () => harness.producer.demands.map(({ demand }) => demand.key);
 
   it("takes in a workflow job that no delivery told of, and that is served like any other", async () => {
@@ -82,7 +86,7 @@ describe("findUnheard", () => {
     context = contextWith({
       async listRepositories() {
         asked.push(harness.clock.now);
-        return asked.length > 2 ? [HOME] : [];
+        return { repositories: asked.length > 2 ? [HOME] : [], missed: [] };
       },
     });
     const list = createRepositoryLister(context);
@@ -100,7 +104,7 @@ describe("findUnheard", () => {
     const names = Array.from({ length: 120 }, (_one, index) => `r${String(index).padStart(3, "0")}`);
     const asked: string[] = [];
     const many = contextWith({
-      listRepositories: async () => names.map((repository) => ({ owner: "acme", repository })),
+      listRepositories: async () => listed(names),
       async listQueuedWorkflowJobs({ repository }) {
         asked.push(repository);
         return { jobs: [], runs: 0 };
@@ -116,7 +120,7 @@ describe("findUnheard", () => {
   it("ends a round after a hundred and fifty runs, and goes on behind them", async () => {
     const asked: string[] = [];
     const busy = contextWith({
-      listRepositories: async () => ["a", "b", "c"].map((repository) => ({ owner: "acme", repository })),
+      listRepositories: async () => listed(["a", "b", "c"]),
       async listQueuedWorkflowJobs({ repository, mostRuns = 0 }) {
         asked.push(`${repository} ${mostRuns}`);
         return { jobs: [], runs: Math.min(mostRuns, 100) };
@@ -131,7 +135,7 @@ describe("findUnheard", () => {
     const asked: string[] = [];
     let isLimited = true;
     const partly = contextWith({
-      listRepositories: async () => ["a", "b", "c"].map((repository) => ({ owner: "acme", repository })),
+      listRepositories: async () => listed(["a", "b", "c"]),
       async listQueuedWorkflowJobs({ repository }) {
         asked.push(repository);
         if (repository === "a") throw new TransientError("502");

@@ -185,13 +185,10 @@ describe("redeliverFailed", () => {
     const real = context.github;
     const targets = [
       { kind: "organization", owner: "broken", hookId: 1 } as const,
-      ...(await real.findHooks(
-        { url: `${ingress.url}/webhook`, repositories: [], organizations: ["acme"] },
-        signal,
-      )),
+      ...(await real.findHooks({ kind: "organization", owner: "acme" }, `${ingress.url}/webhook`, signal)),
     ];
     const partly = contextWith({
-      findHooks: async () => targets,
+      findHooks: async ({ kind }) => (kind === "organization" ? targets : []),
       async redeliver(target, id) {
         if (id === String(refused?.id)) throw new TransientError("502", { code: "502" });
         await real.redeliver(target, id, signal);
@@ -234,11 +231,11 @@ describe("redeliverFailed", () => {
   it("finds a hook that is set up later, within minutes while there is none", async () => {
     const url = `${ingress.url}/later`;
     const find = createHookFinder(context, url);
-    expect(await find(signal)).to.deep.equal([]);
+    expect((await find(signal)).hooks).to.deep.equal([]);
     await standIn.addHook({ url, secret: "secret", place: { kind: "organization", owner: "acme" } });
-    expect(await find(signal)).to.deep.equal([]);
+    expect((await find(signal)).hooks).to.deep.equal([]);
     harness.clock.now += 10 * MINUTE;
-    expect(await find(signal)).to.have.length(1);
+    expect((await find(signal)).hooks).to.have.length(1);
     standIn.calls.length = 0;
     harness.clock.now += 59 * MINUTE;
     await find(signal);
@@ -248,11 +245,11 @@ describe("redeliverFailed", () => {
   it("asks a repository for its hook as soon as it is known, and the others once an hour", async () => {
     const url = `${ingress.url}/of-a-repository`;
     const find = createHookFinder(context, url);
-    expect(await find(signal)).to.deep.equal([]);
+    expect((await find(signal)).hooks).to.deep.equal([]);
     const place = { kind: "repository", owner: "acme", repository: "app" } as const;
     await standIn.addHook({ url, secret: "secret", place });
     await harness.addDemand({ owner: "acme", repository: "app" });
-    expect((await find(signal)).map(({ kind }) => kind)).to.deep.equal(["repository"]);
+    expect((await find(signal)).hooks.map(({ kind }) => kind)).to.deep.equal(["repository"]);
     standIn.calls.length = 0;
     await find(signal);
     expect(standIn.calls).to.deep.equal([]);

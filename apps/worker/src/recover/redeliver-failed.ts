@@ -1,23 +1,11 @@
 import { RateLimitedError } from "@grp/core";
 import type { HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
-import {
-  chooseDue,
-  countTaken,
-  type Failure,
-  KEPT_MS,
-  markAsked,
-  NOTHING_YET,
-  nameOf,
-  type RecoveryState,
-  readFailures,
-  readFrom,
-} from "./failures.ts";
-import { type FindHooks, keyOf } from "./find-hooks.ts";
-
-const MARK = "deliveries";
-/** Longer than GitHub keeps deliveries. */
-const MARK_TTL_MS = KEPT_MS + 24 * 3_600_000;
+import { countBlindness, MANY, warnOfLostWork } from "./blindness.ts";
+import { chooseDue, countTaken, type Failure, markAsked, nameOf } from "./failures.ts";
+import { credentialOf, type FindHooks, keyOf } from "./find-hooks.ts";
+import { readHook } from "./read-hook.ts";
+import { loadState, type RecoveryState, saveState } from "./state.ts";
 
 /** Of GitHub's 900 points a minute a redelivery costs five: this leaves the other half to registrations. */
 const MOST_REDELIVERIES = 90;
@@ -25,14 +13,18 @@ const MOST_REDELIVERIES = 90;
 const CANARIES = 3;
 /** With more hooks than that, each is read every second round, or third: 1,200 calls an hour at the most. */
 const MOST_HOOKS = 20;
+/** Of all hooks: with the redeliveries, 500 points of GitHub's 900 a minute. What is left is read by the next rounds. */
+const MOST_PAGES = 50;
 
 /**
  * One round: reads what GitHub could not deliver since the last one (up to its three days) and has it sent again. Each
  * failed attempt is answered once, at growing pauses, until the ingress takes it or GitHub forgets it. A crash in
- * mid-round may have one sent twice, which the ingress knows; none is ever dropped.
+ * mid-round may have one sent twice, which the ingress knows; none is ever dropped. Where GitHub refuses one hook, or
+ * wants a pause of one App, the others go on.
  *
- * Cost in REST calls: one an hour and owner, repository or App to find the hooks; one a round and hook to read (60 an
- * hour with one App, at most 1,200 with many hooks), a page more for each hundred failures; one for each redelivery.
+ * Cost in REST calls: one an hour for each App, or owner and repository, to find the hooks; one a round and hook to read
+ * (60 an hour with one App, at most 1,200 with many hooks), a page more for each hundred failures, of which a round reads
+ * fifty in all; one for each redelivery.
  */
 export async function redeliverFailed(
   context: WorkerContext,
@@ -40,20 +32,18 @@ export async function redeliverFailed(
   signal: AbortSignal,
 ): Promise<void> {
   const round = createRound();
-  try {
-    const hooks = await findHooks(signal);
-    let state = await loadState(context);
-    for (const hook of chooseHooks(hooks, state))
-      state = await readHook({ context, round, hook, signal }, state);
-    if (hooks.length > 0) state = await askForDue({ context, round, hooks, signal }, state);
-    await context.ledger.setMark(MARK, JSON.stringify(state), MARK_TTL_MS);
-    round.open = state.open.length;
-  } catch (error) {
-    // GitHub wants a pause: the next round finds the rest. Whatever was not saved is read again.
-    if (!(error instanceof RateLimitedError)) throw error;
-    round.pauseMs = error.retryAfterMs;
-  }
+  const { hooks, unseen } = await findHooks(signal);
+  const before = await loadState(context.ledger);
+  const part: Part = { context, round, hooks, signal, limited: new Set() };
+  const read = await readHooks(part, before);
+  const blind = [...unseen, ...part.limited, ...(hooks.length === 0 ? [NO_HOOK] : [])];
+  const asked = await askForDue(part, read);
+  const roundAt = context.now();
+  const state = { ...asked, roundAt, blind: countBlindness(before.blind, blind) };
+  await saveState(context.ledger, state);
+  round.open = state.open.length;
   tell(context, round);
+  await warnOfLostWork(context, describeLoss(part, state), before.roundAt ? roundAt - before.roundAt : 0);
 }
 
 type Round = ReturnType<typeof createRound>;
@@ -61,6 +51,7 @@ type Round = ReturnType<typeof createRound>;
 function createRound() {
   return {
     hooks: 0,
+    pages: 0,
     failed: 0,
     failedAgain: 0,
     recovered: 0,
@@ -74,88 +65,114 @@ function createRound() {
   };
 }
 
-async function loadState({ ledger }: WorkerContext): Promise<RecoveryState> {
-  const text = await ledger.getMark(MARK);
-  return text === null ? NOTHING_YET : (JSON.parse(text) as RecoveryState);
-}
-
-function chooseHooks(hooks: readonly HookTarget[], { readUntil }: RecoveryState): readonly HookTarget[] {
-  const readAt = (hook: HookTarget) => readUntil[keyOf(hook)] ?? 0;
-  return hooks.toSorted((one, other) => readAt(one) - readAt(other)).slice(0, MOST_HOOKS);
-}
-
 interface Part {
   readonly context: WorkerContext;
   readonly round: Round;
+  readonly hooks: readonly HookTarget[];
   readonly signal: AbortSignal;
+  /** Credentials of which GitHub wants a pause: they are asked for nothing more in this round. */
+  readonly limited: Set<string>;
 }
 
-async function readHook(
-  { context, round, hook, signal }: Part & { readonly hook: HookTarget },
-  state: RecoveryState,
-): Promise<RecoveryState> {
-  const now = context.now();
-  const key = keyOf(hook);
-  try {
-    const failed = await context.github.listFailedDeliveries(hook, readFrom(state, key, now), signal);
-    const reading = readFailures(state, key, failed, now);
-    round.hooks += 1;
-    round.failed += reading.fresh;
-    round.failedAgain += reading.again;
-    round.recovered += reading.recovered;
-    round.expired += reading.expired;
-    return reading.state;
-  } catch (error) {
-    return pass(error, round, state);
+/** Those first that were not tried for the longest time, refused or not. */
+function chooseHooks(hooks: readonly HookTarget[], state: RecoveryState): readonly HookTarget[] {
+  const triedAt = (hook: HookTarget) => state.hooks[keyOf(hook)]?.triedAt ?? 0;
+  return hooks.toSorted((one, other) => triedAt(one) - triedAt(other)).slice(0, MOST_HOOKS);
+}
+
+async function readHooks(part: Part, before: RecoveryState): Promise<RecoveryState> {
+  const { context, round, signal, limited } = part;
+  const chosen = chooseHooks(part.hooks, before);
+  let state = before;
+  for (const [index, hook] of chosen.entries()) {
+    if (signal.aborted || limited.has(credentialOf(hook))) continue;
+    const hooksAfter = chosen.length - index - 1;
+    const mostPages = MOST_PAGES - round.pages - hooksAfter;
+    const { error, ...read } = await readHook(context, { hook, mostPages, signal }, state);
+    if (signal.aborted) break;
+    state = read.state;
+    round.pages += read.pages;
+    round.failed += read.failed;
+    round.failedAgain += read.failedAgain;
+    round.recovered += read.recovered;
+    round.expired += read.expired;
+    if (error === undefined) round.hooks += 1;
+    else note(part, hook, error);
   }
+  return state;
 }
 
-async function askForDue(
-  { context, round, hooks, signal }: Part & { readonly hooks: readonly HookTarget[] },
-  state: RecoveryState,
-): Promise<RecoveryState> {
+async function askForDue(part: Part, state: RecoveryState): Promise<RecoveryState> {
+  const { context, round, hooks, signal } = part;
   const targets = new Map(hooks.map((hook) => [keyOf(hook), hook]));
   const isDown = state.lastAsked > 0 && round.failedAgain * 2 >= state.lastAsked;
+  const most = isDown ? CANARIES : MOST_REDELIVERIES;
   // Another worker may have found a hook that this one has not heard of yet: its failures wait for that one's round.
-  const due = chooseDue(state, context.now())
-    .filter(({ hook }) => targets.has(hook))
-    .slice(0, isDown ? CANARIES : MOST_REDELIVERIES);
+  const due = chooseDue(state.open, context.now()).filter(({ hook }) => targets.has(hook));
   const answers = new Map<string, "taken" | "refused">();
   for (const failure of due) {
-    const target = targets.get(failure.hook) as HookTarget;
-    const answer = await ask({ context, round, target, signal }, failure);
-    if (answer === "stop") break;
-    answers.set(nameOf(failure), answer);
+    if (signal.aborted || answers.size >= most) break;
+    const answer = await ask(part, targets.get(failure.hook) as HookTarget, failure);
+    if (answer) answers.set(nameOf(failure), answer);
   }
   round.redelivered = countTaken(answers);
   const [oldest] = due;
   if (oldest) round.oldestAgeMs = context.now() - oldest.firstFailedAt;
-  return markAsked(state, answers, context.now());
+  const open = markAsked(state.open, answers, context.now());
+  return { ...state, open, lastAsked: round.redelivered };
 }
 
 /** One that GitHub refuses comes again after a pause, like one that failed, and holds up nobody. */
 async function ask(
-  { context, round, target, signal }: Part & { readonly target: HookTarget },
+  part: Part,
+  target: HookTarget,
   failure: Failure,
-): Promise<"taken" | "refused" | "stop"> {
-  if (signal.aborted) return "stop";
+): Promise<"taken" | "refused" | undefined> {
+  const { context, signal, limited } = part;
+  if (limited.has(credentialOf(target))) return undefined;
   try {
     await context.github.redeliver(target, failure.deliveryId, signal);
     return "taken";
   } catch (error) {
-    if (signal.aborted) return "stop";
-    if (!(error instanceof RateLimitedError)) return pass(error, round, "refused");
-    round.pauseMs = error.retryAfterMs;
-    return "stop";
+    if (signal.aborted) return undefined;
+    note(part, target, error);
+    return error instanceof RateLimitedError ? undefined : "refused";
   }
 }
 
-/** One item's failure is counted and stops nothing; a rate limit stops the round. */
-function pass<T>(error: unknown, round: Round, otherwise: T): T {
-  if (error instanceof RateLimitedError) throw error;
+/** One item's failure is counted and stops nothing; a rate limit stops what else that credential would be asked. */
+function note({ round, limited }: Part, hook: HookTarget, error: unknown): void {
+  if (error instanceof RateLimitedError) {
+    limited.add(credentialOf(hook));
+    round.pauseMs = Math.max(round.pauseMs ?? 0, error.retryAfterMs);
+    return;
+  }
   round.errors += 1;
   round.lastError = error instanceof Error ? error.message : String(error);
-  return otherwise;
+}
+
+const NO_HOOK = "hooks";
+
+function describeLoss({ round, hooks }: Part, { blind, hooks: readings }: RecoveryState): readonly string[] {
+  const lasting = Object.keys(blind).filter((what) => (blind[what] ?? 0) >= MANY);
+  const refused = hooks.filter((hook) => (readings[keyOf(hook)]?.refusals ?? 0) >= MANY).map(credentialOf);
+  const unread = [...new Set([...lasting.filter((what) => what !== NO_HOOK), ...refused])];
+  return [
+    ...(lasting.includes(NO_HOOK)
+      ? [
+          "GitHub shows us no webhook that points at our ingress, so what the ingress misses is not sent again; see deliveries.no-hook and deliveries.hooks-unseen in the worker's log",
+        ]
+      : []),
+    ...unread.map(
+      (who) =>
+        `failed deliveries can't be read with ${who}, round after round, so what the ingress misses is not sent again; see deliveries.recovered in the worker's log`,
+    ),
+    ...(round.expired > 0
+      ? [
+          "deliveries that the ingress never took are older than GitHub's three days, and lost; see expired of deliveries.recovered in the worker's log",
+        ]
+      : []),
+  ];
 }
 
 function tell(context: WorkerContext, round: Round): void {

@@ -30,24 +30,33 @@ export type ListRepositories = (signal: AbortSignal) => Promise<readonly Reposit
 
 /**
  * Every repository that may have work for us: the known ones, and all that the allowed owners have, asked for once an
- * hour. An owner who has none yet, or whose list GitHub refused, is asked again in the next round.
+ * hour. An owner who has none yet, or whose list GitHub gave in part or not at all, is asked again in the next round;
+ * what it said last stands meanwhile.
  */
 export function createRepositoryLister(context: WorkerContext): ListRepositories {
   const { catalog, github, log, now } = context;
   const cached = new Map<string, { readonly list: readonly Repository[]; readonly until: number }>();
 
-  async function listOf(owner: string, signal: AbortSignal): Promise<readonly Repository[]> {
+  async function ask(owner: string, signal: AbortSignal): Promise<readonly Repository[]> {
     const known = cached.get(owner);
-    if (known && known.until > now()) return known.list;
-    const list = await github.listRepositories(owner, signal);
-    if (list.length > 0) cached.set(owner, { list, until: now() + LISTING_MS });
+    if (known && known.until > now()) return [];
+    const { repositories, missed } = await github.listRepositories(owner, signal);
+    const isWhole = missed.length === 0;
+    const list = isWhole ? repositories : unique([...(known?.list ?? []), ...repositories]);
+    cached.set(owner, { list, until: isWhole && list.length > 0 ? now() + LISTING_MS : 0 });
+    if (!isWhole) throw missed[0];
     return list;
   }
 
   return async (signal) => {
     const owners = catalog.allow.owners.map((owner) => ({ owner }));
-    const ask = ({ owner }: { owner: string }) => listOf(owner, signal);
-    const owned = await askEach(owners, { ask, log, message: "repositories.unseen", signal });
+    await askEach(owners, {
+      ask: (one) => ask(one.owner, signal),
+      log,
+      message: "repositories.unseen",
+      signal,
+    });
+    const owned = owners.flatMap(({ owner }) => cached.get(owner)?.list ?? []);
     return unique([...owned, ...(await listKnownRepositories(context))]);
   };
 }

@@ -71,9 +71,10 @@ export function createFakeGitHub(): FakeGitHub {
         const queued = [...jobs.values()].filter((job) => job.status === "queued");
         return { jobs: queued, runs: queued.length };
       }),
+    appIds: [],
     findHooks: () => call("findHooks", () => []),
-    listFailedDeliveries: () => call("listFailedDeliveries", () => []),
+    listFailedDeliveries: () => call("listFailedDeliveries", () => ({ failed: [] })),
     redeliver: () => call("redeliver", () => undefined),
-    listRepositories: () => call("listRepositories", () => []),
+    listRepositories: () => call("listRepositories", () => ({ repositories: [], missed: [] })),
   };
 }

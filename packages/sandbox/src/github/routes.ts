@@ -218,17 +218,22 @@ const WANTED: Readonly<Record<string, (statusCode: number) => boolean>> = {
   failure: (statusCode) => statusCode >= 400 && statusCode < 600,
 };
 
-/** Newest first, the rest by a cursor in the Link header. */
+/** Newest first, the rest by a cursor in the Link header: what is older than the delivery that it names. */
 function deliveriesPage(context: RouteContext, hook: StandInHook, request: RestRequest): RestAnswer {
   const isWanted = WANTED[request.query.status ?? ""] ?? (() => true);
   const mine = context.webhooks.deliveries
     .filter((delivery) => delivery.hookId === hook.id && isWanted(delivery.statusCode))
     .toReversed();
   const size = Number(request.query.per_page ?? 30);
-  const from = Number(request.query.cursor ?? 0);
-  const body = mine.slice(from, from + size).map(deliveryAnswer);
-  const next = from + size < mine.length ? { cursor: String(from + size) } : null;
-  return { status: 200, body, ...(next && { headers: linkTo(next) }) };
+  const before = Number(request.query.cursor ?? Number.POSITIVE_INFINITY);
+  const older = mine.filter(({ id }) => id < before);
+  const page = older.slice(0, size);
+  const last = older.length > size ? page.at(-1) : undefined;
+  return {
+    status: 200,
+    body: page.map(deliveryAnswer),
+    ...(last && { headers: linkTo({ cursor: String(last.id) }) }),
+  };
 }
 
 function appRoutes(context: RouteContext): Record<string, Route> {

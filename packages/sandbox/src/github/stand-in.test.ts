@@ -214,13 +214,11 @@ describe("the GitHub stand-in", () => {
     standIn.queueWorkflowJob({ ...HOME, labels: ["x"] });
     await standIn.until(() => standIn.deliveries[1]?.statusCode === 502, "the drop");
     expect(received).to.have.length(1);
-    const repositories = [{ owner: "acme", repository: "app" }];
-    const [target] = await github.findHooks({ url, repositories, organizations: ["acme"] }, signal);
+    const [target] = await github.findHooks(REPOSITORY, url, signal);
     expect(target).to.deep.equal({ ...REPOSITORY, hookId: hook.id });
     if (!target) throw new Error("no hook");
-    const failed = (await github.listFailedDeliveries(target, 0, signal)).find(
-      ({ statusCode }) => statusCode === 502,
-    );
+    const page = await github.listFailedDeliveries(target, { sinceMs: 0 }, signal);
+    const failed = page.failed.find(({ statusCode }) => statusCode === 502);
     await github.redeliver(target, failed?.id ?? "", signal);
     await standIn.until(() => standIn.deliveries[2]?.status === "OK", "the redelivery");
     expect(received[1]).to.include({ guid: failed?.guid, isSigned: true, action: "queued" });

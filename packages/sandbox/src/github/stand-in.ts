@@ -117,6 +117,7 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
     response.writeHead(answer.status, {
       "content-type": "application/json; charset=utf-8",
       "x-github-request-id": "SANDBOX",
+      date: new Date(now()).toUTCString(),
       ...hour.headers,
       ...answer.headers,
       ...(answer.headers?.link && { link: nextLink(url(), request, answer.headers.link) }),
