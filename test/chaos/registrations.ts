@@ -111,7 +111,8 @@ function describeRunner({ machines, faults }: Records, registrations: readonly S
       claims.map((claim) => ({ ...claim, until: claim.until ?? endedAt })),
     )
     .find(
-      ({ from, until = Number.POSITIVE_INFINITY, status }) =>
+      ({ from, until = Number.POSITIVE_INFINITY, status, isRude }) =>
+        !isRude &&
         status !== 200 &&
         from <= mintedAt &&
         mintedAt <= until + (status === undefined ? Number.POSITIVE_INFINITY : UNDER_WAY_MS),
