@@ -29,7 +29,7 @@ export interface ChaosReport {
   /** Claims by what they were answered; 0 where no answer came. */
   readonly claims: Readonly<Record<string, number>>;
   readonly leaks: number;
-  /** Registrations that no demand had room for, or that went where they should not. */
+  /** All that was wrong with registrations: one that no demand had room for may be told twice, by why and by when. */
   readonly doubleRegistrations: number;
   /** Registrations that served nobody, by why that may be. */
   readonly excused: Readonly<Record<string, number>>;
