@@ -220,7 +220,7 @@ describe("workflow jobs", () => {
     expect(calls.map((call) => call.query.status)).to.deep.equal(["queued", "in_progress", undefined]);
   });
 
-  it("looks into no more runs than asked, the queued ones first", async () => {
+  it("makes no more calls than asked, for the queued runs first", async () => {
     const runs = (from: number) => ({
       body: { total_count: 5, workflow_runs: [0, 1, 2, 3, 4].map((index) => ({ id: from + index })) },
     });
@@ -234,8 +234,8 @@ describe("workflow jobs", () => {
         ]),
       ),
     });
-    const order = { owner: "acme", repository: "app", mostRuns: 7 };
-    expect((await github.listQueuedWorkflowJobs(order, signal)).runs).to.equal(7);
+    const order = { owner: "acme", repository: "app", mostCalls: 9 };
+    expect((await github.listQueuedWorkflowJobs(order, signal)).calls).to.equal(9);
     const asked = calls.map(({ route }) => Number(route.split("/").at(-2))).filter(Boolean);
     expect(asked.filter((id) => id < 20)).to.have.members([10, 11, 12, 13, 14]);
     expect(asked.filter((id) => id >= 20)).to.have.length(2);

@@ -119,13 +119,14 @@ export interface GitHub {
     signal: AbortSignal,
   ): Promise<GitHubWorkflowJob | null>;
   /**
-   * Every job still queued of the repository's queued and running runs: two calls, and one for each of the `runs` looked
-   * into. With more than `mostRuns` of them, the queued ones and some others by chance.
+   * Every job still queued of the repository's queued and running runs, and the `calls` that it took: one for each
+   * hundred runs of either kind (ten pages of each at the most), and one or more for each run looked into. With
+   * `mostCalls` it looks into the queued ones and some others by chance, at least one.
    */
   listQueuedWorkflowJobs(
-    repository: { owner: string; repository: string; mostRuns?: number },
+    repository: { owner: string; repository: string; mostCalls?: number },
     signal: AbortSignal,
-  ): Promise<{ readonly jobs: readonly GitHubWorkflowJob[]; readonly runs: number }>;
+  ): Promise<{ readonly jobs: readonly GitHubWorkflowJob[]; readonly calls: number }>;
   /** The Apps that we are; none where we have a token. */
   readonly appIds: readonly string[];
   /** The place's hooks that point at `url`. An App is asked as itself; none where a token may see none. */

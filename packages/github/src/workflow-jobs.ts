@@ -34,19 +34,40 @@ export function createWorkflowJobs(
           throw error;
         }
       }),
-    listQueuedWorkflowJobs: ({ mostRuns = Number.POSITIVE_INFINITY, ...repository }, signal) =>
+    listQueuedWorkflowJobs: ({ mostCalls = Number.POSITIVE_INFINITY, ...repository }, signal) =>
       clients.use(repository, signal, async (client) => {
-        const open = await listOpenRuns(client, repository);
-        const runs = open.length > mostRuns ? chooseSome(open, mostRuns) : open;
+        const counted = { calls: 0 };
+        const open = await listOpenRuns(client, repository, counted);
+        const most = Math.max(mostCalls - counted.calls, 1);
+        const runs = open.length > most ? chooseSome(open, most) : open;
         const jobs: GitHubWorkflowJob[] = [];
         for (let from = 0; from < runs.length; from += RUNS_AT_ONCE) {
           const some = runs.slice(from, from + RUNS_AT_ONCE);
-          const found = await Promise.all(some.map((run) => listJobs(client, repository, run)));
+          const found = await Promise.all(
+            some.map((run) => listJobs(client, { ...repository, run }, counted)),
+          );
           jobs.push(...found.flat().filter((job) => job.status === "queued"));
         }
-        return { jobs, runs: runs.length };
+        return { jobs, calls: counted.calls };
       }),
   };
+}
+
+interface Counted {
+  calls: number;
+}
+
+/** All pages, each counted. */
+async function collect<T>(
+  pages: AsyncIterable<{ readonly data: readonly T[] }>,
+  counted: Counted,
+): Promise<T[]> {
+  const all: T[] = [];
+  for await (const { data } of pages) {
+    counted.calls += 1;
+    all.push(...data);
+  }
+  return all;
 }
 
 /** Queued ones first, as all their jobs wait; else by chance, so that each has its turn when asked again and again. */
@@ -58,16 +79,21 @@ function chooseSome(runs: readonly Run[], count: number): readonly Run[] {
     .map(({ run }) => run);
 }
 
-// GitHub has no list of queued jobs: they are found through their runs (FACTS A6).
-async function listOpenRuns(client: Client, repository: Repository): Promise<readonly Run[]> {
+// GitHub has no list of queued jobs: they are found through their runs, of which it lists a thousand for each status.
+async function listOpenRuns(
+  client: Client,
+  repository: Repository,
+  counted: Counted,
+): Promise<readonly Run[]> {
   const open = new Map<number, Run>();
   for (const status of OPEN_RUNS) {
-    const runs = await client.paginate("GET /repos/{owner}/{repo}/actions/runs", {
+    const pages = client.paginate.iterator("GET /repos/{owner}/{repo}/actions/runs", {
       owner: repository.owner,
       repo: repository.repository,
       status,
       per_page: PAGE,
     });
+    const runs = await collect(pages, counted);
     for (const { id, repository: of } of runs)
       open.set(Number(id), { id: Number(id), isPrivate: of?.private, isQueued: status === "queued" });
   }
@@ -80,14 +106,19 @@ interface Run {
   readonly isQueued: boolean;
 }
 
-async function listJobs(client: Client, repository: Repository, run: Run): Promise<GitHubWorkflowJob[]> {
-  const jobs = await client.paginate("GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs", {
-    owner: repository.owner,
-    repo: repository.repository,
+async function listJobs(
+  client: Client,
+  { owner, repository, run }: Repository & { readonly run: Run },
+  counted: Counted,
+): Promise<GitHubWorkflowJob[]> {
+  const pages = client.paginate.iterator("GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs", {
+    owner,
+    repo: repository,
     run_id: run.id,
     filter: "latest",
     per_page: PAGE,
   });
+  const jobs = await collect(pages, counted);
   const { isPrivate } = run;
   return jobs.map((job) => ({ ...toWorkflowJob(job), ...(isPrivate === undefined ? {} : { isPrivate }) }));
 }

@@ -100,35 +100,103 @@ describe("findUnheard", () => {
     expect(asked).to.have.length(4);
   });
 
-  it("takes the repositories in turn, fifty a round", async () => {
-    const names = Array.from({ length: 120 }, (_one, index) => `r${String(index).padStart(3, "0")}`);
+  it("takes the repositories in turn, two hundred and fifty calls a round", async () => {
+    const names = Array.from({ length: 300 }, (_one, index) => `r${String(index).padStart(3, "0")}`);
     const asked: string[] = [];
     const many = contextWith({
       listRepositories: async () => listed(names),
       async listQueuedWorkflowJobs({ repository }) {
         asked.push(repository);
-        return { jobs: [], runs: 0 };
+        return { jobs: [], calls: 2 };
       },
     });
     await search(many);
-    expect(asked).to.deep.equal(names.slice(0, 50));
+    expect(asked).to.deep.equal(names.slice(0, 125));
     await search(many);
     await search(many);
-    expect(asked.slice(50)).to.deep.equal([...names.slice(50), ...names.slice(0, 30)]);
+    expect(asked.slice(125)).to.deep.equal([...names.slice(125), ...names.slice(0, 75)]);
   });
 
-  it("ends a round after a hundred and fifty runs, and goes on behind them", async () => {
+  it("looks into no more runs than its calls allow, and goes on behind them", async () => {
     const asked: string[] = [];
     const busy = contextWith({
       listRepositories: async () => listed(["a", "b", "c"]),
-      async listQueuedWorkflowJobs({ repository, mostRuns = 0 }) {
-        asked.push(`${repository} ${mostRuns}`);
-        return { jobs: [], runs: Math.min(mostRuns, 100) };
+      async listQueuedWorkflowJobs({ repository, mostCalls = 0 }) {
+        asked.push(`${repository} ${mostCalls}`);
+        return { jobs: [], calls: Math.min(mostCalls, 200) };
       },
     });
     await search(busy);
     await search(busy);
-    expect(asked).to.deep.equal(["a 150", "b 50", "c 150", "a 50"]);
+    expect(asked).to.deep.equal(["a 250", "b 50", "c 250", "a 50"]);
+  });
+
+  it("goes on with the other accounts when GitHub wants a pause at one", async () => {
+    const asked: string[] = [];
+    const repositories = ["beta/x", "acme/a", "acme/b"].map((name) => {
+      const [owner = "", repository = ""] = name.split("/");
+      return { owner, repository };
+    });
+    const partly = contextWith({
+      listRepositories: async () => ({ repositories, missed: [] }),
+      async listQueuedWorkflowJobs({ owner, repository }) {
+        asked.push(`${owner}/${repository}`);
+        if (owner === "acme") throw new RateLimitedError("slow", { retryAfterMs: 9_000 });
+        return { jobs: [], calls: 2 };
+      },
+    });
+    await search(partly);
+    expect(asked).to.deep.equal(["acme/a", "beta/x"]);
+    expect(harness.lines.at(-1)).to.nested.include({ "fields.repositories": 1, "fields.pauseMs": 9_000 });
+  });
+
+  it("searches what the ledger has seen though GitHub wants a pause before the list", async () => {
+    const job = standIn.queueWorkflowJob(HOME);
+    await harness.addDemand({ workflowJobId: 1 });
+    harness.clock.now += 3 * MINUTE;
+    await search(
+      contextWith({
+        listRepositories: () => Promise.reject(new RateLimitedError("slow", { retryAfterMs: 50 * MINUTE })),
+      }),
+    );
+    expect(enqueued()).to.deep.equal([demandKey(job.id)]);
+  });
+
+  it("keeps the list that an account had while one of the Apps can't be asked, and asks again", async () => {
+    const answers = [
+      { repositories: [HOME, { ...HOME, repository: "other" }], missed: [] },
+      { repositories: [HOME], missed: [new TransientError("500")] },
+      { repositories: [HOME], missed: [] },
+    ];
+    const partly = contextWith({
+      listRepositories: async () => answers.shift() ?? { repositories: [], missed: [] },
+    });
+    const list = createRepositoryLister(partly);
+    const names = async () => (await list(signal)).map(({ repository }) => repository);
+    expect(await names()).to.deep.equal(["app", "other"]);
+    harness.clock.now += 61 * MINUTE;
+    expect(await names()).to.deep.equal(["app", "other"]);
+    expect(harness.lines.at(-1)).to.nested.include({
+      message: "repositories.unseen",
+      "fields.error": "500",
+    });
+    expect(await names()).to.deep.equal(["app"]);
+  });
+
+  it("warns when nothing could be looked through for some rounds", async () => {
+    const blind = contextWith({
+      listRepositories: async () => listed(["a"]),
+      listQueuedWorkflowJobs: () => Promise.reject(new TransientError("502")),
+    });
+    const warnings = async () => (await harness.ledger.listWarnings(harness.clock.now)).length;
+    for (let rounds = 0; rounds < 2; rounds++) await search(blind);
+    expect(await warnings()).to.equal(0);
+    await search(blind);
+    expect(await warnings()).to.equal(1);
+    harness.clock.now += 61 * MINUTE;
+    await search();
+    await search(blind);
+    expect(await warnings()).to.equal(0);
   });
 
   it("goes past a repository that fails, stops at the rate limit, and begins there the next time", async () => {
@@ -140,7 +208,7 @@ describe("findUnheard", () => {
         asked.push(repository);
         if (repository === "a") throw new TransientError("502");
         if (repository === "c" && isLimited) throw new RateLimitedError("slow", { retryAfterMs: 9_000 });
-        return { jobs: [], runs: 0 };
+        return { jobs: [], calls: 2 };
       },
     });
     await search(partly);

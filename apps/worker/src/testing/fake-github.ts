@@ -69,7 +69,7 @@ export function createFakeGitHub(): FakeGitHub {
     listQueuedWorkflowJobs: () =>
       call("listQueuedWorkflowJobs", () => {
         const queued = [...jobs.values()].filter((job) => job.status === "queued");
-        return { jobs: queued, runs: queued.length };
+        return { jobs: queued, calls: 2 + queued.length };
       }),
     appIds: [],
     findHooks: () => call("findHooks", () => []),
