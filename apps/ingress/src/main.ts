@@ -1,6 +1,6 @@
 import { createTicketSigner } from "@grp/core";
 import { createGitHub } from "@grp/github";
-import { createBudget, createLedger } from "@grp/ledger";
+import { createBudget, createLedger, createRefusalTeller } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   closeRedis,
@@ -71,10 +71,11 @@ async function start(config: IngressConfig, log: Logger) {
     onError,
   });
   const producer = createQueueProducer({ redisUrl: config.REDIS_URL, deadlineMs: REDIS_TIMEOUT_MS, onError });
+  const ledger = createLedger({ redis });
   const context: IngressContext = {
     catalog: config.catalog,
     installation: config.GRP_INSTALLATION,
-    ledger: createLedger({ redis }),
+    ledger,
     producer,
     github: createGitHub({
       auth: config.githubAuth,
@@ -82,7 +83,7 @@ async function start(config: IngressConfig, log: Logger) {
       budget: createBudget({ redis }),
       limits: config.catalog.limits.github,
       holdMs: HOLD_MS,
-      onRefused: (refusal) => log.warn("github.app-refused", { ...refusal }),
+      onRefused: createRefusalTeller({ ledger, log, now: Date.now }),
     }),
     signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),

@@ -1,6 +1,6 @@
 import { type Budget, createTicketSigner, type ProviderName, type RunnerProvider } from "@grp/core";
 import { createGitHub, type GitHubOptions } from "@grp/github";
-import { createBudget, createLedger, type Ledger } from "@grp/ledger";
+import { createBudget, createLedger, createRefusalTeller, type Ledger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   closeRedis,
@@ -27,7 +27,6 @@ import { createGatherer } from "./gatherer.ts";
 import { collectState, createWorkerMetrics } from "./signals.ts";
 import { startRecovery } from "./start-recovery.ts";
 import { startSweep } from "./sweep/start-sweep.ts";
-import { createRefusalTeller } from "./tell-refusal.ts";
 
 const BANNER = `
              ┌────────────── ingress ──────────────┐            ┌──── worker ────┐

@@ -300,6 +300,26 @@ describe("deliveries", () => {
     await github.redeliver(target, "9007199254740993", signal);
     expect(requested.at(-1)).to.equal("POST /repos/acme/app/hooks/3/deliveries/9007199254740993/attempts");
   });
+
+  it("failed where nobody answered at all, and not where the server lists what it delivered", async () => {
+    const one = (id: number, status: string, code: number) => ({
+      ...JSON.parse(delivery(String(id), "2026-01-01T00:00:03Z")),
+      status,
+      status_code: code,
+    });
+    const body = [
+      one(4, "failed to connect to host", 0),
+      one(3, "OK", 202),
+      one(2, "Invalid HTTP Response: 302", 302),
+      one(1, "timed out", 504),
+    ];
+    const { github } = connect({ "GET /orgs/acme/hooks/3/deliveries": { body } });
+    const target = { kind: "organization", owner: "acme", hookId: 3 } as const;
+    const { failed, at } = await github.listFailedDeliveries(target, { sinceMs: 0 }, signal);
+    expect(failed.map(({ id }) => id)).to.deep.equal(["4", "1"]);
+    // Without a clock of GitHub's in the answer: its newest delivery.
+    expect(at).to.equal(Date.UTC(2026, 0, 1, 0, 0, 3));
+  });
 });
 
 describe("as a GitHub App", () => {

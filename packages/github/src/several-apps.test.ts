@@ -198,6 +198,19 @@ describe("several GitHub Apps", () => {
     ingress.close();
   });
 
+  it("give the repositories of those who can be asked, and say why another could not", async () => {
+    const github = await connect();
+    standIn.queueWorkflowJob({ owner: "acme", repository: "app", labels: ["x"] });
+    standIn.failNext(500, "/installation/repositories");
+    const partly = await github.listRepositories("acme", signal);
+    expect(partly.repositories).to.deep.equal([{ owner: "acme", repository: "app" }]);
+    expect(partly.missed.map(({ message }) => message.slice(0, 19))).to.deep.equal(["GitHub answered 500"]);
+    standIn.setApp(FIRST, "uninstalled");
+    expect(await github.listRepositories("acme", signal)).to.deep.equal({ ...partly, missed: [] });
+    standIn.failNext(500, "/installation/repositories");
+    expect(await failureOf(github.listRepositories("acme", signal))).to.include({ code: "500" });
+  });
+
   it("are asked where the other is installed no more, before anything counts as gone", async () => {
     const github = await connect();
     const { apps } = standIn;

@@ -1,7 +1,6 @@
 import { expect } from "chai";
-import type { Fields } from "./context.ts";
+import { startLedger, T0, type TestLedger } from "./fixtures.ts";
 import { createRefusalTeller } from "./tell-refusal.ts";
-import { type Harness, startHarness } from "./testing/harness.ts";
 
 const SUSPENDED = {
   app: "GitHub App 12",
@@ -11,15 +10,12 @@ const SUSPENDED = {
 };
 
 describe("createRefusalTeller", () => {
-  let test: Awaited<ReturnType<typeof startHarness>>;
-  let harness: Harness;
+  let test: TestLedger;
   before(async () => {
-    test = await startHarness();
+    test = await startLedger();
   });
   after(() => test.stop());
-  beforeEach(async () => {
-    harness = await test.create();
-  });
+  beforeEach(async () => void (await test.redis.flushall()));
 
   /** Resolves with the lines when `count` of them were written. */
   function tellTo(count: number) {
@@ -27,13 +23,12 @@ describe("createRefusalTeller", () => {
     const { promise, resolve } = Promise.withResolvers<readonly string[]>();
     const write =
       (level: string) =>
-      (message: string, { code }: Fields) => {
+      (message: string, { code }: Readonly<Record<string, unknown>>) => {
         lines.push(`${level} ${message} ${code}`);
         if (lines.length === count) resolve(lines);
       };
-    const log = { info: write("info"), warn: write("warn"), error: write("error") };
-    const { ledger, clock } = harness;
-    return { tell: createRefusalTeller({ ledger, log, now: () => clock.now }), lines: promise };
+    const log = { info: write("info"), warn: write("warn") };
+    return { tell: createRefusalTeller({ ledger: test.ledger, log, now: () => T0 }), lines: promise };
   }
 
   it("warns people for as long as an App is refused, and says it once in the log, at however many repositories", async () => {
@@ -45,12 +40,12 @@ describe("createRefusalTeller", () => {
       "warn github.app-refused app_suspended",
       "warn github.app-refused 401",
     ]);
-    const warnings = await harness.ledger.listWarnings(harness.clock.now);
+    const warnings = await test.ledger.listWarnings(T0);
     expect(warnings.map(({ kind, text }) => `${kind}: ${text}`)).to.have.members([
       "github-app: GitHub refuses GitHub App 12 at acme (app_suspended); the other Apps go on without it",
       "github-app: GitHub refuses GitHub App 12 at other (401); the other Apps go on without it",
     ]);
-    expect(await harness.ledger.listWarnings(harness.clock.now + 300_000)).to.deep.equal([]);
+    expect(await test.ledger.listWarnings(T0 + 300_000)).to.deep.equal([]);
   });
 
   it("warns of no App that is merely not installed there", async () => {
@@ -63,6 +58,6 @@ describe("createRefusalTeller", () => {
       "info github.app-refused app_not_installed",
       "info github.app-refused app_not_installed",
     ]);
-    expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
+    expect(await test.ledger.listWarnings(T0)).to.deep.equal([]);
   });
 });

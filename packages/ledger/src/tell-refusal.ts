@@ -1,18 +1,34 @@
-import type { AppRefusal } from "@grp/github";
-import type { WorkerContext } from "./context.ts";
+import type { Ledger } from "./types.ts";
+
+/** As the GitHub client tells it. */
+interface AppRefusal {
+  readonly app: string;
+  readonly where: string;
+  readonly code: string;
+  readonly problem: string;
+}
+
+interface Log {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
 
 /** Renewed each minute while GitHub refuses: it is over some minutes after the App is back. */
 const WARNING_MS = 300_000;
 
 /**
- * Tells of each App that is left out, once: in the log, and as a warning that people see. One that is not installed
+ * Tells of each App that is left out, once for all processes: in the log, and as a warning that people see. One that is not installed
  * everywhere may be meant so, and is no warning.
  */
 export function createRefusalTeller({
   ledger,
   log,
   now,
-}: Pick<WorkerContext, "ledger" | "log" | "now">): (refusal: AppRefusal) => void {
+}: {
+  readonly ledger: Pick<Ledger, "raiseWarning">;
+  readonly log: Log;
+  readonly now: () => number;
+}): (refusal: AppRefusal) => void {
   const notInstalled = new Set<string>();
 
   async function tell(refusal: AppRefusal): Promise<void> {
