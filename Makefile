@@ -1,6 +1,8 @@
 # Everything runs with the Node 24 and the tools of node_modules.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SHELL := /bin/sh
+# The processes of the demo, the tests and the benches start in half the time.
+export NODE_COMPILE_CACHE ?= $(CURDIR)/.grp/compiled
 .DEFAULT_GOAL := help
 
 # Of run-<runner tag> and test-runners: where to send, and whether something may really be launched.
@@ -48,7 +50,7 @@ unit-tests: setup test-tools ## Run the tests that stand beside the code
 
 .PHONY: coverage
 coverage: setup test-tools ## Run every test and say which lines they reach; the report is in coverage/
-	@c8 scripts/test.sh
+	@NODE_DISABLE_COMPILE_CACHE=1 c8 scripts/test.sh
 
 .PHONY: chaos
 chaos: setup ## Break things on purpose for ten minutes at most; SEED=… replays a run, RUNS=… sets their number

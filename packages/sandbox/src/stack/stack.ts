@@ -60,7 +60,9 @@ export interface Stack {
 type AppName = "ingress" | "worker" | "ops";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "..");
-const PATH = process.env.PATH ?? "";
+const { PATH = "", NODE_COMPILE_CACHE } = process.env;
+/** What Node compiled once need not be compiled again by each process. */
+const COMPILED = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {};
 
 /** What has been started so far; a start that fails half-way ends it too. */
 interface Parts {
@@ -172,7 +174,7 @@ async function startApp(app: AppName, { own, settings, folder, index, port }: Ap
     name: app,
     program: process.execPath,
     args: [join("apps", app, "src", "main.ts")],
-    env: { PATH, ...settings, ...ports, ...own },
+    env: { PATH, ...COMPILED, ...settings, ...ports, ...own },
     cwd: ROOT,
     logFile: join(folder, `${index}-${app}.log`),
     hasChannel: true,
