@@ -3,7 +3,7 @@ import type { Ledger } from "@grp/ledger";
 import { createCodemagicProvider, createEc2Provider, dryRun, ec2Regions, metered } from "@grp/providers";
 import type { Metrics } from "@grp/runtime";
 import type { WorkerConfig } from "./config.ts";
-import { listLiveApps } from "./live-apps.ts";
+import { listLiveBuilds } from "./live-builds.ts";
 import { observeCalls } from "./signals.ts";
 
 /**
@@ -24,7 +24,7 @@ export function composeProviders(
   const codemagic = createCodemagicProvider({
     installation: config.GRP_INSTALLATION,
     catalog: config.catalog,
-    liveApps: () => listLiveApps(ledger),
+    liveBuilds: () => listLiveBuilds(ledger),
     token: config.CODEMAGIC_TOKEN ?? "",
     apiUrl: config.CODEMAGIC_API_URL,
     v3ApiUrl: config.CODEMAGIC_V3_API_URL,

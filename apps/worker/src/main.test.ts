@@ -6,7 +6,7 @@ import {
   codemagicOrder,
   createTestCodemagic,
 } from "../../../packages/providers/src/testing/codemagic-cloud.ts";
-import { listLiveApps } from "./live-apps.ts";
+import { listLiveBuilds } from "./live-builds.ts";
 import { type Harness, makeDemand, startHarness } from "./testing/harness.ts";
 import { makeEnvironment, startWorkerProcess, type WorkerProcess } from "./testing/worker-process.ts";
 
@@ -109,7 +109,7 @@ describe("the worker process", function () {
       const recordPlacement = (app: string) => ledger.recordPlacement(launchId, app);
       const builds = await provider.launch(codemagicOrder(launchId, { recordPlacement }), working);
       await ledger.recordLaunched(launchId, builds, at);
-      expect(await listLiveApps(ledger)).to.deep.equal([APP]);
+      expect(await listLiveBuilds(ledger)).to.deep.equal([{ app: APP, buildId: builds[0]?.instanceId }]);
       await ledger.recordCompleted({ workflowJobId: demand.workflowJobId, at, conclusion: "cancelled" });
       await ledger.recordStep("grp-0123456789abcdef01234567-0", "finished", at);
       const codemagic = {

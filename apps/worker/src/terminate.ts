@@ -95,8 +95,10 @@ async function findMachines(
   { provider, launchId }: { provider: ProviderName; launchId: string },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const listed = await providerOf(context, provider).list(signal);
+  const { instances: listed, unasked } = await providerOf(context, provider).list(signal);
   const ids = listed.filter((one) => one.launchId === launchId).map((one) => one.instanceId);
+  // It may be there.
+  if (ids.length === 0 && unasked[0]) throw unasked[0].error;
   const owners = await Promise.all(ids.map((id) => context.ledger.findRunner(launchId, id)));
   return ids.filter((_id, index) => owners[index] === null);
 }

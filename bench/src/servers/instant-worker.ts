@@ -32,7 +32,7 @@ const cloud: RunnerProvider = {
       return { instanceId, provider: "ec2", launchId, state: "running", launchedAt: Date.now() };
     }),
   terminate: async () => "gone",
-  list: async () => [],
+  list: async () => ({ instances: [], unasked: [] }),
 };
 const log = createLogger({ app: "worker", level: "info" });
 const onError = (error: Error) => log.error("redis.failed", { error });

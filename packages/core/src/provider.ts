@@ -1,4 +1,5 @@
 import type { Offering, ProviderName, RunnerClass } from "./catalog.ts";
+import type { ProvisionError } from "./errors.ts";
 import type { Scope } from "./scope.ts";
 
 /** What a booting machine needs to know. The same values on every retry, so that user data stays the same bytes. */
@@ -51,6 +52,23 @@ export interface Instance {
   readonly region?: string;
   readonly accountId?: string;
   readonly isSpot?: boolean;
+  /** CodeMagic only. */
+  readonly app?: string;
+}
+
+/** What a provider shows of ours. */
+export interface Listing {
+  readonly instances: readonly Instance[];
+  /**
+   * Regions (EC2) and apps (CodeMagic) that could not be asked, as instances name them: what is there is unknown, not
+   * gone. Never all of them: then the call fails.
+   */
+  readonly unasked: readonly { readonly place: string; readonly error: ProvisionError }[];
+}
+
+/** Where its provider must be asked for it; undefined where the ledger was not told. */
+export function placeOf({ region, app }: Pick<Instance, "region" | "app">): string | undefined {
+  return region ?? app;
 }
 
 /** Leave for so many machines, at most as many as wanted; or how long to wait before asking again. */
@@ -79,6 +97,6 @@ export interface RunnerProvider<O extends Offering = Offering> {
    * the catalog may name that region no longer.
    */
   terminate(instanceId: string, signal: AbortSignal, region?: string): Promise<"terminating" | "gone">;
-  /** Every live instance that bears our owner tag, all pages. */
-  list(signal: AbortSignal): Promise<readonly Instance[]>;
+  /** Every live instance that bears our owner tag, all pages, of each place that could be asked. */
+  list(signal: AbortSignal): Promise<Listing>;
 }

@@ -31,6 +31,6 @@ describe("a dry run", () => {
     const provider = dryRun(fake);
     expect(await provider.terminate(instance?.instanceId ?? "", never)).to.equal("terminating");
     expect(fake.machines[0]?.state).to.equal("live");
-    expect(await provider.list(never)).to.have.length(1);
+    expect((await provider.list(never)).instances).to.have.length(1);
   });
 });

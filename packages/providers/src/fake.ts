@@ -7,6 +7,7 @@ import {
   NoCapacityError,
   type ProviderName,
   type ProvisionError,
+  placeOf,
   RateLimitedError,
   type RunnerProvider,
   scopeKey,
@@ -44,6 +45,8 @@ export interface FakeProvider extends RunnerProvider {
   admitNext(...admissions: Admission[]): void;
   /** At most that many live machines; launches yield fewer, then NoCapacityError. */
   limitRoom(count: number): void;
+  /** The next list is not told of the machines there. */
+  hideNext(place: string): void;
   /** The machine ends by itself (its job is done), or is taken back. */
   end(instanceId: string): void;
   /** A live machine of someone else's. */
@@ -74,6 +77,7 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
   const script = createScript();
   const now = options.now ?? Date.now;
   const admissions: Admission[] = [];
+  const hidden: string[] = [];
   let room = Number.POSITIVE_INFINITY;
 
   const call = async <T>(verb: Verb, subject: string, signal: AbortSignal, work: () => T): Promise<T> => {
@@ -121,15 +125,23 @@ export function createFakeProvider(options: FakeProviderOptions = {}): FakeProvi
         return options.endsAtOnce ? "gone" : "terminating";
       }),
     list: (signal) =>
-      call("list", "", signal, () =>
-        machines.filter(isOurs).map(({ instance, state }) => ({
+      call("list", "", signal, () => {
+        const places = hidden.splice(0);
+        const all = machines.filter(isOurs).map(({ instance, state }) => ({
           ...instance,
           state: state === "ending" ? ("terminating" as const) : instance.state,
-        })),
-      ),
+        }));
+        return {
+          instances: all.filter((instance) => !places.includes(placeOf(instance) ?? "")),
+          unasked: places.map((place) => ({ place, error: ERRORS.transient() })),
+        };
+      }),
     failNext: script.failNext,
     loseNextResponse: script.loseNext,
     hangNext: script.hangNext,
+    hideNext(place) {
+      hidden.push(place);
+    },
     limitRoom(count) {
       room = count;
     },
@@ -167,7 +179,7 @@ function makeInstance(
           accountId: options.accountId ?? "123456789012",
           isSpot: false,
         }
-      : {}),
+      : { app: order?.offering.provider === "codemagic" ? order.offering.app : "app" }),
   };
 }
 

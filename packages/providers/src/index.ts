@@ -1,4 +1,4 @@
-export { type CodemagicProviderOptions, createCodemagicProvider } from "./codemagic/index.ts";
+export { type CodemagicProviderOptions, createCodemagicProvider, type LiveBuild } from "./codemagic/index.ts";
 export { createEc2Provider } from "./create-ec2-provider.ts";
 export { type DryRunOptions, dryRun } from "./dry-run.ts";
 export { type Ec2Provider, type Ec2ProviderOptions, ec2Regions } from "./ec2/provider.ts";

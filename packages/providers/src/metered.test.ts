@@ -55,6 +55,6 @@ describe("a metered provider", () => {
     const provider = metered(createFakeProvider(), () => {
       throw new Error("registry is closed");
     });
-    expect(await provider.list(never)).to.deep.equal([]);
+    expect((await provider.list(never)).instances).to.deep.equal([]);
   });
 });

@@ -65,12 +65,17 @@ function noteDown(
   { at, keepMs }: { readonly at: number; readonly keepMs: number },
 ): ReadonlyMap<string, Noted> {
   const known = Object.entries(before).filter(
-    ([place, noted]) => !seen.includes(place) && at - noted.at < keepMs,
+    // A provider that answers has said itself in which regions it could not look.
+    ([place, noted]) => !seen.some((one) => isPartOf(place, one)) && at - noted.at < keepMs,
   );
   const after = new Map(known);
   for (const place of new Set(blind.map((one) => one.place)))
     after.set(place, { rounds: (before[place]?.rounds ?? 0) + 1, at });
   return after;
+}
+
+function isPartOf(place: string, whole: string): boolean {
+  return place === whole || place.startsWith(`${whole} in `);
 }
 
 function joinPlaces(places: readonly string[]): readonly string[] {

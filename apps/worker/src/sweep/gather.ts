@@ -34,7 +34,7 @@ export interface GatherOptions {
 export async function gatherWorld(context: WorkerContext, options: GatherOptions): Promise<World> {
   const { ledger } = context;
   const known = await ledger.listLiveRunners();
-  const instances = await listInstances(context, options);
+  const { instances, unasked } = await listInstances(context, options);
   const times = { now: context.now(), intervalMs: options.intervalMs };
   const registered = await readRegistered(context, { round: options.round, times }, known);
   const versions = await readVersions(context, options.round, registered);
@@ -61,6 +61,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     demands,
     counts,
     instances,
+    unasked,
     strays: await findStrays(context, instances, [...known, ...runners]),
     registered,
     workflowJobs,
@@ -75,19 +76,25 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
 async function listInstances(
   context: WorkerContext,
   { signal, onBlind, onSeen }: GatherOptions,
-): Promise<World["instances"]> {
-  const listed = new Map<ProviderName, readonly Instance[]>();
+): Promise<Pick<World, "instances" | "unasked">> {
+  const instances = new Map<ProviderName, readonly Instance[]>();
+  const unasked = new Map<ProviderName, readonly string[]>();
   for (const [name, provider] of context.providers) {
     const place = `provider ${name}`;
     await provider.list(signal).then(
-      (instances) => {
-        listed.set(name, instances);
+      (listing) => {
+        instances.set(name, listing.instances);
         onSeen(place);
+        unasked.set(
+          name,
+          listing.unasked.map((one) => one.place),
+        );
+        for (const one of listing.unasked) onBlind({ place: `${place} in ${one.place}`, error: one.error });
       },
       (error: unknown) => onBlind({ place, error }),
     );
   }
-  return listed;
+  return { instances, unasked };
 }
 
 /** They run, as far as we heard, on runners of ours that are gone: their `completed` may be lost. */

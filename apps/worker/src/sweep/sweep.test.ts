@@ -322,7 +322,7 @@ describe("sweep", () => {
     const update = () => ({ workflowJobId, at: harness.clock.now, runnerName, runnerId: 1 });
     await harness.ledger.recordInProgress(update());
     harness.github.setRunner(SCOPE, { name: runnerName, busy: true });
-    harness.ec2.list = async () => [];
+    harness.ec2.list = async () => ({ instances: [], unasked: [] });
     for (let round = 0; round < 4; round++) {
       pass(3 * MINUTE);
       await sweep();
@@ -558,6 +558,30 @@ describe("sweep", () => {
     expect(lines.map(({ fields }) => fields.what)).to.deep.equal(["GitHub", "GitHub", "GitHub"]);
     const warnings = await harness.ledger.listWarnings(harness.clock.now);
     expect(warnings.map(({ text }) => text.split(",")[0])).to.deep.equal(["the sweep can't ask GitHub"]);
+  });
+
+  it("goes on in the regions that answer, judges nobody in the one that does not, and warns of it", async () => {
+    const { runner } = await launchOne();
+    await claim(runner.runnerName);
+    await harness.ledger.recordStep(runner.runnerName, "busy", harness.clock.now);
+    harness.ec2.end(runner.instanceId as string);
+    const stepNow = async () => (await harness.ledger.getRunner(runner.runnerName))?.step;
+    for (let round = 0; round < 4; round++) {
+      pass(3 * MINUTE);
+      harness.ec2.hideNext("us-east-1");
+      await sweep();
+    }
+    expect(await stepNow()).to.equal("busy");
+    const warnings = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warnings.map(({ text }) => text.split(",")[0])).to.deep.equal([
+      "the sweep can't ask provider ec2 in us-east-1",
+    ]);
+    for (let round = 0; round < 2; round++) {
+      harness.ec2.hideNext("eu-west-1");
+      pass(3 * MINUTE);
+      await sweep();
+    }
+    expect(await stepNow()).to.equal("finished");
   });
 
   it("is one at a time across processes", async () => {

@@ -2,6 +2,7 @@ import {
   type Catalog,
   type Instance,
   type ProviderName,
+  placeOf,
   type RunnerClass,
   type Scope,
   scopeKey,
@@ -33,6 +34,8 @@ export interface World {
   readonly counts: readonly ClassCount[];
   /** Live instances by provider; a provider that could not be asked is absent. */
   readonly instances: ReadonlyMap<ProviderName, readonly Instance[]>;
+  /** Of these providers, regions or apps that could not be asked: what is there is not among the instances. */
+  readonly unasked: ReadonlyMap<ProviderName, readonly string[]>;
   /** Instances that are no live runner's, with what the ledger knows of them. */
   readonly strays: readonly Stray[];
   /** By `scopeKey`; a scope that was not asked is absent. */
@@ -89,6 +92,17 @@ export function classOf(world: World, name: string): RunnerClass | undefined {
 export function mayBeBusy(world: World, { scope, runnerName }: RunnerRecord): boolean {
   const known = world.registered.get(scopeKey(scope));
   return known?.runners.find(({ name }) => name === runnerName)?.busy ?? known === undefined;
+}
+
+/** What its provider lists where its machine is; undefined where that could not be asked, or may not have been. */
+export function listedAround(
+  { instances, unasked }: World,
+  { provider, instance }: RunnerRecord,
+): readonly Instance[] | undefined {
+  const places = unasked.get(provider) ?? [];
+  const place = instance && placeOf(instance);
+  const isHidden = place === undefined ? places.length > 0 : places.includes(place);
+  return isHidden ? undefined : instances.get(provider);
 }
 
 /** True once `limitMs` and the grace time have passed since `at`; never for what has no time. */

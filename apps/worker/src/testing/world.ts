@@ -22,6 +22,7 @@ export function makeWorld(overrides: Partial<World> = {}): World {
     demands: [],
     counts: [],
     instances: new Map([["ec2", []]]),
+    unasked: new Map(),
     strays: [],
     registered: new Map(),
     workflowJobs: new Map(),

@@ -25,6 +25,8 @@ export interface Call {
   readonly path: string;
   readonly params?: Readonly<Record<string, string | number>>;
   readonly body?: unknown;
+  /** Leaves room for those who start and end builds. */
+  readonly isBackground?: boolean | undefined;
   /** Statuses that are answers and not errors, besides 2xx. */
   readonly accept?: readonly number[];
   readonly signal: AbortSignal;
@@ -48,8 +50,8 @@ export function createClient(options: ClientOptions & { readonly limits: Codemag
   const isShared = options.budget !== undefined;
   const bases = { v1: options.apiUrl, v3: options.v3ApiUrl };
   return async (call) => {
-    const { signal, doing, api = "v1", method = "GET", accept = [] } = call;
-    const leave = await pace.enter(api, doing);
+    const { signal, doing, api = "v1", method = "GET", accept = [], isBackground } = call;
+    const leave = await pace.enter(api, { doing, isBackground });
     const response = await http
       .request<unknown>({
         method,

@@ -1,1 +1,1 @@
-export { type CodemagicProviderOptions, createCodemagicProvider } from "./provider.ts";
+export { type CodemagicProviderOptions, createCodemagicProvider, type LiveBuild } from "./provider.ts";

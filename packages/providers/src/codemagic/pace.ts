@@ -8,6 +8,9 @@ import {
 } from "@grp/core";
 import { numberOf } from "./errors.ts";
 
+/** Lists take half of the hour, and leave the rest to launches and ends: each is a call or two. */
+const BACKGROUND = { share: 0.5, shareInLine: 0.5 };
+
 export type CodemagicLimits = Catalog["limits"]["codemagic"];
 
 /** Headers of an answer, names in lower case. */
@@ -18,7 +21,10 @@ export interface Pace {
    * Leave for one call, `RateLimitedError` when there is none soon. What it gives is to be called with the answer's
    * headers when the call is over.
    */
-  enter(api: "v1" | "v3", doing: string): Promise<(headers: Headers) => void>;
+  enter(
+    api: "v1" | "v3",
+    call: { readonly doing: string; readonly isBackground?: boolean | undefined },
+  ): Promise<(headers: Headers) => void>;
   /** CodeMagic refused all the same. */
   slowDown(api: "v1" | "v3", pauseMs: number): Promise<void>;
 }
@@ -35,9 +41,10 @@ export function createPace(limits: CodemagicLimits, budget: Budget): Pace {
     windowMs: limits.window,
   });
   return {
-    async enter(api, doing) {
+    async enter(api, { doing, isBackground }) {
       const charges = [{ limit: limitOf(api), cost: 1 }];
-      const verdict = await budget.spend({ ways: [charges] }).catch((cause: unknown) => {
+      const background = isBackground ? { background: BACKGROUND } : {};
+      const verdict = await budget.spend({ ways: [charges], ...background }).catch((cause: unknown) => {
         throw new TransientError(`${doing}: what CodeMagic allows could not be asked of Redis`, {
           code: "budget",
           cause,
@@ -51,7 +58,9 @@ export function createPace(limits: CodemagicLimits, budget: Budget): Pace {
         });
       return (headers) => {
         const told = readTold(headers);
-        budget.giveBack(verdict.lease, { charges, ...(told && { told }) }).catch(() => undefined);
+        budget
+          .giveBack(verdict.lease, { charges, ...background, ...(told && { told }) })
+          .catch(() => undefined);
       };
     },
     async slowDown(api, pauseMs) {

@@ -76,7 +76,7 @@ describe("the CodeMagic provider", () => {
       const { provider, standIn } = await open({ concurrency: 1 });
       for (const id of ["l-1", "l-2"]) await provider.launch(codemagicOrder(id), never);
       const states = async () =>
-        (await provider.list(never)).map(({ launchId, state }) => `${launchId} ${state}`);
+        (await provider.list(never)).instances.map(({ launchId, state }) => `${launchId} ${state}`);
       expect(await states()).to.have.members(["l-1 running", "l-2 pending"]);
       standIn.endBuild(standIn.builds()[0]?.buildId ?? "", "finished");
       expect(await states()).to.deep.equal(["l-2 running"]);
@@ -90,15 +90,17 @@ describe("the CodeMagic provider", () => {
       const limits = { codemagic: { requests: 5_000, window: 3_600_000 } };
       const catalog = { classes: [], limits } as unknown as CodemagicProviderOptions["catalog"];
       const { standIn } = test;
-      const list = (liveApps: CodemagicProviderOptions["liveApps"]) => {
+      const list = (liveBuilds: CodemagicProviderOptions["liveBuilds"]) => {
         const { token, url: apiUrl, v3Url: v3ApiUrl } = standIn;
         const late = createCodemagicProvider({
           ...{ token, apiUrl, v3ApiUrl, catalog, installation: "grp" },
-          ...(liveApps && { liveApps }),
+          ...(liveBuilds && { liveBuilds }),
         });
         return late.list(never);
       };
-      expect((await list(async () => [APP])).map(({ launchId }) => launchId)).to.deep.equal(["l-1"]);
+      expect(
+        (await list(async () => [{ app: APP }])).instances.map(({ launchId }) => launchId),
+      ).to.deep.equal(["l-1"]);
       const isAway = failure(list(() => Promise.reject(new Error("Redis is away"))));
       expect(await isAway).to.have.property("message", "Redis is away");
     });
@@ -107,7 +109,7 @@ describe("the CodeMagic provider", () => {
       const { provider, standIn } = await open();
       const [instance] = await provider.launch(codemagicOrder("l-1"), never);
       standIn.setStatus(instance?.instanceId ?? "", "defragmenting");
-      expect((await provider.list(never)).map(({ state }) => state)).to.deep.equal(["running"]);
+      expect((await provider.list(never)).instances.map(({ state }) => state)).to.deep.equal(["running"]);
     });
 
     it("leaves out every build that is over", async () => {
@@ -116,7 +118,62 @@ describe("the CodeMagic provider", () => {
         const [instance] = await provider.launch(codemagicOrder(`l-${status}`), never);
         standIn.setStatus(instance?.instanceId ?? "", status);
       }
-      expect(await provider.list(never)).to.deep.equal([]);
+      expect((await provider.list(never)).instances).to.deep.equal([]);
+    });
+
+    it("asks by its id for a build that the ledger takes for live and that is further back than it reads", async () => {
+      let clock = Date.now();
+      const liveBuilds: { app: string; buildId: string }[] = [];
+      const { provider, standIn } = await open(
+        { pageSize: 2, now: () => clock },
+        { now: () => clock, liveBuilds: async () => liveBuilds },
+      );
+      const [old] = await provider.launch(codemagicOrder("l-1"), never);
+      const [over] = await provider.launch(codemagicOrder("l-2"), never);
+      const addHistory = () => {
+        for (let count = 0; count < 4; count++) {
+          standIn.addForeign();
+          standIn.endBuild(standIn.builds().at(-1)?.buildId ?? "", "finished");
+        }
+      };
+      clock += 1_000;
+      addHistory();
+      clock += 4 * 3_600_000 + 1_000;
+      for (const buildId of [old, over].map((one) => one?.instanceId ?? ""))
+        liveBuilds.push({ app: APP, buildId });
+      standIn.setStatus(over?.instanceId ?? "", "finished");
+      expect((await provider.list(never)).instances).to.deep.equal([{ ...old, state: "running" }]);
+      expect(standIn.calls.filter((call) => call.startsWith("GET /builds?"))).to.have.length(1);
+    });
+
+    it("tells of the other apps when one can't be asked", async () => {
+      const liveBuilds = async () => [{ app: "another" }];
+      const { provider, standIn } = await open({}, { liveBuilds });
+      await provider.launch(codemagicOrder("l-1"), never);
+      standIn.failNext(500);
+      const { instances, unasked } = await provider.list(never);
+      expect(unasked).to.have.length(1);
+      expect(instances.map(({ app }) => app)).to.deep.equal(unasked[0]?.place === APP ? [] : [APP]);
+      for (let call = 0; call < 2; call++) standIn.failNext(500);
+      expect(await failure(provider.list(never))).to.be.instanceOf(TransientError);
+    });
+
+    it("costs a small part of CodeMagic's hour, though a build ended in each minute of the day", async () => {
+      const now = Date.now();
+      const all = Array.from({ length: 1_440 }, (_, minutes) => {
+        const createdAt = new Date(now - minutes * 60_000).toISOString();
+        return { _id: `b${minutes}`, status: "finished", labels: [], createdAt };
+      });
+      let calls = 0;
+      const request = async ({ params }: { params: { skip: number } }) => {
+        calls += 1;
+        return { status: 200, headers: {}, data: { builds: all.slice(params.skip, params.skip + 30) } };
+      };
+      const http = { request } as unknown as NonNullable<CodemagicProviderOptions["http"]>;
+      const { provider } = await open({}, { http, now: () => now });
+      expect(await provider.list(never)).to.deep.equal({ instances: [], unasked: [] });
+      // A list each 30 s.
+      expect(calls * 120).to.be.below(1_250);
     });
 
     it("does not read years of history", async () => {
@@ -128,7 +185,7 @@ describe("the CodeMagic provider", () => {
       }
       clock = Date.now();
       await provider.launch(codemagicOrder("l-1"), never);
-      expect((await provider.list(never)).map(({ launchId }) => launchId)).to.deep.equal(["l-1"]);
+      expect((await provider.list(never)).instances.map(({ launchId }) => launchId)).to.deep.equal(["l-1"]);
       // Page 1 holds ours, page 2 nothing but history.
       expect(standIn.calls.filter((call) => call.startsWith("GET /builds"))).to.have.length(2);
     });

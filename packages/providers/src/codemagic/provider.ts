@@ -1,6 +1,7 @@
 import type { Catalog, CodemagicOffering, Instance, LaunchOrder, RunnerProvider } from "@grp/core";
 import { InvalidSpecError, scopeKey, TransientError } from "@grp/core";
 import { seconds } from "../boot/render-user-data.ts";
+import { listPlaces } from "../list-places.ts";
 import {
   appAnswer,
   type Build,
@@ -12,18 +13,28 @@ import {
   startAnswer,
   toInstance,
 } from "./builds.ts";
-import { type Client, type ClientOptions, createClient, read } from "./client.ts";
+import { type Call, type Client, type ClientOptions, createClient, read } from "./client.ts";
 
-/** No build of ours waits and runs longer: CodeMagic ends one after 180 minutes at most. */
-const OLDEST_LIVE_MS = 24 * 3_600_000;
+/**
+ * CodeMagic ends a build after 180 minutes at most; before, it may wait an hour for a free machine. One that waits longer
+ * is asked for by its id: a day of history in every list would cost more than CodeMagic allows.
+ */
+const OLDEST_LIVE_MS = 4 * 3_600_000;
+
+/** A build that the ledger takes for live. */
+export interface LiveBuild {
+  readonly app: string;
+  /** Undefined while its start was never answered. */
+  readonly buildId?: string;
+}
 
 export interface CodemagicProviderOptions extends ClientOptions {
   /** Builds labelled `grp:<installation>` are ours to list and to end. */
   readonly installation: string;
   /** Its CodeMagic offerings say which apps `list` asks about. */
   readonly catalog: Catalog;
-  /** Apps beyond the catalog's where builds of ours may live: their offerings may have left it. */
-  readonly liveApps?: () => Promise<readonly string[]>;
+  /** They may be in apps that left the catalog, or further back than the list is read. */
+  readonly liveBuilds?: () => Promise<readonly LiveBuild[]>;
 }
 
 interface Context {
@@ -51,12 +62,13 @@ export function createCodemagicProvider(
     validate: (offering, signal) => validate(context, offering, signal),
     launch: (order, signal) => launch(context, order, signal),
     terminate: (buildId, signal) => terminate(context, buildId, signal),
-    /** One app that can't be asked fails the whole: half a list would look like builds that are gone. */
     async list(signal) {
-      const found: Instance[] = [];
-      const live = (await options.liveApps?.()) ?? [];
-      for (const app of new Set([...apps, ...live])) found.push(...(await listLive(context, app, signal)));
-      return found;
+      const live = (await options.liveBuilds?.()) ?? [];
+      const all = [...new Set([...apps, ...live.map(({ app }) => app)])];
+      return listPlaces(all, (app) => {
+        const known = live.flatMap((one) => (one.app === app && one.buildId ? [one.buildId] : []));
+        return listLive(context, { app, known }, signal);
+      });
     },
   };
 }
@@ -66,17 +78,31 @@ function appsOf(catalog: Catalog): readonly string[] {
   return [...new Set(offerings.flatMap((one) => (one.provider === "codemagic" ? [one.app] : [])))];
 }
 
-async function listLive(context: Context, app: string, signal: AbortSignal): Promise<Instance[]> {
-  const found: Instance[] = [];
-  for await (const build of builds(context, app, signal)) {
-    const instance = isOver(build.status) ? undefined : ours(context, build);
-    if (instance) found.push(instance);
+async function listLive(
+  context: Context,
+  { app, known }: { readonly app: string; readonly known: readonly string[] },
+  signal: AbortSignal,
+): Promise<Instance[]> {
+  const found: Build[] = [];
+  const old = new Set(known);
+  for await (const build of builds(context, { app, isBackground: true }, signal)) {
+    found.push(build);
+    old.delete(build.id);
   }
-  return found;
+  for (const buildId of old) {
+    const build = await findBuild(
+      context,
+      { buildId, doing: `look up build ${buildId}`, isBackground: true },
+      signal,
+    );
+    if (build) found.push(build);
+  }
+  return found.flatMap((build) => (isOver(build.status) ? [] : (ours(context, build, app) ?? [])));
 }
 
-function ours(context: Context, build: Build): Instance | undefined {
-  return toInstance(build, context.installation, context.now());
+function ours(context: Context, build: Build, app: string): Instance | undefined {
+  const instance = toInstance(build, context.installation, context.now());
+  return instance && { ...instance, app };
 }
 
 /**
@@ -118,6 +144,7 @@ async function launch(
       launchId: order.launchId,
       state: "pending",
       launchedAt: context.now(),
+      app: order.offering.app,
       runnerClass: order.runnerClass.name,
       scope: scopeKey(order.scope),
     },
@@ -131,10 +158,10 @@ async function findStarted(
   signal: AbortSignal,
 ): Promise<readonly Instance[]> {
   let oldest: Build | undefined;
-  for await (const build of builds(context, offering.app, signal))
+  for await (const build of builds(context, { app: offering.app }, signal))
     if (build.labels.includes(launchId) && build.labels.includes(ownerLabel(context.installation)))
       oldest = build;
-  const instance = oldest && ours(context, oldest);
+  const instance = oldest && ours(context, oldest, offering.app);
   return instance ? [instance] : [];
 }
 
@@ -175,21 +202,36 @@ async function terminate(context: Context, buildId: string, signal: AbortSignal)
   });
   if (status === 208) return "gone";
   if (status !== 404) return "terminating";
-  for (const api of ["v1", "v3"] as const) {
-    const answer = await context.call({ doing, api, path, accept: [404], signal });
-    if (answer.status === 404) continue;
-    return isOver(read(buildAnswer, answer.data, doing).status) ? "gone" : "terminating";
-  }
+  const build = await findBuild(context, { buildId, doing }, signal);
+  if (build) return isOver(build.status) ? "gone" : "terminating";
   throw new TransientError(`${doing}: CodeMagic doesn't know this build`, { code: "404" });
 }
 
+/** Undefined when neither API knows it. */
+async function findBuild(
+  context: Context,
+  { buildId, ...more }: { readonly buildId: string } & Pick<Call, "doing" | "isBackground">,
+  signal: AbortSignal,
+): Promise<Build | undefined> {
+  const path = `/builds/${encodeURIComponent(buildId)}`;
+  for (const api of ["v1", "v3"] as const) {
+    const { status, data } = await context.call({ ...more, api, path, accept: [404], signal });
+    if (status !== 404) return read(buildAnswer, data, more.doing);
+  }
+  return undefined;
+}
+
 /** An app's builds, the newest first, all pages of those that may still live. */
-async function* builds(context: Context, app: string, signal: AbortSignal): AsyncGenerator<Build> {
+async function* builds(
+  context: Context,
+  { app, ...more }: { readonly app: string } & Pick<Call, "isBackground">,
+  signal: AbortSignal,
+): AsyncGenerator<Build> {
   const doing = `list the builds of app ${app}`;
   const seen = new Set<string>();
   while (true) {
     const params = { appId: app, skip: seen.size };
-    const { data } = await context.call({ doing, path: "/builds", params, signal });
+    const { data } = await context.call({ ...more, doing, path: "/builds", params, signal });
     // A build that starts meanwhile pushes the others on: some come twice.
     const page = read(buildsAnswer, data, doing).builds.filter(({ id }) => !seen.has(id));
     yield* page;

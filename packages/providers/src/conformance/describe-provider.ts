@@ -2,8 +2,10 @@ import {
   type ErrorClass,
   type Instance,
   type LaunchOrder,
+  type Listing,
   type Offering,
   ProvisionError,
+  placeOf,
   type RunnerProvider,
   TransientError,
 } from "@grp/core";
@@ -167,13 +169,13 @@ export function describeProvider<O extends Offering>(
 
     describe("list", () => {
       it("is empty when nothing was started", async () => {
-        expect(await harness.provider.list(never)).to.deep.equal([]);
+        expect(await harness.provider.list(never)).to.deep.equal({ instances: [], unasked: [] });
       });
 
       it("has every machine of ours, on all pages, with its launch", async () => {
         const launchIds = Array.from({ length: harness.moreThanOnePage }, (_, at) => `l-${at}`);
         for (const launchId of launchIds) await launch(launchId);
-        const listed = await harness.provider.list(never);
+        const { instances: listed } = await harness.provider.list(never);
         expect(listed.map((instance) => instance.launchId)).to.have.members(launchIds);
         expect(idsOf(listed)).to.have.members(live().map((one) => one.instanceId));
       });
@@ -181,21 +183,28 @@ export function describeProvider<O extends Offering>(
       it("leaves out what bears no tag of ours", async () => {
         await harness.addForeign();
         await launch("l-ours");
-        const listed = await harness.provider.list(never);
+        const { instances: listed } = await harness.provider.list(never);
         expect(listed.map((instance) => instance.launchId)).to.deep.equal(["l-ours"]);
       });
 
-      it("fails rather than tell half", async () => {
-        await launch("l-one");
+      it("fails, or says of which place it tells nothing, rather than tell half", async () => {
+        const instances = await launch("l-one");
         harness.failNextCall("transient");
-        expect(await failure(harness.provider.list(never))).to.be.instanceOf(TransientError);
+        const heard = await harness.provider.list(never).catch((error: unknown) => error);
+        if (heard instanceof Error) return void expect(heard).to.be.instanceOf(TransientError);
+        const listing = heard as Listing;
+        expect(listing.unasked.map(({ error }) => error.errorClass)).to.deep.equal(["transient"]);
+        const isListed = listing.instances.length === 1;
+        const place = placeOf(instances[0] ?? {});
+        expect(listing.unasked[0]?.place === place).to.equal(!isListed);
+        expect(idsOf((await harness.provider.list(never)).instances)).to.deep.equal(idsOf(instances));
       });
 
       it("leaves out what has ended", async () => {
         const [instance] = await launch("l-one");
         await harness.provider.terminate(instance?.instanceId ?? "", never);
         await harness.settle();
-        expect(await harness.provider.list(never)).to.deep.equal([]);
+        expect((await harness.provider.list(never)).instances).to.deep.equal([]);
       });
     });
 

@@ -1,3 +1,4 @@
+import { TransientError } from "@grp/core";
 import { expect } from "chai";
 import { createTestCloud, IMAGE, type TestCloud } from "../testing/ec2-cloud.ts";
 import { testOrder } from "../testing/order.ts";
@@ -31,7 +32,7 @@ describe("listing EC2 instances", () => {
   it("tells of each what its tags and its region know", async () => {
     const instanceId = await start("l-1", { market: "spot", region: "eu-west-1" });
     cloud.advance(10_000);
-    expect(await cloud.another().list(never)).to.deep.equal([
+    expect((await cloud.another().list(never)).instances).to.deep.equal([
       {
         instanceId,
         provider: "ec2",
@@ -50,9 +51,23 @@ describe("listing EC2 instances", () => {
   it("asks every region, page by page", async () => {
     for (const region of ["us-east-1", "eu-west-1"])
       for (const at of [1, 2, 3]) await start(`l-${region}-${at}`, { region });
-    expect(await cloud.provider.list(never)).to.have.length(6);
+    expect((await cloud.provider.list(never)).instances).to.have.length(6);
     const calls = cloud.ec2.calls.filter((call) => call.action === "DescribeInstances");
     expect(calls).to.have.length(4);
+  });
+
+  it("tells of the other regions when one can't be asked, and fails when none can", async () => {
+    const regions = ["us-east-1", "eu-west-1"];
+    for (const region of regions) await start(`l-${region}`, { region });
+    cloud.ec2.failNext("InternalError", { action: "DescribeInstances" });
+    const { instances, unasked } = await cloud.provider.list(never);
+    expect(instances).to.have.length(1);
+    const places = [instances[0]?.region, unasked[0]?.place];
+    expect(places).to.have.members(regions);
+    expect(unasked[0]?.error).to.be.instanceOf(TransientError);
+    cloud.ec2.failNext("InternalError", { action: "DescribeInstances", times: 2 });
+    const error = await cloud.provider.list(never).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(TransientError);
   });
 
   it("has what is pending, ending or stopped, and not what is terminated", async () => {
@@ -65,7 +80,7 @@ describe("listing EC2 instances", () => {
     cloud.ec2.interruptSpot(taken);
     const fresh = await start("l-5");
     const states = Object.fromEntries(
-      (await cloud.provider.list(never)).map(({ instanceId, state }) => [instanceId, state]),
+      (await cloud.provider.list(never)).instances.map(({ instanceId, state }) => [instanceId, state]),
     );
     expect(states).to.deep.equal({
       [pending]: "running",
@@ -78,7 +93,7 @@ describe("listing EC2 instances", () => {
   it("is another installation's in the same account for itself", async () => {
     await start("l-1");
     const other = await createTestCloud({}, { installation: "other", endpoint: cloud.ec2.url });
-    expect(await other.provider.list(never)).to.deep.equal([]);
+    expect((await other.provider.list(never)).instances).to.deep.equal([]);
     await other.close();
   });
 });

@@ -1,4 +1,5 @@
 import type { Admission, Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
+import { listPlaces } from "../list-places.ts";
 import { type ClientOptions, createClients } from "./clients.ts";
 import { createImageResolver } from "./image.ts";
 import { describeInstances, LIVE_STATES, toInstance } from "./instances.ts";
@@ -51,18 +52,18 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
       return instances;
     },
     terminate: terminator.terminate,
-    /** One region that can't be asked fails the whole: half a list would look like machines that are gone. */
     async list(signal) {
       const filters = [
         { Name: `tag:${INSTALLATION_TAG}`, Values: [installation] },
         { Name: "instance-state-name", Values: LIVE_STATES },
       ];
-      const found = await Promise.all(
-        regions.map((region) => describeInstances(clients, region, filters, signal)),
-      );
-      const instances = found.flat().map((described) => toInstance(described));
-      for (const { instanceId, region } of instances) if (region) terminator.remember(instanceId, region);
-      return instances;
+      const listing = await listPlaces(regions, async (region) => {
+        const found = await describeInstances(clients, region, filters, signal);
+        return found.map((described) => toInstance(described));
+      });
+      for (const { instanceId, region } of listing.instances)
+        if (region) terminator.remember(instanceId, region);
+      return listing;
     },
     close: clients.destroy,
   };

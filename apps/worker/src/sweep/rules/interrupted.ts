@@ -1,6 +1,6 @@
 import type { RunnerRecord } from "@grp/ledger";
 import type { Rule } from "../rule.ts";
-import { isPast, type World } from "../world.ts";
+import { isPast, listedAround, type World } from "../world.ts";
 
 /** Its machine reported that the provider takes it back, and no workflow job has begun on it: another is needed now. */
 export const interrupted: Rule = {
@@ -25,8 +25,9 @@ function isTakenBack(world: World, runner: RunnerRecord): boolean {
   return has("interrupted") || (has("notice") && isEnding(world, runner));
 }
 
-function isEnding(world: World, { provider, instanceId, times }: RunnerRecord): boolean {
-  const listed = world.instances.get(provider);
+function isEnding(world: World, runner: RunnerRecord): boolean {
+  const { instanceId, times } = runner;
+  const listed = listedAround(world, runner);
   if (!listed || instanceId === undefined) return false;
   const found = listed.find((instance) => instance.instanceId === instanceId);
   return found ? found.state === "terminating" : isPast(world, times.launched);

@@ -31,6 +31,19 @@ describe("rule lost", () => {
     expect(lost.judge(makeWorld({ runners }))).to.have.nested.property("[0].reason", "lost");
   });
 
+  it("passes over those alone whose region could not be asked, or is not known while some could not", () => {
+    const at = (region: string) => ({ instance: { ...makeInstance(HOUR), region } });
+    const notes = [makeNote("unlisted", 3 * MINUTE)];
+    const judge = (runner: ReturnType<typeof makeRunner>) =>
+      lost.judge(makeWorld({ runners: [runner], unasked: new Map([["ec2", ["eu-west-1"]]]) }));
+    expect(judge(makeRunner("booted", HOUR, { notes, ...at("eu-west-1") }))).to.deep.equal([]);
+    expect(judge(makeRunner("booted", HOUR, { notes }))).to.deep.equal([]);
+    expect(judge(makeRunner("booted", HOUR, { notes, ...at("us-east-1") }))).to.have.nested.property(
+      "[0].reason",
+      "lost",
+    );
+  });
+
   it("judges nothing that is listed, young, or whose provider could not be asked", () => {
     const runners = noted(HOUR);
     expect(

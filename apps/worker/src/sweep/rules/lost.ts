@@ -1,6 +1,6 @@
 import type { RunnerRecord } from "@grp/ledger";
 import type { Deed, Rule } from "../rule.ts";
-import { isPast, type World } from "../world.ts";
+import { isPast, listedAround, type World } from "../world.ts";
 
 /** So many grace times later it is the same loss, though some sweeps in between could not ask. */
 const BELIEVED_GRACES = 4;
@@ -16,8 +16,9 @@ export const lost: Rule = {
     world.runners.filter((runner) => isUnlisted(world, runner)).flatMap((r) => judge(world, r)),
 };
 
-function isUnlisted(world: World, { provider, instanceId, step, times }: RunnerRecord): boolean {
-  const listed = world.instances.get(provider);
+function isUnlisted(world: World, runner: RunnerRecord): boolean {
+  const { instanceId, step, times } = runner;
+  const listed = listedAround(world, runner);
   if (!listed || instanceId === undefined || step === "finished") return false;
   // One that claimed is known by its instance, though the launch was never answered.
   if (!isPast(world, times.launched ?? times.launching)) return false;

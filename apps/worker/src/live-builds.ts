@@ -1,0 +1,17 @@
+import type { Ledger } from "@grp/ledger";
+import type { LiveBuild } from "@grp/providers";
+
+/** CodeMagic's builds that the ledger takes for live: their offering may have left the catalog, and they may be old. */
+export async function listLiveBuilds(
+  ledger: Pick<Ledger, "listLiveRunners" | "getLaunch">,
+): Promise<readonly LiveBuild[]> {
+  const runners = await ledger.listLiveRunners();
+  const builds = runners.filter(({ provider }) => provider === "codemagic");
+  const launches = await Promise.all(builds.map(({ launchId }) => ledger.getLaunch(launchId)));
+  // A build's placement is its app, written down before CodeMagic was asked.
+  return builds.flatMap(({ instanceId }, index) => {
+    const app = launches[index]?.placement;
+    if (app === undefined) return [];
+    return [{ app, ...(instanceId !== undefined && { buildId: instanceId }) }];
+  });
+}
