@@ -40,8 +40,12 @@ describe("two GitHub Apps", function () {
     expect(both).to.include.members([`github:app-${first}:acme`, `github:app-${second}:acme`]);
 
     github.setApp(first, "suspended");
-    await reaped(stack, queueJob(stack, LINUX));
-    const { warnings } = await readStatus();
+    // Each request goes by the App that has most left: a job or two may pass before the first one is asked.
+    let warnings: Status["warnings"] = [];
+    while (warnings.length === 0) {
+      await reaped(stack, queueJob(stack, LINUX));
+      warnings = (await readStatus()).warnings;
+    }
     expect(warnings.map(({ kind }) => kind)).to.deep.equal(["github-app"]);
     expect(warnings[0]?.text).to.include(`GitHub App ${first}`);
     const metrics = await (await fetch(`${stack.workers[0]?.internalUrl}/metrics`)).text();

@@ -17,8 +17,8 @@ interface Log {
 const WARNING_MS = 300_000;
 
 /**
- * Tells of each App that is left out, once for all processes: in the log, and as a warning that people see. One that is not installed
- * everywhere may be meant so, and is no warning.
+ * Tells of each App that is left out, once for all processes: in the log, and as a warning that people see. One that is
+ * not installed everywhere may be meant so, and is no warning.
  */
 export function createRefusalTeller({
   ledger,
