@@ -26,6 +26,8 @@ export interface WorkerMetrics {
   launchLatency(event: { provider: ProviderName; runnerClass: string; ms: number }): void;
   reaped(event: { provider: ProviderName; reason: string }): void;
   failed(event: { runnerClass: string; errorClass: string; code?: string }): void;
+  /** A machine that can't be ended, once. */
+  unended(event: { provider: ProviderName; errorClass: string; code?: string }): void;
   swept(event: { rule: string; outcome: "done" | "error" }): void;
   sweepDuration(ms: number): void;
   /** Work that no delivery told of in the first place. */

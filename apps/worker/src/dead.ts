@@ -1,9 +1,13 @@
-import { type Demand, demandJobId, ProvisionError } from "@grp/core";
+import { randomUUID } from "node:crypto";
+import { type Demand, demandJobId, type ProviderName, ProvisionError } from "@grp/core";
 import type { DeadWork } from "@grp/queue";
 import type { WorkerContext } from "./context.ts";
 import { findLive, findUnfinished, readHistory } from "./history.ts";
 import { releasePlace } from "./places.ts";
 import { warnOfMachines } from "./warn.ts";
+
+/** No machine lives longer, but one that can't be ended. */
+const COUNTED_MS = 24 * 3_600_000;
 
 /**
  * The end of a piece of work that failed for good: one dead letter, one error line, one metric, however often it is
@@ -12,8 +16,8 @@ import { warnOfMachines } from "./warn.ts";
 export async function buryDead(context: WorkerContext, work: DeadWork): Promise<void> {
   if (work.demand && !work.demand.dryRun) return buryDemand(context, work, work.demand);
   const { jobId, provider, attempts, error, termination } = work;
-  context.metrics.failed({ runnerClass: work.demand?.runnerClass ?? "unknown", ...sort(error) });
-  if (termination) await warnOfMachines(context, provider, sort(error));
+  if (termination) await tellUnended(context, provider, { runnerName: termination.runnerName, error });
+  else context.metrics.failed({ runnerClass: work.demand?.runnerClass ?? "unknown", ...sort(error) });
   context.log.error(termination ? "termination.failed" : "work.failed", {
     jobId,
     provider,
@@ -22,6 +26,18 @@ export async function buryDead(context: WorkerContext, work: DeadWork): Promise<
     ...sort(error),
     error: error.message,
   });
+}
+
+/** The sweep asks anew for the end of a machine that it still sees, and each time it may fail: one count each. */
+async function tellUnended(
+  context: WorkerContext,
+  provider: ProviderName,
+  { runnerName, error }: { readonly runnerName: string; readonly error: Error },
+): Promise<void> {
+  // A lock that nobody gives back.
+  const isFirst = await context.ledger.tryLock(`unended-${runnerName}`, randomUUID(), COUNTED_MS);
+  if (isFirst) context.metrics.unended({ provider, ...sort(error) });
+  await warnOfMachines(context, provider, sort(error));
 }
 
 async function buryDemand(context: WorkerContext, work: DeadWork, demand: Demand): Promise<void> {

@@ -12,6 +12,8 @@ export function createWorkerMetrics(metrics: Metrics): WorkerMetrics {
     reaped: ({ provider, reason }) => metrics.reaped.inc({ provider, reason }),
     failed: ({ runnerClass, errorClass, code = "" }) =>
       metrics.failedDemands.inc({ runner_class: runnerClass, error_class: errorClass, code }),
+    unended: ({ provider, errorClass, code = "" }) =>
+      metrics.failedTerminations.inc({ provider, error_class: errorClass, code }),
     swept: ({ rule, outcome }) => metrics.sweeps.inc({ rule, outcome }),
     sweepDuration: (ms) => metrics.sweepSeconds.observe(ms / 1_000),
     recovered: ({ how, count }) => metrics.recovered.inc({ how }, count),

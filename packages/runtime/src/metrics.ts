@@ -71,6 +71,9 @@ function declareWorker({ counter, histogram }: Declare) {
     failedDemands: counter("grp_failed_demands_total", "Demands that became dead letters", [
       ...["runner_class", "error_class", "code"],
     ]),
+    failedTerminations: counter("grp_failed_terminations_total", "Machines that could not be ended", [
+      ...["provider", "error_class", "code"],
+    ]),
     reaped: counter("grp_reaped_total", "Machines ended by us", ["provider", "reason"]),
     sweeps: counter("grp_sweeps_total", "Runs of a sweep rule", ["rule", "outcome"]),
     recovered: counter("grp_recovered_total", "Deliveries sent again, and workflow jobs found without one", [

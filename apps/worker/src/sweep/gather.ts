@@ -6,6 +6,7 @@ import type { Blind } from "./blindness.ts";
 import type { ChooseToCheck } from "./choose-to-check.ts";
 import { questionOf, readRegistered } from "./read-registered.ts";
 import { readVersions } from "./read-versions.ts";
+import { rememberGhosts } from "./remember-ghosts.ts";
 import { findShortfalls } from "./rules/missing.ts";
 import { mustAsk } from "./rules/stray.ts";
 import { type Holder, isOurName, type OpenDemand, type Stray, type World } from "./world.ts";
@@ -64,6 +65,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
     unasked,
     strays: await findStrays(context, instances, [...known, ...runners]),
     registered,
+    ghosts: await rememberGhosts(context, { runners, registered, installation }),
     workflowJobs,
     unended,
     holders,

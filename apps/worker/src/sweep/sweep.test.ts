@@ -1,6 +1,7 @@
 import { RateLimitedError, runnerName, scopeKey, TransientError } from "@grp/core";
 import type { GitHub } from "@grp/github";
 import { expect } from "chai";
+import { buryDead } from "../dead.ts";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
 import { type Harness, makeDemand, makeWork, SCOPE, startHarness } from "../testing/harness.ts";
@@ -259,6 +260,32 @@ describe("sweep", () => {
     expect(harness.codemagic.machines.map(({ state }) => state)).to.include("live");
   });
 
+  it("counts a machine that can't be ended once, and as no failed demand, however often it is tried", async () => {
+    const { runner } = await launchOne();
+    await harness.ledger.recordStep(runner.runnerName, "finished", harness.clock.now);
+    const told: string[] = [];
+    const metrics = {
+      ...harness.metrics,
+      failed: () => void told.push("demand"),
+      unended: ({ errorClass }: { errorClass: string }) => void told.push(errorClass),
+    };
+    for (let round = 0; round < 5; round++) {
+      pass(3 * MINUTE);
+      harness.ec2.failNext("unauthorized", { verb: "terminate" });
+      await sweep();
+      for (const termination of harness.producer.terminations.splice(0)) {
+        const error = await terminate(harness, termination, makeWork()).catch((reason: Error) => reason);
+        if (!(error instanceof Error)) throw new Error("it was ended");
+        await buryDead(harness.with({ metrics }), {
+          ...{ provider: "ec2", jobId: "end", attempts: 1 },
+          termination,
+          error,
+        });
+      }
+    }
+    expect(told).to.deep.equal(["unauthorized"]);
+  });
+
   it("ends a stray machine of ours, and no stranger's", async () => {
     harness.ec2.addForeign();
     const order = { launchId: "l-unknown", size: 1, scope: SCOPE, runnerClass: harness.catalog.classes[0] };
@@ -297,6 +324,17 @@ describe("sweep", () => {
     const name = runnerName("grp", "l-0123456789abcdef01234567", 0);
     harness.github.setRunner(SCOPE, { name, status: "offline" });
     harness.github.setRunner(SCOPE, { name: "somebody", status: "offline" });
+    const other = runnerName("grp", "l-0123456789abcdef01234567", 1);
+    harness.github.setRunner(SCOPE, { name: other, status: "offline" });
+    await sweep();
+    expect(harness.github.names(SCOPE)).to.deep.equal([name, "somebody", other]);
+    for (const status of ["online", "offline"] as const) {
+      harness.github.setRunner(SCOPE, { name: other, status });
+      pass(10 * MINUTE);
+      await sweep();
+      expect(harness.github.names(SCOPE)).to.deep.equal(["somebody", other]);
+    }
+    pass(10 * MINUTE);
     await sweep();
     expect(harness.github.names(SCOPE)).to.deep.equal(["somebody"]);
   });

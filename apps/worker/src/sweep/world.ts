@@ -40,6 +40,8 @@ export interface World {
   readonly strays: readonly Stray[];
   /** By `scopeKey`; a scope that was not asked is absent. */
   readonly registered: ReadonlyMap<string, RegisteredScope>;
+  /** Since when runners have looked like ghosts: see the rule. */
+  readonly ghosts: ReadonlyMap<string, number>;
   /** What GitHub says of some open demands and of `unended`, by key; null: GitHub knows no such workflow job. */
   readonly workflowJobs: ReadonlyMap<string, GitHubWorkflowJob | null>;
   /** Some that run, as far as we heard, on a runner of ours that is gone. */

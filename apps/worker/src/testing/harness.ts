@@ -168,6 +168,7 @@ const silentMetrics: WorkerContext["metrics"] = {
   launchLatency: () => undefined,
   reaped: () => undefined,
   failed: () => undefined,
+  unended: () => undefined,
   swept: () => undefined,
   sweepDuration: () => undefined,
   recovered: () => undefined,

@@ -25,6 +25,7 @@ export function makeWorld(overrides: Partial<World> = {}): World {
     unasked: new Map(),
     strays: [],
     registered: new Map(),
+    ghosts: new Map(),
     workflowJobs: new Map(),
     unended: [],
     holders: [],
