@@ -149,7 +149,8 @@ function createHarness(client: RedisClient): Harness {
     clock,
     async addDemand(overrides = {}) {
       lastId += 1;
-      const demand = makeDemand({ workflowJobId: lastId, queuedAt: clock.now + lastId, ...overrides });
+      const times = { queuedAt: clock.now + lastId, receivedAt: clock.now + lastId };
+      const demand = makeDemand({ workflowJobId: lastId, ...times, ...overrides });
       await ledger.recordQueued(demand);
       await ledger.markEnqueued(demand.key, clock.now);
       return demand;
