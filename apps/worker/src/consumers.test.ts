@@ -45,7 +45,7 @@ describe("workers on one Redis", () => {
     await Promise.all(workers.map((worker) => worker.ready()));
   };
   const enqueue = async (overrides: Partial<Demand> = {}) => {
-    const demand = await harness.addDemand(overrides);
+    const demand = await harness.addDemand({ receivedAt: harness.clock.now, ...overrides });
     await producer.enqueueDemand(demand, "ec2");
     return demand;
   };
