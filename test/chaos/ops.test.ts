@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { startStack } from "../../packages/sandbox/src/stack/index.ts";
 import { explainOpen } from "./ops.ts";
@@ -15,7 +16,10 @@ describe("an open job of a chaos run", function () {
       const isAnswered = () =>
         github.deliveries.some(({ event, status }) => event !== "ping" && status === "OK");
       await github.until(isAnswered, "a delivery", 30_000);
-      const told = await explainOpen(stack, [job, { ...job, id: 404 }]);
+      const explain = () => explainOpen(stack, [job, { ...job, id: 404 }]);
+      let told = await explain();
+      // That it is in its queue is written down a moment after the answer.
+      for (; !told[0]?.includes("in its queue"); told = await explain()) await sleep(20);
       expect(told[0]).to.match(/^open: workflow job \d+ \(ubuntu-arm64\): in its queue/);
       expect(told[1]).to.equal("open: workflow job 404 (ubuntu-arm64): unknown to grp");
     } finally {
