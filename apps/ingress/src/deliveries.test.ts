@@ -391,6 +391,26 @@ describe("POST /webhook", () => {
     expect(await ingress.waiting("ec2")).to.equal(0);
   });
 
+  it("takes a job that was cancelled before it was heard of out of the line where a quicker worker put it", async () => {
+    const payload = queued();
+    const holder = `wfj-${payload.workflow_job.id}`;
+    const place = {
+      caps: [{ name: "class:ubuntu-arm64", limit: 1 }],
+      provider: "ec2",
+      flow: "acme/app",
+      rank: 0,
+      at: Date.now(),
+      ttlMs: 60_000,
+    } as const;
+    expect(await ingress.ledger.takePlace({ ...place, holder: "wfj-1" })).to.include({ granted: true });
+    const job = { id: payload.workflow_job.id, conclusion: "cancelled" };
+    await deliver(ingress, workflowJob("completed", { job }));
+    expect(await ingress.ledger.takePlace({ ...place, holder })).to.include({ granted: false });
+    await deliver(ingress, payload);
+    expect(await ingress.waiting("ec2")).to.equal(0);
+    expect(await ingress.ledger.releasePlace("wfj-1", Date.now())).to.deep.equal([]);
+  });
+
   it("plans only, under an id of its own, with ?dry-run=true", async () => {
     const payload = queued();
     const options = { query: "?dry-run=true", deliveryId: "dry/1".replace("/", "-") };

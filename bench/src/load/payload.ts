@@ -27,7 +27,7 @@ export function queuedPayload(owner: string, labels: readonly string[]): string 
     ...example,
     organization: examples.flatMap((event) => event.examples).find((one) => one.organization)?.organization,
     installation: { id: 1, node_id: "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9uMQ==" },
-    workflow_job: { ...example.workflow_job, labels, status: "queued" },
+    workflow_job: { ...example.workflow_job, labels, status: "queued", created_at: new Date().toISOString() },
     repository: { ...example.repository, private: true },
   });
   const payload = JSON.parse(
@@ -40,8 +40,8 @@ export function queuedPayload(owner: string, labels: readonly string[]): string 
   return JSON.stringify(payload);
 }
 
-/** What every row sends unless it says otherwise. */
-export const PAYLOAD = queuedPayload(OWNER, LABELS);
+/** What every row sends unless it says otherwise: a job queued just now, for of one that is heard of late GitHub is asked. */
+export const makePayload = (): string => queuedPayload(OWNER, LABELS);
 
 function findExample(): { id: number; example: Example } {
   const queued = examples

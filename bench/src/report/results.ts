@@ -39,7 +39,7 @@ export function summarise(
       return {
         ...{ name: row.name, about: row.about, unit: row.unit, measures: taken, median },
         ...compared,
-        ...judge(row.target, compared.ratio ?? median),
+        ...judge(row.target, (row.isByCpu ? compared.cpuRatio : compared.ratio) ?? median),
         figures: mediansOf(taken),
       };
     });

@@ -40,13 +40,24 @@ async function measure(): Promise<Measure> {
   };
 }
 
+/** More machines than jobs, as a share: more is a failure, however fast it was. */
+const MOST_SPARE = 0.02;
+
 function describe(burst: Burst) {
+  const [jobs, machines, registrations] = [
+    jobsOf(burst.plan),
+    burst.launched.length,
+    burst.registered.length,
+  ];
+  const lost = jobs - burst.succeeded;
+  if (lost > 0 || Math.max(machines, registrations) > (1 + MOST_SPARE) * jobs)
+    throw new Error(
+      `of ${jobs} jobs ${lost} were lost, with ${machines} machines, ${registrations} registrations`,
+    );
   return {
     boundS: lowerBoundMs(burst.plan) / 1_000,
     lastRunsS: (burst.started.at(-1) ?? Number.NaN) / 1_000,
-    lost: jobsOf(burst.plan) - burst.succeeded,
-    machines: burst.launched.length,
-    registrations: burst.registered.length,
+    ...{ lost, machines, registrations },
     runInstances: burst.calls,
     throttled: burst.throttled,
     githubCalls: burst.githubCalls,

@@ -1,5 +1,5 @@
 import { type LoadOptions, runLoad, type WatchedLoad } from "../load/load.ts";
-import { PAYLOAD } from "../load/payload.ts";
+import { makePayload } from "../load/payload.ts";
 import type { Measure } from "../row.ts";
 import { SECRET, type ServerName, type Stand } from "../stand/stand.ts";
 
@@ -35,7 +35,7 @@ export async function deliverMore(
   const count = load.count ?? Math.ceil((warmSeconds + (load.seconds ?? 0) + 1) * perSecond);
   return runLoad(
     {
-      ...{ path: "/webhook", event: "workflow_job", payload: PAYLOAD, secret: SECRET },
+      ...{ path: "/webhook", event: "workflow_job", payload: makePayload(), secret: SECRET },
       ...{ count, first: load.first ?? stand.reserve(count), isRepeating: false, isForged: false },
       ...{ ports: servers.map(({ port }) => port), connections: CONNECTIONS, warmSeconds },
       ...load,

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { PAYLOAD } from "../load/payload.ts";
+import { makePayload } from "../load/payload.ts";
 import { postAll } from "../load/post.ts";
 import type { Measure, Row } from "../row.ts";
 import { rssMiBOf } from "../stand/process-stat.ts";
 import { SECRET, type Server, type Stand } from "../stand/stand.ts";
 import { deliverMore } from "./deliver.ts";
 
-/** Demands that are on their way at the same time. */
-const PORTION = 5_000;
+/** Demands that are on their way at the same time: at most so many, and four portions at least, to see growth. */
+const MOST_AT_ONCE = 5_000;
 const PATIENCE_MS = 180_000;
 const CONNECTIONS = 16;
 
@@ -25,8 +25,9 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
   await client.flushall();
   const before = await usedBytes(stand);
   const rss: number[] = [];
-  for (let done = 0; done < count; done += PORTION) {
-    const size = Math.min(PORTION, count - done);
+  const portion = Math.min(MOST_AT_ONCE, Math.ceil(count / 4));
+  for (let done = 0; done < count; done += portion) {
+    const size = Math.min(portion, count - done);
     await deliverMore(stand, { servers: ["ingress"], expect: 202, load: { count: size } });
     await until(async () => (await client.zcard(`${LEDGER}live`)) >= size && (await waiting(stand)) === 0);
     await finishAll(stand, ingress);
@@ -72,7 +73,7 @@ async function finishAll(stand: Stand, { port }: Server): Promise<void> {
 }
 
 function compose(action: string, runnerName: string, id: number): string {
-  const payload = JSON.parse(PAYLOAD) as { action: string; workflow_job: Record<string, unknown> };
+  const payload = JSON.parse(makePayload()) as { action: string; workflow_job: Record<string, unknown> };
   const conclusion = action === "completed" ? "success" : null;
   const job = { ...payload.workflow_job, id, status: action, conclusion };
   return JSON.stringify({

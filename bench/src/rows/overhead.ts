@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { type Stack, startStack } from "../../../packages/sandbox/src/stack/index.ts";
 import { openConnection } from "../load/connection.ts";
-import { PAYLOAD } from "../load/payload.ts";
+import { makePayload } from "../load/payload.ts";
 import { createRequests } from "../load/requests.ts";
 import type { Measure, Row } from "../row.ts";
 import { CATALOG, type Stand } from "../stand/stand.ts";
@@ -45,7 +45,7 @@ async function deliverByTheClock(stack: Stack, first: number): Promise<Map<strin
     ...{
       path: "/webhook",
       event: "workflow_job",
-      payload: PAYLOAD,
+      payload: makePayload(),
       secret: stack.settings.WEBHOOK_TOKEN ?? "",
     },
     ...{ count, first, isRepeating: false, isForged: false },

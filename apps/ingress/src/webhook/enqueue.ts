@@ -1,5 +1,6 @@
 import { type Demand, demandJobId, type RunnerClass } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
+import { withdraw } from "./withdraw.ts";
 
 /**
  * Ledger and queue are asked in the same turn, and 202 is said when both have it: at a thousand deliveries a second, to
@@ -21,7 +22,7 @@ export async function enqueue(
     context.producer.enqueueDemand(demand, provider),
   ]);
   if (known.state !== "queued" || known.demandState === "cancelled") {
-    await context.producer.withdraw(provider, demandJobId(key, demand.generation));
+    await takeBack(context, demand);
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
   }
   if (known.isEnqueued)
@@ -36,6 +37,12 @@ export async function enqueue(
     body: { outcome: "enqueued", key, runnerClass: runnerClass.name },
     fields: { enqueueMs },
   };
+}
+
+/** A worker may have been quicker, and have put it in line for a place. */
+async function takeBack(context: IngressContext, { key, generation }: Demand): Promise<void> {
+  const { launchIds = [] } = (await context.ledger.getWorkflowJob(key)) ?? {};
+  await withdraw(context, { jobId: demandJobId(key, generation), launchIds });
 }
 
 /** A dry run goes the same way through the queue, under a key of its own, and never counts as demand. */

@@ -1,10 +1,9 @@
 import { type Demand, demandJobId } from "@grp/core";
 import type { WorkflowJobRecord, WorkflowJobUpdate } from "@grp/ledger";
-import { PROVIDERS } from "@grp/queue";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { endMachine } from "../end-machine.ts";
-import { releasePlace } from "../places.ts";
 import type { WorkflowJobDelivery } from "./delivery.ts";
+import { withdraw } from "./withdraw.ts";
 
 /** `in_progress` or `completed`: which runner took the job is learned here and nowhere else. */
 export async function recordUpdate(
@@ -21,7 +20,11 @@ export async function recordUpdate(
   }
   const change = await context.ledger.recordCompleted(update);
   if (!change.record && !change.runner) return unknown(delivery);
-  if (change.withdrawn && change.record) await withdraw(context, change.record);
+  // Cancelled before it began.
+  if (change.withdrawn && change.record) {
+    const { key, demand: asked, launchIds } = change.record;
+    await withdraw(context, { jobId: demandJobId(key, asked.generation), launchIds });
+  }
   if (change.runner) await endMachine(context, change.runner, { reason: "finished" });
   const { conclusion } = delivery.workflow_job;
   return recorded(delivery, { conclusion, withdrawn: change.withdrawn, ours: change.runner !== undefined });
@@ -41,13 +44,6 @@ function composeUpdate(
     ...(action === "completed" && conclusion ? { conclusion } : {}),
     ...(demand ? { demand } : {}),
   };
-}
-
-/** Cancelled before it began: a demand still in line goes; a machine already on its way is refused at its claim. */
-async function withdraw(context: IngressContext, record: WorkflowJobRecord): Promise<void> {
-  const jobId = demandJobId(record.key, record.demand.generation);
-  const removed = await Promise.all(PROVIDERS.map((provider) => context.producer.withdraw(provider, jobId)));
-  if (removed.some(Boolean) && record.launchIds.length === 0) await releasePlace(context, jobId);
 }
 
 /** Once for each: a delivery that comes again finds the time of the first. */
