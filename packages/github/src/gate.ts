@@ -42,8 +42,13 @@ export function createGate(options: GateOptions): Gate {
   const entrance = createEntrance(options);
   const refuse = (waitMs: number) => rateLimited(waitMs, { isShared: options.budget !== undefined });
 
-  async function send(passport: Passport, input: Parameters<Fetch>[0], init: RequestInit) {
+  async function send(
+    passport: Passport,
+    [input, init = {}]: Parameters<Fetch>,
+    hear: (told: Told | undefined) => void,
+  ) {
     const response = await options.fetch(input, init);
+    hear(readTold(response.headers, now()));
     // Read here, so that a body that never ends counts as a time-out and not as an empty answer.
     const body = await response.text();
     const { status, headers } = response;
@@ -71,11 +76,11 @@ export function createGate(options: GateOptions): Gate {
       index: open[entry.way] ?? 0,
       leave: () => entry.leave(told),
       fetch: (input, init = {}) =>
-        within(init.signal ?? departure.signal, REQUEST_TIMEOUT_MS, async (signal) => {
-          const response = await send(passport, input, { ...init, signal });
-          told = readTold(response.headers, now());
-          return response;
-        }),
+        within(init.signal ?? departure.signal, REQUEST_TIMEOUT_MS, (signal) =>
+          send(passport, [input, { ...init, signal }], (heard) => {
+            told = heard;
+          }),
+        ),
     };
   }
 

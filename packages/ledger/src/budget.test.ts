@@ -197,6 +197,75 @@ describe("the budget", () => {
         expect(await waitOf(POINTS, 1, mending)).to.equal(0);
       });
 
+    const leaveOf = async (side: Budget) => {
+      const verdict = await side.spend({ ways: [charges] });
+      return verdict.granted ? verdict.lease : verdict.waitMs;
+    };
+    const leavesOf = async (sides: readonly Budget[]) => {
+      const leaves = await Promise.all(sides.map(leaveOf));
+      return leaves.filter((leave) => typeof leave === "string");
+    };
+    const replicas = () => {
+      const clients = [1, 2, 3].map(() => test.redis.duplicate());
+      const budgets = clients.map((redis) => createBudget({ redis, now: () => now }));
+      const sides = Array.from({ length: 30 }, (_, at) => budgets[at % 3] as Budget);
+      return { sides, close: () => clients.forEach((client) => void client.disconnect()) };
+    };
+
+    it("loses nothing by calls that get no answer, however many, of however many processes", async () => {
+      const { sides, close } = replicas();
+      try {
+        await tell(60);
+        for (let round = 0; round < 10; round++, now += 61_000) {
+          const leases = await leavesOf(sides);
+          expect(leases).to.have.lengthOf(30);
+          await Promise.all(leases.map((lease) => budget.giveBack(lease, { charges })));
+        }
+        expect((await test.ledger.listRateLimits(now))[0]).to.deep.include({ left: 60, pausedMs: 0 });
+        expect(await waitOf(POINTS, 1)).to.equal(0);
+      } finally {
+        close();
+      }
+    });
+
+    it("sends one alone to ask when little is left by its own count, again and again, and believes the answer", async () => {
+      const { sides, close } = replicas();
+      try {
+        await tell(3);
+        for (let round = 0; round < 3; round++) {
+          const leases = await leavesOf(sides);
+          expect(leases).to.have.lengthOf(3);
+          expect(await waitOf(POINTS, 1)).to.equal(1_000);
+          await Promise.all(leases.map((lease) => budget.giveBack(lease, { charges })));
+        }
+        const leases = await leavesOf(sides);
+        for (const [at, lease] of leases.entries())
+          await budget.giveBack(lease, { charges, told: { left: at, resetInMs } });
+        expect(await leavesOf(sides)).to.deep.equal([]);
+        expect(await waitOf(POINTS, 1)).to.equal(resetInMs);
+        now += resetInMs;
+        expect(await waitOf(POINTS, 1)).to.equal(0);
+      } finally {
+        close();
+      }
+    });
+
+    it("goes on when those who went died on the way, and the one who asks hears that more is left", async () => {
+      await tell(3);
+      const asking = async () => {
+        const leave = await leaveOf(budget);
+        return typeof leave === "string" ? leave : "";
+      };
+      // None of these comes back; the last of them went to ask.
+      for (let call = 0; call < 3; call++) expect(await asking()).not.to.equal("");
+      now += 24_999;
+      expect(await waitOf(POINTS, 1)).to.equal(1);
+      now += 1;
+      const lease = await asking();
+      await budget.giveBack(lease, { charges, told: { left: 50, resetInMs: resetInMs - 25_000 } });
+      for (let call = 0; call < 40; call++) expect(await waitOf(POINTS, 1)).to.equal(0);
+    });
+
     it("never lets what looks for things to mend take the claims' part, however long it goes on", async () => {
       const limit: WindowLimit = { ...POINTS, most: 900 };
       const resetAt = now + 3_600_000;
@@ -250,6 +319,8 @@ describe("the budget", () => {
       await budget.giveBack(lease, { charges, told: { left: 4, resetInMs: 600_500 } });
       await spend(second, 100);
       expect([await both(5), await both(5)]).to.deep.equal(["way 0", "way 0"]);
+      const asked = { charges, told: { left: 0, resetInMs: 600_500 } };
+      await budget.giveBack(lease, asked);
       expect(await both(5)).to.equal(60_000);
       expect(await waitOf(first, 5)).to.equal(600_500);
       const listed = await test.ledger.listRateLimits(now);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Budget, Limit, SpendVerdict } from "@grp/core";
-import { KEEP_MS, LIMITS } from "./limits.ts";
+import { KEEP_MS, LIMITS, SCOUT_MS } from "./limits.ts";
 import { createStore, type RedisClient, type Script } from "./store.ts";
 
 /** One refusal tells of many calls that were under way: within this time they count as one. */
@@ -80,7 +80,9 @@ function window.have(charge)
   forgetAbsent(limit)
   local isLine = redis.call('EXISTS', lineKey(limit)) == 1
   local share = isLine and A.background.shareInLine or A.background.share
-  return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0), spareOf(limit))
+  -- The hour counts calls, whatever each costs here.
+  if spareOf(limit) < 1 then return 0 end
+  return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0))
 end
 
 -- What comes free of these windows, and when: what was spent, in the order it was spent, and what a pause keeps back.
@@ -116,8 +118,16 @@ local function untilFree(charges, missing)
   return A.background and math.min(waitMs, windowMs / 12) or waitMs
 end
 function window.waitMs(charge, missing)
-  if A.background and spareOf(charge.limit) < charge.cost then return number(charge.limit, 'resetAt') - now end
+  if A.background and spareOf(charge.limit) < 1 then return number(charge.limit, 'resetAt') - now end
   return untilFree({ charge }, missing)
+end
+
+-- Only the other side can say that nothing is left: by our count there is always one, who goes alone and asks.
+local function countDown(limit)
+  local left = number(limit, 'left')
+  if not left or (number(limit, 'resetAt') or 0) <= now then return end
+  if left > 1 then return redis.call('HINCRBY', keyOf(limit), 'left', -1) end
+  redis.call('HSET', keyOf(limit), 'scout', A.lease, 'scoutUntil', now + ${SCOUT_MS})
 end
 
 function window.take(charge, amount)
@@ -125,7 +135,7 @@ function window.take(charge, amount)
   redis.call('ZADD', spentKey(limit), now, A.lease .. ':' .. amount .. ':' .. kind)
   redis.call('HINCRBY', keyOf(limit), 'used', amount)
   if A.background then redis.call('HINCRBY', keyOf(limit), 'background', amount) end
-  if number(limit, 'left') then redis.call('HINCRBY', keyOf(limit), 'left', -1) end
+  countDown(limit)
   redis.call('HSET', keyOf(limit), 'most', limit.most, 'windowMs', limit.windowMs, 'line', limit.line or limit.name)
   redis.call('ZADD', P .. 'limits', now, limit.name)
   redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
@@ -212,21 +222,50 @@ return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1 }`,
 const giveBack: Script = {
   name: "grpGiveBack",
   lua: `${LIMITS}
--- Answers overtake each other: until the count begins anew, the least that was told is the truth.
-local function hear(limit, told)
+local underWay = 0
+local function takeScout(limit)
+  if redis.call('HGET', keyOf(limit), 'scout') ~= A.lease then return false end
+  redis.call('HDEL', keyOf(limit), 'scout', 'scoutUntil')
+  return true
+end
+
+-- Answers overtake each other: until the count begins anew, the least that was told is the truth, but for what a scout is
+-- told, who was sent because our count may be too low. Those still under way may have been counted since.
+local function hear(limit, told, isScout)
   local left, resetAt = number(limit, 'left'), now + told.resetInMs
   local isSame = left and math.abs((number(limit, 'resetAt') or 0) - resetAt) < ${SAME_RESET_MS}
-  left = isSame and math.min(left, told.left) or told.left
+  local heard = told.left
+  if isSame and isScout and left > 0 and heard > 0 then
+    left = math.max(left, heard - underWay)
+  elseif isSame then
+    left, heard = math.min(left, heard), math.min(number(limit, 'heard') or heard, heard)
+  else
+    left = heard
+  end
   local allowed = told.most or math.max(told.left, number(limit, 'allowed') or 0)
-  redis.call('HSET', keyOf(limit), 'left', left, 'resetAt', resetAt, 'allowed', allowed)
+  redis.call('HSET', keyOf(limit), 'left', left, 'heard', heard, 'resetAt', resetAt, 'allowed', allowed)
+end
+
+-- No answer, or one that tells nothing: it is as if it had not gone, and never more than was told.
+local function undo(limit)
+  local left = number(limit, 'left')
+  if left and left < (number(limit, 'heard') or left) then redis.call('HINCRBY', keyOf(limit), 'left', 1) end
+end
+
+for _, charge in ipairs(A.charges) do
+  local limit = charge.limit
+  if limit.kind == 'parallel' then
+    redis.call('ZREM', leasesKey(limit), A.lease)
+    underWay = math.max(underWay, redis.call('ZCARD', leasesKey(limit)))
+  end
 end
 for _, charge in ipairs(A.charges) do
   local limit = charge.limit
-  if limit.kind == 'parallel' then redis.call('ZREM', leasesKey(limit), A.lease) end
   if limit.kind == 'window' then
     redis.call('ZADD', spentKey(limit), 'XX', 'GT', now, A.lease .. ':' .. charge.cost .. ':' .. kind)
+    local isScout = takeScout(limit)
+    if A.told then hear(limit, A.told, isScout) elseif not isScout then undo(limit) end
   end
-  if limit.kind == 'window' and A.told then hear(limit, A.told) end
 end`,
 };
 

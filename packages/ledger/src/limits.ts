@@ -4,12 +4,19 @@ const RECOVERY_MS = 600_000;
 /** Longer than any window (CodeMagic's is an hour) and than the recovery: what nobody has used for so long is as good as new. */
 export const KEEP_MS = 2 * 3_600_000;
 
+/** A scout that is not back by then is lost: a request to GitHub may take 10 s, one to CodeMagic 20 s. */
+export const SCOUT_MS = 25_000;
+
+/** How soon to ask again while a scout is out: mostly it is back sooner. */
+const SCOUT_RETRY_MS = 1_000;
+
 /**
  * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
- * and `at`; a window's sums `used` and `background`, and what the other side says is `left` of `allowed` until `resetAt`. `spent:<name>` holds
- * what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by order, and
- * `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by their last
- * use. The clock is Redis' own, so that no two processes differ.
+ * and `at`; a window's sums `used` and `background`, and what is `left` until `resetAt` of what the other side `allowed`,
+ * by our count since it was last `heard`; where that is 1, `scout` and `scoutUntil`: whose lease asks the other side.
+ * `spent:<name>` holds what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by
+ * order, and `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by
+ * their last use. The clock is Redis' own, so that no two processes differ.
  */
 export const LIMITS = `
 local P, A = KEYS[1], cjson.decode(ARGV[1])
@@ -29,11 +36,12 @@ local function leasesKey(limit) return P .. 'leases:' .. limit.name end
 local function lineKey(limit) return P .. 'line:' .. (limit.line or limit.name) end
 local function costOf(entry) return tonumber(string.match(entry, ':(%d+):')) end
 
--- Because we were refused, or because the other side says that nothing is left.
+-- Because we were refused, because the other side says that nothing is left, or because one is out to ask whether.
 local function pausedUntil(limit)
   local left, untilMs = number(limit, 'left'), number(limit, 'pausedUntil') or 0
   if left and left <= 0 then return math.max(untilMs, number(limit, 'resetAt') or 0) end
-  return untilMs
+  local scoutUntil = left == 1 and number(limit, 'scoutUntil') or 0
+  return math.max(untilMs, math.min(scoutUntil, now + ${SCOUT_RETRY_MS}))
 end
 
 local function factorOf(limit)
