@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { demandJobId } from "@grp/core";
 import { Queue } from "bullmq";
 import { expect } from "chai";
 import { Redis } from "ioredis";
 import { findFreePort, startRedis, type TestRedis } from "../../../test/support/redis.ts";
+import { QUEUE_PREFIX, queueName } from "./names.ts";
 import { createQueueProducer } from "./producer.ts";
 import { aDemand, aTermination, DONE, until, watchConsumer } from "./testing/fixtures.ts";
 import { type QueueProducer, QueueUnavailableError } from "./types.ts";
@@ -50,6 +52,28 @@ describe("createQueueProducer", () => {
     expect(await count("waiting")).to.equal(1);
     await producer.enqueueDemand(aDemand(1, { generation: 2 }), "ec2");
     expect(await count("waiting")).to.equal(2);
+  });
+
+  it("tells the age of the oldest that waits, whatever its rank", async () => {
+    const oldest = async () =>
+      (await producer.counts()).find((row) => row.provider === "ec2" && row.state === "waiting");
+    expect(await oldest()).not.to.have.property("oldestAgeMs");
+    const add = async (id: number, rank: number, agoMs: number) => {
+      const demand = aDemand(id, { rank });
+      await producer.enqueueDemand(demand, "ec2");
+      const client = new Redis(redis.url);
+      const key = `${QUEUE_PREFIX}:${queueName("ec2")}:${demandJobId(demand.key, demand.generation)}`;
+      expect(await client.hset(key, "timestamp", Date.now() - agoMs)).to.equal(0);
+      client.disconnect();
+      return (await oldest())?.oldestAgeMs;
+    };
+    const MINUTE = 60_000;
+    expect(await add(1, 7, 2 * MINUTE)).to.be.within(2 * MINUTE, 3 * MINUTE - 1);
+    expect(await add(2, 3, MINUTE)).to.be.within(2 * MINUTE, 3 * MINUTE - 1);
+    expect(await add(3, 100, 4 * MINUTE)).to.be.within(4 * MINUTE, 5 * MINUTE - 1);
+    expect(await add(4, 0, 3 * MINUTE)).to.be.within(4 * MINUTE, 5 * MINUTE - 1);
+    expect(await add(5, 0, 0)).to.be.within(4 * MINUTE, 5 * MINUTE - 1);
+    expect((await oldest())?.count).to.equal(5);
   });
 
   it("changes nothing when the demand is finished and asked for again, unless it was handed on", async () => {

@@ -62,7 +62,7 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
       }),
     counts: () =>
       bounded(async () =>
-        (await Promise.all(PROVIDERS.map((name) => countStates(name, queues[name])))).flat(),
+        (await Promise.all(PROVIDERS.map((name) => countStates(client, name, queues[name])))).flat(),
       ),
     async isReady() {
       return bounded(() => client.ping()).then(
@@ -201,12 +201,35 @@ async function wake(client: Redis, queue: Queue, jobId: string): Promise<void> {
   await client.del(mark);
 }
 
-async function countStates(provider: ProviderName, queue: Queue): Promise<readonly QueueCount[]> {
+/** BullMQ's score of a job with a priority: this many times the priority, and a counter below it. */
+const PER_PRIORITY = 2 ** 32;
+
+/** When the oldest came of those whose turn it is: the first of each priority, for those come in the order of their arrival. */
+async function oldestWaitingSince(client: Redis, queue: Queue): Promise<number | undefined> {
+  const heads = await queue.getJobs(["waiting"], 0, 0, true);
+  for (let priority = 1; ; ) {
+    const least = priority * PER_PRIORITY;
+    const [jobId, score] = await client.zrange(
+      ...([queue.toKey("prioritized"), least, "+inf", "BYSCORE", "LIMIT", 0, 1, "WITHSCORES"] as const),
+    );
+    if (jobId === undefined) break;
+    const head = await queue.getJob(jobId);
+    if (head) heads.push(head);
+    priority = Math.floor(Number(score) / PER_PRIORITY) + 1;
+  }
+  return heads.length === 0 ? undefined : Math.min(...heads.map(({ timestamp }) => timestamp));
+}
+
+async function countStates(
+  client: Redis,
+  provider: ProviderName,
+  queue: Queue,
+): Promise<readonly QueueCount[]> {
   const { prioritized = 0, ...counts } = await queue.getJobCounts(...COUNTED, "prioritized");
-  const [oldest] = await queue.getJobs(["waiting"], 0, 0, true);
+  const since = await oldestWaitingSince(client, queue);
   const heldMs = await queue.getRateLimitTtl(OPEN_LIMITER.max);
   const waiting = {
-    ...(oldest ? { oldestAgeMs: Math.max(0, Date.now() - oldest.timestamp) } : {}),
+    ...(since === undefined ? {} : { oldestAgeMs: Math.max(0, Date.now() - since) }),
     ...(heldMs > 0 ? { heldMs } : {}),
   };
   return COUNTED.map((state) => ({
