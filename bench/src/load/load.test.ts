@@ -2,10 +2,11 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { verify } from "@octokit/webhooks-methods";
 import { expect } from "chai";
 import { readAnswer } from "./connection.ts";
-import { type LoadOptions, runLoad } from "./load.ts";
+import { type LoadOptions, requireRate, runLoad } from "./load.ts";
 import { queuedPayload } from "./payload.ts";
 
 const SECRET = "a secret for tests";
@@ -14,6 +15,7 @@ describe("the load generator", () => {
   let server: Server;
   let seen: { id: number; deliveryId: string; isSigned: boolean }[] = [];
   let status = 202;
+  let answerMs = 0;
   let options: LoadOptions;
 
   before(async () => {
@@ -24,12 +26,13 @@ describe("the load generator", () => {
         deliveryId: String(request.headers["x-github-delivery"]),
         isSigned: await verify(SECRET, body, String(request.headers["x-hub-signature-256"])),
       });
+      if (answerMs > 0) await sleep(answerMs);
       response.writeHead(status, { "Content-Length": 2 }).end("{}");
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
   });
   beforeEach(() => {
-    [seen, status] = [[], 202];
+    [seen, status, answerMs] = [[], 202, 0];
     options = {
       ...{
         path: "/webhook",
@@ -66,6 +69,18 @@ describe("the load generator", () => {
     );
     expect(load.answers).to.be.within(80, 110);
     expect(load.p50Ms).to.be.greaterThan(0);
+  });
+
+  it("finds out when the server did not keep up with the rate", async () => {
+    answerMs = 100;
+    // Four connections bring 40 answers a second at most.
+    const load = await runLoad(
+      { ...options, count: 1_000, ratePerSecond: 100, seconds: 1 },
+      { pids: [], expect: 202 },
+    );
+    expect(() => requireRate(load, 100)).to.throw(/only \d\d of 100 answers\/s/);
+    expect(() => requireRate({ answers: 5_880, seconds: 6 }, 1_000)).not.to.throw();
+    expect(() => requireRate({ answers: 5_879, seconds: 6 }, 1_000)).to.throw(/only 980 of 1000/);
   });
 
   it("rejects answers of another status than expected", async () => {

@@ -58,3 +58,15 @@ export async function runLoad(
     throw new Error(`answers other than ${expect}: ${JSON.stringify(result.statuses)}`);
   return { ...result, cpuMs: after.map((ms, at) => ms - (before[at] ?? 0)) };
 }
+
+/** Of an open loop: a server that can't keep up is not as quick as those it answered make it look. The rest is under way. */
+const REACHED = 0.98;
+
+/** Throws when fewer answers came than the rate wants. */
+export function requireRate(
+  { answers, seconds }: Pick<LoadResult, "answers" | "seconds">,
+  rate: number,
+): void {
+  if (answers < REACHED * rate * seconds)
+    throw new Error(`only ${Math.round(answers / seconds)} of ${rate} answers/s: no latency at this rate`);
+}

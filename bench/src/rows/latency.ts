@@ -1,3 +1,4 @@
+import { requireRate } from "../load/load.ts";
 import type { Measure, Row } from "../row.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
 import { asThroughput, deliver } from "./deliver.ts";
@@ -12,6 +13,7 @@ const measureAt =
       ...{ servers: [server] as const, expect: 202 },
       load: { ratePerSecond: RATE, seconds: 6 },
     });
+    requireRate(load, RATE);
     return { ...asThroughput(load), value: load.p99Ms };
   };
 
