@@ -71,6 +71,16 @@ describe("places", () => {
     expect(used).to.include({ "class:farm|acme/app": 3, "class:farm": 3 });
   });
 
+  it("of the repository and the owner are free for other classes while one class is full", async () => {
+    const full = await run(await queue(20, "acme/app"));
+    expect(launched(full)).to.equal(3);
+    const others = [
+      ...(await queue(1, "acme/app", { runnerClass: "first", rank: 0 })),
+      ...(await queue(1, "acme/lib", { runnerClass: "first", rank: 0 })),
+    ];
+    expect(await run(others)).to.deep.equal(["launched", "launched"]);
+  });
+
   it("go to the class that goes first, where classes wait for the same", async () => {
     const many = await queue(3, "acme/app");
     const others = await queue(2, "acme/lib", { runnerClass: "first", rank: 0 });

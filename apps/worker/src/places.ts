@@ -6,8 +6,8 @@ import type { WorkerContext } from "./context.ts";
 const PLACE_SLACK_MS = 3_600_000;
 
 /**
- * What a machine of this offering counts against, the narrowest kind first. Holders keep what they have while they wait
- * for the next: a repository's many must not fill the class while they wait for their own repository's limit.
+ * What a machine of this offering counts against, the narrowest kind first: who waits is told of the narrowest that is
+ * full.
  */
 export function capsOf(
   catalog: Catalog,

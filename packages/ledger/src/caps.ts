@@ -16,7 +16,10 @@ const TURN_TTL_MS = 2 * 3_600_000;
  * Per cap: `held` (holder → expiry), `line` (`<arrival>:<holder>`, by rank and tag, equals by arrival), `seen` (the
  * same members → when they lose their turn) and `fair` (`now`: the tag served last; `last:<flow>`: the flow's last tag).
  * Per holder, `place:<holder>`: its caps, its tags and its number; `turn:<holder>`: the tags of one who comes back.
- * Places are taken cap by cap, in the caps' order; a holder keeps those it has while it waits for the next.
+ *
+ * All or nothing: a place is had under every cap at once, or under none. Who is refused stands in one line, of the first
+ * cap that refuses. When its turn comes there and another cap refuses, it moves to that one's line and lets the next in;
+ * `away:<cap>` says that the flow still counts its tag in the line it left. So a cap with room has nobody in its line.
  *
  * Start-time fair queueing: a flow's next waiter gets the tag after the flow's last, or after the one served now if that
  * is later. So flows that wait are served in turn, however many of one wait; and none saves up turns while it is idle.
@@ -24,26 +27,39 @@ const TURN_TTL_MS = 2 * 3_600_000;
 const PLACES = `
 local function part(cap, name) return P .. 'cap:' .. cap .. ':' .. name end
 
-local function limitOf(cap)
-  return A.limits and A.limits[cap] or tonumber(redis.call('HGET', P .. 'caps', cap) or 0)
+-- A cap that nobody holds or stands at is forgotten, though one who waits elsewhere may want it: its place knows it.
+local function limitOf(cap, place)
+  local limit = A.limits and A.limits[cap] or tonumber(redis.call('HGET', P .. 'caps', cap))
+  if limit or not place then return limit or 0 end
+  for at, name in ipairs(place.caps) do
+    if name == cap then limit = place.limits[at] end
+  end
+  redis.call('HSET', P .. 'caps', cap, limit)
+  return limit
 end
 
 local function loadPlace(holder)
-  local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps')
+  local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps', 'limits')
   if not f[1] then return nil end
   return { holder = holder, member = f[1], flow = f[2], rank = tonumber(f[3]), ttlMs = tonumber(f[4]), provider = f[5],
-    caps = cjson.decode(f[6]) }
+    caps = cjson.decode(f[6]), limits = cjson.decode(f[7]) }
 end
 
 local function fair(cap, field) return tonumber(redis.call('HGET', part(cap, 'fair'), field) or 0) end
 
+-- Who was away finds its turn as it was, and is never behind one who comes only now.
+local function nextTag(cap, place)
+  local tag, away = unpack(redis.call('HMGET', P .. 'place:' .. place.holder, 'tag:' .. cap, 'away:' .. cap))
+  if tag and not away then return tonumber(tag), true end
+  local fresh = math.max(fair(cap, 'now'), fair(cap, 'last:' .. place.flow)) + 1
+  if tag then return math.min(tonumber(tag), fresh), true end
+  return fresh, false
+end
+
 local function tagOf(cap, place)
-  local key = P .. 'place:' .. place.holder
-  local tag = redis.call('HGET', key, 'tag:' .. cap)
-  if tag then return tonumber(tag) end
-  tag = math.max(fair(cap, 'now'), fair(cap, 'last:' .. place.flow)) + 1
-  redis.call('HSET', part(cap, 'fair'), 'last:' .. place.flow, tag)
-  redis.call('HSET', key, 'tag:' .. cap, tag)
+  local tag, isKnown = nextTag(cap, place)
+  if not isKnown then redis.call('HSET', part(cap, 'fair'), 'last:' .. place.flow, tag) end
+  redis.call('HSET', P .. 'place:' .. place.holder, 'tag:' .. cap, tag)
   return tag
 end
 
@@ -73,46 +89,73 @@ local function forgetUnused(cap, isGone)
   if isGone or not isShown then redis.call('HDEL', P .. 'caps', cap) end
 end
 
+local function comeBack(cap, place) return redis.call('HDEL', P .. 'place:' .. place.holder, 'away:' .. cap) == 1 end
+
 local function leaveCap(cap, place)
   redis.call('ZREM', part(cap, 'held'), place.holder)
-  if leaveLine(cap, place.member) then settleTag(cap, place, false) end
+  if leaveLine(cap, place.member) or comeBack(cap, place) then settleTag(cap, place, false) end
 end
 
+-- Caps that may have room now for those in their lines.
+local freed = {}
 local dropped = {}
 local function dropExpired(cap)
   if dropped[cap] then return end
   dropped[cap] = true
-  redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at)
+  if redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at) > 0 then freed[#freed + 1] = cap end
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do
     local place = loadPlace(string.sub(member, 18))
     if leaveLine(cap, member) and place then settleTag(cap, place, false) end
   end
 end
 
--- One cap: nil when held, else how many stand ahead. The free places belong to the first in line, asked or not.
-local function acquire(cap, place)
+local function scoreOf(place, tag) return place.rank * 1e9 + tag end
+
+-- Nil when there is a place for it, else how many stand ahead. The free places belong to the first in line, asked or not.
+local function refuse(cap, place)
   dropExpired(cap)
-  local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
-  if redis.call('ZSCORE', part(cap, 'held'), place.holder) then
-    redis.call('ZADD', part(cap, 'held'), 'XX', 'GT', untilMs, place.holder)
-    return nil
+  if redis.call('ZSCORE', part(cap, 'held'), place.holder) then return nil end
+  local line, ahead = part(cap, 'line'), 0
+  if redis.call('EXISTS', line) == 1 then
+    local isNew = redis.call('ZADD', line, scoreOf(place, nextTag(cap, place)), place.member) == 1
+    ahead = redis.call('ZRANK', line, place.member)
+    if isNew then redis.call('ZREM', line, place.member) end
   end
-  redis.call('ZADD', part(cap, 'line'), place.rank * 1e9 + tagOf(cap, place), place.member)
-  redis.call('ZADD', part(cap, 'seen'), untilMs, place.member)
-  local ahead = redis.call('ZRANK', part(cap, 'line'), place.member)
-  if redis.call('ZCARD', part(cap, 'held')) + ahead >= limitOf(cap) then return ahead end
-  leaveLine(cap, place.member)
-  settleTag(cap, place, true)
-  redis.call('ZADD', part(cap, 'held'), untilMs, place.holder)
-  return nil
+  return redis.call('ZCARD', part(cap, 'held')) + ahead >= limitOf(cap, place) and ahead or nil
 end
 
--- All caps in order: nil when every one is held, else the cap waited for and how many stand ahead.
+local function standAt(cap, place, untilMs)
+  redis.call('ZADD', part(cap, 'line'), scoreOf(place, tagOf(cap, place)), place.member)
+  redis.call('ZADD', part(cap, 'seen'), untilMs, place.member)
+  comeBack(cap, place)
+end
+
+local function stepAside(cap, place)
+  redis.call('ZREM', part(cap, 'held'), place.holder)
+  if leaveLine(cap, place.member) then redis.call('HSET', P .. 'place:' .. place.holder, 'away:' .. cap, 1) end
+end
+
+local function hold(cap, place, untilMs)
+  if redis.call('ZADD', part(cap, 'held'), 'GT', untilMs, place.holder) == 0 then return end
+  leaveLine(cap, place.member)
+  settleTag(cap, place, true)
+  comeBack(cap, place)
+end
+
+-- Nil when every cap is held now, else the one waited for and how many stand ahead.
 local function acquireAll(place)
+  local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
   for _, cap in ipairs(place.caps) do
-    local ahead = acquire(cap, place)
-    if ahead then return cap, ahead end
+    local ahead = refuse(cap, place)
+    if ahead then
+      for _, other in ipairs(place.caps) do
+        if other ~= cap then stepAside(other, place) end
+      end
+      standAt(cap, place, untilMs)
+      return cap, ahead
+    end
   end
+  for _, cap in ipairs(place.caps) do hold(cap, place, untilMs) end
   return nil
 end
 `;
@@ -131,9 +174,9 @@ end
 
 -- Those of one class have the same caps.
 local lists = {}
-local function listOf(names)
-  lists[names] = lists[names] or cjson.decode(names)
-  return lists[names]
+local function listOf(json)
+  lists[json] = lists[json] or cjson.decode(json)
+  return lists[json]
 end
 
 local function leaveUnwanted(before, caps)
@@ -180,7 +223,7 @@ end
 local function keepPlace(R, member, tags)
   local key = P .. 'place:' .. R.holder
   redis.call('HSET', key, 'member', member, 'flow', R.flow, 'rank', R.rank, 'ttlMs', R.ttlMs, 'provider', R.provider,
-    'caps', R.names, unpack(tags))
+    'caps', R.names, 'limits', R.limits, unpack(tags))
   redis.call('PEXPIRE', key, R.ttlMs + ${WAITER_TTL_MS})
 end
 
@@ -210,7 +253,7 @@ local function takePlace(R)
   keepPlace(R, member, redis.call('HGETALL', P .. 'turn:' .. R.holder))
   redis.call('DEL', P .. 'turn:' .. R.holder)
   local cap, ahead = acquireAll({ holder = R.holder, member = member, flow = R.flow, rank = R.rank, ttlMs = R.ttlMs,
-    provider = R.provider, caps = caps })
+    provider = R.provider, caps = caps, limits = listOf(R.limits) })
   if cap then return { cap, ahead } end
   for _, name in ipairs(caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', A.at + R.ttlMs, R.holder) end
   return {}
@@ -236,21 +279,29 @@ if A.comesBack then redis.call('PEXPIRE', P .. 'turn:' .. A.holder, ${TURN_TTL_M
 redis.call('DEL', P .. 'place:' .. A.holder)
 for _, cap in ipairs(place.caps) do
   dropExpired(cap)
-  local limit = limitOf(cap)
-  while redis.call('ZCARD', part(cap, 'held')) < limit do
+  freed[#freed + 1] = cap
+end
+-- Each head gets its place or moves to another cap's line, so that a line ends empty or its cap full.
+local function serve(cap)
+  while true do
     local head = redis.call('ZRANGE', part(cap, 'line'), 0, 0)[1]
-    if not head then break end
+    if not head then return end
     local waiter = loadPlace(string.sub(head, 18))
     if not waiter then
       leaveLine(cap, head)
     else
+      if redis.call('ZCARD', part(cap, 'held')) >= limitOf(cap, waiter) then return end
       if not acquireAll(waiter) then woken[#woken + 1] = { waiter.holder, waiter.provider } end
-      -- It lost an earlier cap meanwhile and waits there: its turn here stays.
-      if redis.call('ZSCORE', part(cap, 'line'), head) then break end
+      if redis.call('ZRANK', part(cap, 'line'), head) == 0 then return end
     end
   end
-  forgetUnused(cap)
 end
+local at = 1
+while freed[at] do
+  serve(freed[at])
+  at = at + 1
+end
+for _, cap in ipairs(place.caps) do forgetUnused(cap) end
 return woken`,
 };
 
@@ -325,6 +376,7 @@ async function takePlaces(
     requests: requests.map(({ caps, at: _at, ...request }) => ({
       ...request,
       names: JSON.stringify(caps.map(({ name }) => name)),
+      limits: JSON.stringify(caps.map(({ limit }) => limit)),
     })),
   });
   return replies.map((reply) => ({

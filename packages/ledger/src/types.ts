@@ -358,9 +358,8 @@ export interface Ledger {
 
   // --- caps ----------------------------------------------------------------------------------------------------
   /**
-   * Takes one place under every cap, one after the other, or waits in line, keeping the places it has while it waits for
-   * the next. Everybody must give the caps in the same order, the narrowest kind first: so no two wait for each other,
-   * and nobody holds a wide one while it waits for a narrow one. Lines are served by `rank` (0 first), and among
+   * Takes one place under every cap, or none and waits in the line of one that is full, so that nobody holds what it
+   * can't use; one who needs two that are never free at once waits on. Everybody must give the caps in the same order. Lines are served by `rank` (0 first), and among
    * equals `flow` by `flow` in turn, however many of one flow wait. Repeats are harmless and renew the
    * place, which is freed `ttlMs` after the last one by itself. Who waits, or was granted a place by somebody's release,
    * must ask again within ten minutes. Many at a time share a round trip.
