@@ -255,6 +255,14 @@ describe("caps in the ledger", () => {
     expect(await take("dead", [cap(1)], { at: later })).to.include({ granted: false, ahead: 0 });
   });
 
+  it("understands places that an earlier version wrote, without their limits", async () => {
+    await take("a", [cap(1)]);
+    await take("b", [cap(1)]);
+    for (const holder of ["a", "b"]) await test.redis.hdel(`{grp}:place:${holder}`, "limits");
+    expect(await release("a")).to.deep.equal(["b"]);
+    expect(await take("b", [cap(1)])).to.deep.equal({ granted: true });
+  });
+
   it("lists everybody who holds a place or stands in a line, once", async () => {
     for (const holder of ["a", "b"]) await take(holder, [cap(1), cap(5, "codemagic:team")]);
     expect(await ledger.listPlaceHolders()).to.deep.equal([

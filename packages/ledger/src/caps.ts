@@ -34,15 +34,16 @@ local function limitOf(cap, place)
   for at, name in ipairs(place.caps) do
     if name == cap then limit = place.limits[at] end
   end
-  redis.call('HSET', P .. 'caps', cap, limit)
-  return limit
+  -- A place that an earlier version wrote knows no limits; its holder's next ask tells them.
+  if limit then redis.call('HSET', P .. 'caps', cap, limit) end
+  return limit or 0
 end
 
 local function loadPlace(holder)
   local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps', 'limits')
   if not f[1] then return nil end
   return { holder = holder, member = f[1], flow = f[2], rank = tonumber(f[3]), ttlMs = tonumber(f[4]), provider = f[5],
-    caps = cjson.decode(f[6]), limits = cjson.decode(f[7]) }
+    caps = cjson.decode(f[6]), limits = f[7] and cjson.decode(f[7]) or {} }
 end
 
 local function fair(cap, field) return tonumber(redis.call('HGET', part(cap, 'fair'), field) or 0) end
