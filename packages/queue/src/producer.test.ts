@@ -147,6 +147,8 @@ describe("createQueueProducer", () => {
     await redis.kill();
     await expectRefused(producer.enqueueDemand(aDemand(2), "ec2"));
     await expectRefused(producer.counts());
+    // The first try to reconnect has to fail.
+    await until(async () => told.length > 0);
     await redis.restart();
     await until(() => producer.isReady());
     await producer.enqueueDemand(aDemand(2), "ec2");
