@@ -1,3 +1,4 @@
+import { RateLimitedError } from "@grp/core";
 import { expect } from "chai";
 import { createGatherer, type Joining } from "./gatherer.ts";
 
@@ -82,6 +83,56 @@ describe("the gatherer", () => {
     expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["ab", "c"]);
   });
 
+  const shortage = { name: "machines", everyMs: 500, machines: 1 };
+  const isAside = (error: unknown) => error instanceof RateLimitedError && error.isShared;
+
+  it("holds one call's worth of those who wait for leave, the oldest; the others come back in their order", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ now: () => 0 });
+    let isLeft = false;
+    const admit = async (wanted: number) =>
+      isLeft ? { granted: wanted } : { waitMs: 40, shortage: { ...shortage } };
+    const held: string[] = [];
+    const join = (since: number) =>
+      gatherer
+        .join(joining(calls, `${since}`, { admit, since, limit: 2, held: (member) => held.push(member) }))
+        .catch((error: RateLimitedError) => error);
+    const all = [5, 3, 4, 1].map(join);
+    const aside = (await Promise.all([all[0], all[2]])) as RateLimitedError[];
+    expect(aside.map((error) => [isAside(error), error.retryAfterMs])).to.deep.equal([
+      [true, 40 + 3 * 500],
+      [true, 40 + 2 * 500],
+    ]);
+    // It comes late, and has waited longer than one of those who are held.
+    const oldest = join(2);
+    expect(await all[1]).to.have.property("retryAfterMs", 40 + 2 * 500);
+    isLeft = true;
+    await calls.made(1);
+    calls.calls[0]?.end();
+    expect(await Promise.all([all[3], oldest])).to.deep.equal(["for 1", "for 2"]);
+    expect(held).to.deep.equal(["1", "3", "2"]);
+  });
+
+  it("holds no more of all keys than it may, and nobody for long", async () => {
+    let now = 0;
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ now: () => now, mostHeld: 1 });
+    let asked = () => {};
+    const isAsked = new Promise<void>((resolve) => (asked = resolve));
+    const admit = async () => {
+      asked();
+      return { waitMs: 5 };
+    };
+    const first = gatherer.join(joining(calls, "a", { admit })).catch((error) => error);
+    await isAsked;
+    await new Promise(setImmediate);
+    const other = await gatherer.join(joining(calls, "b", { admit, key: "k2" })).catch((error) => error);
+    expect(isAside(other)).to.equal(true);
+    now = 5_000;
+    expect(isAside(await first)).to.equal(true);
+    expect(calls.sizes()).to.deep.equal([]);
+  });
+
   it("tells those who wait that leave could not be asked for, and goes on with the next", async () => {
     const calls = createCalls();
     const gatherer = createGatherer<string, string>();
@@ -149,7 +200,7 @@ describe("the gatherer", () => {
   it("tells a failure to all, and to those who come a moment later, without another call", async () => {
     let now = 0;
     const calls = createCalls();
-    const gatherer = createGatherer<string, string>(() => now);
+    const gatherer = createGatherer<string, string>({ now: () => now });
     const coolMs = () => 1_000;
     const failed = gatherer.join(joining(calls, "a", { coolMs })).catch((error) => error.message);
     await calls.made(1);

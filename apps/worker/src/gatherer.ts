@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission } from "@grp/core";
+import { createAside } from "./aside.ts";
 
 /** What one call is made for; several of them may share it. */
 export interface Joining<M, R> {
@@ -8,7 +9,12 @@ export interface Joining<M, R> {
   readonly member: M;
   /** The most members of one call. With 1, and no leave to be asked, calls go out side by side. */
   readonly limit: number;
-  /** Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. */
+  /** Since when it waits, all in all: of those who wait for leave, the oldest go first. */
+  readonly since?: number;
+  /**
+   * Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. Who would wait
+   * for long is laid aside meanwhile: thrown a `RateLimitedError` that says when its turn may have come.
+   */
   admit?(wanted: number): Promise<Admission>;
   /** Told once of each member that waits for that leave. */
   held?(member: M): void;
@@ -26,7 +32,7 @@ export interface Gatherer<M, R> {
 
 interface Waiting<M, R> {
   readonly joining: Joining<M, R>;
-  isHeld: boolean;
+  heldAt?: number;
   /** Set while it is in a call: it wants nothing of that any more. */
   leaveCall?: () => void;
   resolve(answer: R): void;
@@ -36,15 +42,27 @@ interface Waiting<M, R> {
 interface Line<M, R> {
   readonly waiting: Set<Waiting<M, R>>;
   isCalling: boolean;
+  /** Set from when leave was refused until there was enough for all that one call takes. */
+  refusal?: Refusal;
+}
+
+type Refusal = Exclude<Admission, { readonly granted: number }>;
+
+export interface GathererOptions {
+  /** The most that wait for leave at a time, whatever their keys; no limit when absent. */
+  readonly mostHeld?: number;
+  readonly now?: () => number;
 }
 
 /**
  * Gathers what comes while a call for the same key is in flight; it goes out together as the next one. So nobody waits
  * for company: the first goes at once, and the busier it gets, the larger the calls become.
  */
-export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, R> {
+export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M, R> {
+  const { now = Date.now } = options;
   const lines = new Map<string, Line<M, R>>();
   const failures = createFailures(now);
+  const hold = createHold(lines, options);
 
   async function call(members: readonly Waiting<M, R>[]): Promise<readonly R[]> {
     const [{ joining }] = members as [Waiting<M, R>];
@@ -73,7 +91,7 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
     line.isCalling = true;
     // Those that come in the same turn of the event loop come together.
     await new Promise(setImmediate);
-    while (line.waiting.size > 0) await serve(await takeAdmitted(line));
+    while (line.waiting.size > 0) await serve(await takeAdmitted(line, hold));
     lines.delete(key);
   }
 
@@ -98,12 +116,12 @@ export function createGatherer<M, R>(now: () => number = Date.now): Gatherer<M, 
         };
         const waiting: Waiting<M, R> = {
           joining,
-          isHeld: false,
           resolve: settled(resolve),
           reject: settled(reject),
         };
         signal.addEventListener("abort", leave, { once: true });
         line.waiting.add(waiting);
+        if (line.refusal) hold(line, line.refusal);
         void callOn(key, line);
       });
     },
@@ -129,33 +147,81 @@ function createFailures(now: () => number) {
 /** Asks for leave again after so long at most, for those who waited for it may have gone. */
 const LONGEST_SLEEP_MS = 1_000;
 
-/** Those who have waited longest, as many as have leave to go into one call; none when nobody waits any more. */
-async function takeAdmitted<M, R>(line: Line<M, R>): Promise<readonly Waiting<M, R>[]> {
-  for (let [first] = line.waiting; first; [first] = line.waiting) {
-    const { admit, limit } = first.joining;
-    const wanted = Math.min(limit, line.waiting.size);
-    try {
-      const admission = (await admit?.(wanted)) ?? { granted: wanted };
-      if ("granted" in admission) return take(line, admission.granted);
-      tellHeld(line);
-      await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
-    } catch (error) {
-      for (const member of take(line, wanted)) member.reject(error);
+/** Whoever waits for leave for longer gives its work back meanwhile; as for the calls that are no launches. */
+const LONGEST_HOLD_MS = 5_000;
+
+/** Leave was refused to a line: few enough of it wait, none for long, and the others are laid aside. */
+type Hold<M, R> = (line: Line<M, R>, refusal: Refusal) => void;
+
+function createHold<M, R>(lines: ReadonlyMap<string, Line<M, R>>, options: GathererOptions): Hold<M, R> {
+  const { now = Date.now, mostHeld = Number.POSITIVE_INFINITY } = options;
+  const aside = createAside(now);
+  const roomFor = (line: Line<M, R>, limit: number) => {
+    const others = [...lines.values()].filter((other) => other !== line && other.refusal);
+    return Math.min(limit, mostHeld - others.reduce((sum, { waiting }) => sum + waiting.size, 0));
+  };
+  const keep = (one: Waiting<M, R>) => {
+    if (one.heldAt === undefined) one.joining.held?.(one.joining.member);
+    one.heldAt ??= now();
+  };
+  return (line, refusal) => {
+    line.refusal = refusal;
+    const waiting = inOrder(line);
+    const [first] = waiting;
+    if (!first) return;
+    const { key, limit } = first.joining;
+    const { waitMs, shortage = { name: key, everyMs: waitMs, machines: limit } } = refusal;
+    // One call takes no more than there are in its line.
+    const short = { ...shortage, machines: Math.min(shortage.machines, waiting.length) };
+    const room = roomFor(line, limit);
+    let ahead = 0;
+    for (const one of waiting) {
+      const isLong = one.heldAt !== undefined && now() - one.heldAt >= LONGEST_HOLD_MS;
+      if (ahead < room && !isLong) {
+        keep(one);
+        ahead += 1;
+        continue;
+      }
+      line.waiting.delete(one);
+      one.reject(aside.lay(short, { since: one.joining.since ?? now(), ahead, waitMs }));
     }
+  };
+}
+
+/** Those who have waited longest, as many as have leave to go into one call; none when nobody waits any more. */
+async function takeAdmitted<M, R>(line: Line<M, R>, hold: Hold<M, R>): Promise<readonly Waiting<M, R>[]> {
+  while (line.waiting.size > 0) {
+    const admission = await askLeave(line);
+    if ("granted" in admission) return take(line, admission.granted);
+    hold(line, admission);
+    if (line.waiting.size > 0) await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
   }
   return [];
 }
 
-function tellHeld<M, R>({ waiting }: Line<M, R>): void {
-  for (const one of waiting) {
-    if (!one.isHeld) one.joining.held?.(one.joining.member);
-    one.isHeld = true;
+/** Leave that can't be asked for is told to those whom it was for. */
+async function askLeave<M, R>(line: Line<M, R>): Promise<Admission> {
+  const [first] = line.waiting as Iterable<Waiting<M, R>>;
+  if (!first) return { granted: 0 };
+  const { admit, limit } = first.joining;
+  const wanted = Math.min(limit, line.waiting.size);
+  try {
+    const admission = (await admit?.(wanted)) ?? { granted: wanted };
+    if ("granted" in admission && admission.granted >= wanted) delete line.refusal;
+    return admission;
+  } catch (error) {
+    for (const member of take(line, wanted)) member.reject(error);
+    return { granted: 0 };
   }
 }
 
-function take<M, R>({ waiting }: Line<M, R>, most: number): readonly Waiting<M, R>[] {
-  const members = [...waiting].slice(0, most);
-  for (const member of members) waiting.delete(member);
+function inOrder<M, R>({ waiting }: Line<M, R>): readonly Waiting<M, R>[] {
+  return [...waiting].sort((one, other) => (one.joining.since ?? 0) - (other.joining.since ?? 0));
+}
+
+function take<M, R>(line: Line<M, R>, most: number): readonly Waiting<M, R>[] {
+  const members = inOrder(line).slice(0, most);
+  for (const member of members) line.waiting.delete(member);
   return members;
 }
 

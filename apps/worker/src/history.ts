@@ -31,7 +31,7 @@ export const WAITS_FOR_THROTTLE = "throttle";
 /** Value of `waitsFor` of one that has no machine of its own: a sibling's meets it. The next launch for it takes it back. */
 export const WAITS_FOR_SIBLING = "covered";
 
-/** Begins the value of `waitsFor` until a provider's published limits leave room for its launch; the provider follows. */
+/** Begins the value of `waitsFor`, also of one that is laid aside, until a provider's published limits leave room for its launch; the provider follows. */
 export const WAITS_FOR_BUDGET = "budget";
 
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {

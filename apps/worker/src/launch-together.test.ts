@@ -1,4 +1,4 @@
-import type { Demand } from "@grp/core";
+import type { Demand, RunnerProvider } from "@grp/core";
 import type { Ledger } from "@grp/ledger";
 import type { WorkContext, WorkOutcome } from "@grp/queue";
 import { expect } from "chai";
@@ -100,7 +100,7 @@ describe("launches of several", () => {
       Promise.all(demands.map(async ({ key }) => (await harness.ledger.getWorkflowJob(key))?.waitsFor));
     let isLeft = false;
     const provider = harness.ec2;
-    const ec2 = {
+    const ec2: RunnerProvider = {
       ...provider,
       admit: async (_offering: unknown, wanted: number) => (isLeft ? { granted: wanted } : { waitMs: 20 }),
     };

@@ -26,6 +26,7 @@ export function launchTogether(
     key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
     member: attempt,
     limit: provider.maxLaunchSize,
+    since: demand.queuedAt,
     ...(provider.admit && { admit: provider.admit.bind(provider, place.offering) }),
     // For people to see; it is taken back when the launch is opened.
     held: ({ demand: { key } }) =>

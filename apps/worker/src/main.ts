@@ -190,7 +190,8 @@ function compose(
     publicUrl: config.PUBLIC_URL,
     dryRun: config.DRY_RUN,
     providers: parts.providers,
-    gatherer: createGatherer(),
+    // As many hands stay free for what needs no leave, or another one: the end of machines, other regions.
+    gatherer: createGatherer({ mostHeld: Math.floor(config.WORKER_CONCURRENCY / 2) }),
     signer: createTicketSigner([config.TICKET_SECRET]),
     ledger,
     log,

@@ -17,12 +17,14 @@ describe("a try that is made again", () => {
   it("is noted with its reason; a throttle is what the demand waits for, and no failure", async () => {
     const demand = await harness.addDemand();
     const retry = { jobId: demand.key, demand, attempt: 1, delayMs: 2_000 };
-    const slow = new RateLimitedError("slow down", { code: "budget", retryAfterMs: 2_000, isShared: true });
-    await tellRetry(harness, "ec2", { ...retry, error: slow });
-    expect(await harness.ledger.getWorkflowJob(demand.key)).to.deep.include({
-      waitsFor: "throttle",
-      notes: [],
-    });
+    for (const [code, waitsFor] of [
+      ["RequestLimitExceeded", "throttle"],
+      ["budget", "budget ec2"],
+    ] as const) {
+      const slow = new RateLimitedError("slow down", { code, retryAfterMs: 2_000, isShared: true });
+      await tellRetry(harness, "ec2", { ...retry, error: slow });
+      expect(await harness.ledger.getWorkflowJob(demand.key)).to.deep.include({ waitsFor, notes: [] });
+    }
     await tellRetry(harness, "ec2", { ...retry, error: new TransientError("no answer") });
     const known = await harness.ledger.getWorkflowJob(demand.key);
     expect(known?.notes.map(({ kind, text }) => `${kind} ${text}`)).to.deep.equal([

@@ -1,6 +1,6 @@
 import { type Demand, type ProviderName, ProvisionError } from "@grp/core";
 import type { WorkerContext } from "./context.ts";
-import { WAITS_FOR_THROTTLE } from "./history.ts";
+import { WAITS_FOR_BUDGET, WAITS_FOR_THROTTLE } from "./history.ts";
 import { warnOfMachines } from "./warn.ts";
 
 /** About eight minutes after the first try: no hiccup. */
@@ -39,7 +39,10 @@ export async function tellRetry(context: WorkerContext, provider: ProviderName, 
   const isThrottled = sorted?.errorClass === "rate-limited";
   // Told to a person at leisure: Redis may be away just now, and the try goes on all the same.
   await (isThrottled
-    ? context.ledger.setWaitsFor(demand.key, WAITS_FOR_THROTTLE)
+    ? context.ledger.setWaitsFor(
+        demand.key,
+        sorted.code === "budget" ? `${WAITS_FOR_BUDGET} ${provider}` : WAITS_FOR_THROTTLE,
+      )
     : context.ledger.addNote(demand.key, note)
   ).catch(() => undefined);
 }

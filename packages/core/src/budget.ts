@@ -77,7 +77,12 @@ export type SpendVerdict =
       /** To give back when the call is over. */
       readonly lease: string;
     }
-  | { readonly granted: false; readonly waitMs: number };
+  | {
+      readonly granted: false;
+      readonly waitMs: number;
+      /** Which charge of the first way there was too little for, by its index; the last one, of several. */
+      readonly lacks?: number;
+    };
 
 /** Limits that others set, shared by all processes: who may call now, and who must wait how long. */
 export interface Budget {

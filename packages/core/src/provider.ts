@@ -72,7 +72,16 @@ export function placeOf({ region, app }: Pick<Instance, "region" | "app">): stri
 }
 
 /** Leave for so many machines, at most as many as wanted; or how long to wait before asking again. */
-export type Admission = { readonly granted: number } | { readonly waitMs: number };
+export type Admission =
+  | { readonly granted: number }
+  | { readonly waitMs: number; readonly shortage?: Shortage };
+
+/** What there is too little of for now, for all who need it, and how fast it comes again: room for so many, every so often. */
+export interface Shortage {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly machines: number;
+}
 
 /**
  * The four verbs of a provider. Every error is one of `errors.ts`; nothing retries inside. An aborted call ends at once

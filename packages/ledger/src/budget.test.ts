@@ -64,7 +64,11 @@ describe("the budget", () => {
       ];
       expect(await budget.spend({ ways: [charges] })).to.deep.include({ granted: true, amount: 80 });
       expect(await budget.spend({ ways: [charges] })).to.deep.include({ granted: true, amount: 20 });
-      expect(await budget.spend({ ways: [charges] })).to.deep.equal({ granted: false, waitMs: 500 });
+      expect(await budget.spend({ ways: [charges] })).to.deep.equal({
+        granted: false,
+        waitMs: 500,
+        lacks: 1,
+      });
       expect(await waitOf(REQUESTS, 3)).to.equal(0);
     });
   });

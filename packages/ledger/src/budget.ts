@@ -163,6 +163,7 @@ local function weigh(charges)
     have = of.have(charge)
     way.haves[i], way.amounts[i] = have, math.min(charge.cost, math.floor(have))
     local shortMs = have < least and math.max(1, of.waitMs(charge, least - have)) or 0
+    if shortMs > 0 then way.lacks = i - 1 end
     local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
     if charge.limit.kind == 'window' then
@@ -213,7 +214,7 @@ for i, charges in ipairs(A.ways) do
     if redis.call('EXISTS', keyOf(charge.limit)) == 1 then redis.call('PEXPIRE', keyOf(charge.limit), ${KEEP_MS}) end
   end
 end
-if waitMs > 0 then return { 0, math.ceil(waitMs) } end
+if waitMs > 0 then return { 0, math.ceil(waitMs), ways[1].lacks or -1 } end
 if inLine then leave(inLine, A.turn.member) end
 local amounts = ways[best].amounts
 return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1 }`,
@@ -285,7 +286,7 @@ for _, limit in ipairs(A.limits) do
 end`,
 };
 
-type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMs?: number, way?: number];
+type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMsOrLacks?: number, way?: number];
 
 export interface BudgetOptions {
   readonly redis: RedisClient;
@@ -305,10 +306,10 @@ export function createBudget({ redis, keyPrefix = "{grp}:", now }: BudgetOptions
       // Lua would print a large number without its last digits.
       const turn = spending.turn && { ...spending.turn, order: String(spending.turn.order) };
       const args = { ...spending, turn, lease, ...time() };
-      const [isGranted, value, afterMs = 0, way = 0] = await store.run<SpendReply>(spend, args);
+      const [isGranted, value, more = 0, way = 0] = await store.run<SpendReply>(spend, args);
       return isGranted === 1
-        ? { granted: true, way, amount: value, afterMs, lease }
-        : { granted: false, waitMs: value };
+        ? { granted: true, way, amount: value, afterMs: more, lease }
+        : { granted: false, waitMs: value, ...(more >= 0 ? { lacks: more } : {}) };
     },
     async giveBack(lease, spent) {
       await store.run(giveBack, { lease, ...spent, ...time() });

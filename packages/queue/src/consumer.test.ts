@@ -200,6 +200,19 @@ describe("createQueueConsumer", () => {
     expect(ended).to.deep.equal(["grp-a-0"]);
   });
 
+  it("ends machines before it launches those that wait", async () => {
+    const begun: string[] = [];
+    const note = async (what: { key: string } | { runnerName: string }) => {
+      begun.push("key" in what ? what.key : what.runnerName);
+      return DONE;
+    };
+    for (const id of [1, 2]) await producer.enqueueDemand(aDemand(id), "ec2");
+    await producer.enqueueTermination(aTermination("grp-a-0"));
+    watch(redis.url, note, { concurrency: 1, processors: { provision: note, terminate: note } });
+    await until(() => begun.length === 3);
+    expect(begun).to.deep.equal(["grp-a-0", "wfj-1", "wfj-2"]);
+  });
+
   it("lets running work finish when it is closed, and takes nothing new", async () => {
     const { consumer } = watch(
       redis.url,

@@ -45,7 +45,9 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
         const queue = queues[termination.provider];
         const jobId = terminationJobId(termination.runnerName);
         await removeIn(queue, jobId, FINISHED);
-        await queue.add("terminate", termination, { ...JOB_OPTIONS, jobId, delay: wish?.delayMs ?? 0 });
+        // Ahead of all launches that wait: each minute later costs money, and it needs nothing that they wait for.
+        const options = { ...JOB_OPTIONS, jobId, lifo: true, delay: wish?.delayMs ?? 0 };
+        await queue.add("terminate", termination, options);
       }),
     wake: (provider, jobId) => bounded(() => wake(client, queues[provider], jobId)),
     withdraw: (provider, jobId) => bounded(() => removeIn(queues[provider], jobId, WAITING)),

@@ -63,7 +63,14 @@ describe("EC2's pace", () => {
     const error = await failure(cloud.provider.launch(cloud.order("l-2"), never));
     expect(error).to.be.instanceOf(RateLimitedError).and.to.include({ isShared: true, retryAfterMs: 25_000 });
     expect(cloud.ec2.calls).to.have.length(calls);
-    expect(await cloud.provider.admit(cloud.order("l-3").offering, 3)).to.deep.equal({ waitMs: 20_000 });
+    const { offering } = cloud.order("l-3");
+    expect(await cloud.provider.admit(offering, 3)).to.deep.equal({ waitMs: 20_000 });
+    verdict = { granted: false, waitMs: 400, lacks: 0 };
+    const ofCalls = { name: "ec2:us-east-1:RunInstances", everyMs: 500, machines: 100 };
+    expect(await cloud.provider.admit(offering, 3)).to.deep.equal({ waitMs: 400, shortage: ofCalls });
+    verdict = { granted: false, waitMs: 400, lacks: 1 };
+    const ofMachines = { name: "ec2:us-east-1:instances", everyMs: 500, machines: 1 };
+    expect(await cloud.provider.admit(offering, 3)).to.deep.equal({ waitMs: 400, shortage: ofMachines });
     await cloud.close();
   });
 

@@ -100,7 +100,13 @@ export function createPace(
       const call: Charge = { limit: callLimit({ region, api: "RunInstances" }), cost: 1 };
       const machines: Charge = { limit: machineLimit(region), cost: wanted, least: 1 };
       const verdict = await budget.spend({ ways: [[call, machines]] });
-      return verdict.granted ? { granted: verdict.amount } : { waitMs: verdict.waitMs };
+      if (verdict.granted) return { granted: verdict.amount };
+      const { waitMs, lacks } = verdict;
+      const lacking = [call, machines][lacks ?? -1]?.limit;
+      if (lacking?.kind !== "bucket") return { waitMs };
+      const { name, perSecond } = lacking;
+      const each = lacks === 0 ? limits.launchSize : 1;
+      return { waitMs, shortage: { name, everyMs: 1_000 / perSecond, machines: each } };
     },
     async call(call, send) {
       if (!call.isAdmitted) await enter(call);
