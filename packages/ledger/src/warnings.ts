@@ -27,17 +27,20 @@ export function createWarnings(store: Store): Pick<Ledger, "raiseWarning" | "lis
     },
     async listWarnings(now) {
       const stored = await store.redis.hgetall(store.key("warnings"));
-      return Object.entries(stored)
-        .map(([name, value]) => ({
-          name,
-          ...(JSON.parse(value) as { since: number; at: number; ends: number }),
-        }))
-        .filter(({ ends }) => ends > now)
-        .map(({ name, since, at }): Warning => {
-          const bar = name.indexOf("|");
-          return { kind: name.slice(0, bar), text: name.slice(bar + 1), since, at };
-        })
-        .sort((one, other) => one.since - other.since);
+      return (
+        Object.entries(stored)
+          .map(([name, value]) => ({
+            name,
+            ...(JSON.parse(value) as { since: number; at: number; ends: number }),
+          }))
+          .filter(({ ends }) => ends > now)
+          // Redis keeps them in no order: those of one moment must not change places at every look.
+          .sort((one, other) => one.since - other.since || (one.name < other.name ? -1 : 1))
+          .map(({ name, since, at }): Warning => {
+            const bar = name.indexOf("|");
+            return { kind: name.slice(0, bar), text: name.slice(bar + 1), since, at };
+          })
+      );
     },
   };
 }
