@@ -8,7 +8,7 @@ interface Batch {
 }
 
 /** Batches as they go out; `next` waits for one. */
-function recordBatches(most = 100) {
+function recordBatches(limits: { most: number; calls?: number } = { most: 100 }) {
   const batches: Batch[] = [];
   let tell: () => void = () => undefined;
   const call = gather<number, string>(
@@ -17,7 +17,7 @@ function recordBatches(most = 100) {
         batches.push({ inputs, finish, fail });
         tell();
       }),
-    { most },
+    limits,
   );
   const next = async (): Promise<Batch> => {
     if (batches.length === 0)
@@ -57,7 +57,7 @@ describe("gather", () => {
   });
 
   it("makes no batch larger than the limit", async () => {
-    const { call, next } = recordBatches(2);
+    const { call, next } = recordBatches({ most: 2 });
     const answers = Promise.all([1, 2, 3].map(call));
     for (const inputs of [[1, 2], [3]]) {
       const batch = await next();
@@ -65,6 +65,32 @@ describe("gather", () => {
       batch.finish(fine(inputs));
     }
     expect(await answers).to.have.lengthOf(3);
+  });
+
+  it("has several full batches under way where it may, and what fills none goes out after them", async () => {
+    const { call, next, count } = recordBatches({ most: 2, calls: 2 });
+    const answers = Promise.all([1, 2, 3, 4, 5, 6, 7].map(call));
+    const [first, second] = [await next(), await next()];
+    expect([first.inputs, second.inputs, count()]).to.deep.equal([[1, 2], [3, 4], 0]);
+    second.finish(fine(second.inputs));
+    const third = await next();
+    expect(third.inputs).to.deep.equal([5, 6]);
+    third.finish(fine(third.inputs));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(count()).to.equal(0);
+    first.finish(fine(first.inputs));
+    const last = await next();
+    expect(last.inputs).to.deep.equal([7]);
+    last.finish(fine(last.inputs));
+    expect(await answers).to.deep.equal(["#1", "#2", "#3", "#4", "#5", "#6", "#7"]);
+  });
+
+  it("sends a full batch at once, not at the end of the turn", async () => {
+    const { call, next, count } = recordBatches({ most: 2, calls: 2 });
+    const answers = Promise.all([1, 2].map(call));
+    expect(count()).to.equal(1);
+    (await next()).finish(fine([1, 2]));
+    expect(await answers).to.deep.equal(["#1", "#2"]);
   });
 
   it("fails one of a batch and not the others", async () => {

@@ -9,6 +9,13 @@ interface Waiting<I, O> {
   readonly reject: (error: unknown) => void;
 }
 
+export interface GatherLimits {
+  /** Inputs in one call. */
+  readonly most: number;
+  /** Calls under way at once; the second and later ones only when they are full. 1 unless told otherwise. */
+  readonly calls?: number;
+}
+
 /**
  * One call for many: what is asked while a batch is under way goes out together as soon as that one is done. So a lone
  * call waits for nothing, and the busier it is the more share a round trip. `run` says of each input in its order what
@@ -16,31 +23,43 @@ interface Waiting<I, O> {
  */
 export function gather<I, O>(
   run: (inputs: readonly I[]) => Promise<readonly Settled<O>[]>,
-  { most }: { readonly most: number },
+  { most, calls = 1 }: GatherLimits,
 ): (input: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
-  let isUnderWay = false;
+  let underWay = 0;
+  let isDue = false;
 
-  async function runWaiting(): Promise<void> {
-    while (waiting.length > 0) {
+  async function send(batch: readonly Waiting<I, O>[]): Promise<void> {
+    underWay += 1;
+    try {
+      settle(batch, await run(batch.map(({ input }) => input)));
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    underWay -= 1;
+    sendWaiting();
+  }
+
+  function sendWaiting(): void {
+    while (waiting.length >= most ? underWay < calls : waiting.length > 0 && underWay === 0) {
       const batch = waiting.slice(0, most);
       waiting = waiting.slice(most);
-      try {
-        settle(batch, await run(batch.map(({ input }) => input)));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
+      void send(batch);
     }
-    isUnderWay = false;
   }
 
   return (input) =>
     new Promise((resolve, reject) => {
       waiting.push({ input, resolve, reject });
-      if (isUnderWay) return;
-      isUnderWay = true;
-      // After this turn of the event loop, which may bring more of them.
-      setImmediate(runWaiting);
+      if (waiting.length >= most && calls > 1) sendWaiting();
+      else if (underWay === 0 && !isDue) {
+        isDue = true;
+        // After this turn of the event loop, which may bring more of them.
+        setImmediate(() => {
+          isDue = false;
+          sendWaiting();
+        });
+      }
     });
 }
 

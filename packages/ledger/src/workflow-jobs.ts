@@ -167,13 +167,16 @@ type Events = Pick<
 /** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
 const BATCH = 100;
 
+/** Redis works on some demands while the next are read. */
+const INTAKE = { most: 16, calls: 6 };
+
 /** What GitHub and the workers tell about workflow jobs, in any order. */
 export function createWorkflowJobEvents(store: Store): Events {
   const mark = gather((marks: readonly EnqueuedMark[]) => markAll(store, marks), { most: BATCH });
   const riding = createRidingMarks((marks) => markAll(store, marks));
   const record = gather(
     (demands: readonly Demand[]) => riding.takeAlong((marks) => recordAll(store, demands, marks)),
-    { most: BATCH },
+    INTAKE,
   );
   return {
     recordQueued: record,

@@ -17,8 +17,8 @@ const WAITING = ["waiting", "delayed", "prioritized"];
 const FINISHED = ["completed", "failed"];
 const COUNTED = ["waiting", "active", "delayed", "completed", "failed"] as const;
 
-/** Demands that go out together: few enough that Redis has time for others in between. */
-const BATCH = 100;
+/** Demands that go out together: few enough that Redis has time for others in between, and works on some while the next are read. */
+const BATCHES = { most: 16, calls: 6 };
 
 type Queues = Readonly<Record<ProviderName, Queue>>;
 
@@ -34,9 +34,10 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);
   const adderTo = (provider: ProviderName) =>
-    gather((orders: readonly DemandOrder[]) => bounded(() => addDemands(client, queues[provider], orders)), {
-      most: BATCH,
-    });
+    gather(
+      (orders: readonly DemandOrder[]) => bounded(() => addDemands(client, queues[provider], orders)),
+      BATCHES,
+    );
   const adders = { ec2: adderTo("ec2"), codemagic: adderTo("codemagic") };
   return {
     enqueueDemand: (demand, provider, wish) => adders[provider]({ demand, delayMs: wish?.delayMs ?? 0 }),

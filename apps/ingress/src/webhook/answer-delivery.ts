@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { within } from "@grp/runtime";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
-import { send } from "../send.ts";
+import { sendSoon } from "../send.ts";
 import { receiveDelivery } from "./receive.ts";
 
 /** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
@@ -20,7 +20,7 @@ export async function answerDelivery(
     DELIVERY_DEADLINE_MS,
     receiveDelivery(context, { headers, body, isDryRun }),
   ).catch(unavailable);
-  send(response, answer);
+  sendSoon(response, answer);
   const { outcome, reason } = answer.body;
   const durationMs = Math.round((performance.now() - begun) * 10) / 10;
   const event = eventName(headers["x-github-event"]);
