@@ -84,12 +84,20 @@ redis.call('ZREM', P .. 'claimed:' .. pool, A.runnerName)
 if A.comesBackAt then redis.call('HSET', runner, 'comesBackAt', A.comesBackAt) end`,
 };
 
+const forget: Script = {
+  name: "grpForgetRegistration",
+  lua: `${PRELUDE}
+redis.call('HDEL', P .. 'runner:' .. A.runnerName, 'runnerId')`,
+};
+
 type Reply =
   | ["granted", runnerName: string, runnerId: string]
   | [Exclude<ClaimVerdict["outcome"], "granted">];
 
 /** The trade of a ticket for a registration: one mint at a time for a machine, no more of them than are wanted. */
-export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishClaim" | "abandonClaim"> {
+export function createClaims(
+  store: Store,
+): Pick<Ledger, "beginClaim" | "finishClaim" | "abandonClaim" | "forgetRegistration"> {
   return {
     async beginClaim(claim) {
       const reply = await store.run<Reply>(begin, claim);
@@ -107,6 +115,9 @@ export function createClaims(store: Store): Pick<Ledger, "beginClaim" | "finishC
     },
     async abandonClaim(runnerName, comesBackAt) {
       await store.run(abandon, { runnerName, comesBackAt });
+    },
+    async forgetRegistration(runnerName) {
+      await store.run(forget, { runnerName });
     },
   };
 }

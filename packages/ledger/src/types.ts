@@ -355,6 +355,8 @@ export interface Ledger {
   finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<boolean>;
   /** No mint, or it failed: the same machine may claim again at once. `comesBackAt`: it was told to come back then. */
   abandonClaim(runnerName: string, comesBackAt?: number): Promise<void>;
+  /** We took its registration off GitHub. One that GitHub has no more, and that is not forgotten, had its workflow job. */
+  forgetRegistration(runnerName: string): Promise<void>;
 
   // --- caps ----------------------------------------------------------------------------------------------------
   /**

@@ -8,11 +8,13 @@ import {
   type Ticket,
 } from "@grp/core";
 import type { RunnerProgram } from "@grp/github";
-import type { ClaimVerdict } from "@grp/ledger";
+import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
+import { endMachine } from "../end-machine.ts";
 import { RETRY_SECONDS, refuse } from "./authenticate.ts";
+import { hasBegunUnheard } from "./replaced.ts";
 
-/** One mint: two GitHub calls of 10 s each at most, with a third after a 409; some of it may be waiting for its turn. */
+/** One mint: two GitHub calls of 10 s each at most, with more where something went before; some of it may be waiting for its turn. */
 const MINT_TIMEOUT_MS = 25_000;
 export const LOCK_MS = MINT_TIMEOUT_MS + 5_000;
 
@@ -57,13 +59,20 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const { runnerName } = runner;
   const { launchId, runnerClass } = launch;
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
+  const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   try {
-    const demand = await readDemand(context, order);
-    const minted = await register(context, order, demand);
-    if (!minted) {
+    const record = await readDemand(context, order);
+    if (record && (await hasBegunUnheard(context, runner, record, signal))) {
+      await context.ledger.abandonClaim(runnerName);
+      return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
+    }
+    const demand = record?.demand;
+    const minted = await register(context, order, { demand, signal });
+    if (minted === "busy") {
       await context.ledger.abandonClaim(runnerName);
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
     }
+    if (minted === "gone") return { refused: await endUsed(context, order), fields };
     const { runnerId } = minted;
     if (!(await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() })))
       return { refused: await takeBack(context, order, runnerId), fields: { ...fields, runnerId } };
@@ -82,10 +91,23 @@ async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: nu
   return refuse(410, "not_wanted");
 }
 
+/**
+ * GitHub lets go of a registration by itself only after its one workflow job. Nobody counts on this machine any more;
+ * should a workflow job wait all the same, the sweep asks GitHub and has another started.
+ */
+async function endUsed(context: IngressContext, { verdict, instanceId }: Mint): Promise<Answer> {
+  const { runner } = verdict;
+  const text = "it claimed again after GitHub had let go of its runner";
+  await context.ledger.abandonClaim(runner.runnerName);
+  const at = context.now();
+  await context.ledger.recordStep(runner.runnerName, "finished", at, { at, kind: "used", text });
+  await endMachine(context, runner, { reason: "finished", instanceId });
+  return refuse(409, "already_claimed", { detail: "its runner has had its job" });
+}
+
 /** Of the workflow job that the machine was launched for; another of its pool may get the runner. */
-async function readDemand(context: IngressContext, { verdict }: Mint): Promise<Demand | undefined> {
-  const record = await context.ledger.getWorkflowJob(parseDemandJobId(verdict.runner.placeHolder).key);
-  return record?.demand;
+function readDemand({ ledger }: IngressContext, { verdict }: Mint): Promise<WorkflowJobRecord | null> {
+  return ledger.getWorkflowJob(parseDemandJobId(verdict.runner.placeHolder).key);
 }
 
 function observe(context: IngressContext, runnerClass: string, sinceQueuedMs: number | undefined): void {
@@ -99,18 +121,18 @@ interface Minted {
   readonly program: RunnerProgram;
 }
 
-/** Undefined when the machine's earlier runner is busy: it did get its registration, and a job is running there. */
+/** `busy`, `gone`: the machine did get its earlier registration, and a job is running there, or has run. */
 async function register(
   context: IngressContext,
   { platform, runnerClass, verdict }: Mint,
-  demand: Demand | undefined,
-): Promise<Minted | undefined> {
-  const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
+  { demand, signal }: { readonly demand: Demand | undefined; readonly signal: AbortSignal },
+): Promise<Minted | "busy" | "gone"> {
   const { scope } = verdict.launch;
   const program = await context.github.runnerProgram(scope, platform, signal);
   if (verdict.previousRunnerId !== undefined) {
     const before = await context.github.deregister(scope, verdict.previousRunnerId, signal);
-    if (before === "busy") return undefined;
+    if (before !== "deregistered") return before;
+    await context.ledger.forgetRegistration(verdict.runner.runnerName);
   }
   const name = verdict.runner.runnerName;
   // The workflow job that was queued first is served first; before it, those whose class goes before others.

@@ -1,5 +1,6 @@
 import {
   type Demand,
+  demandJobId,
   demandKey,
   type Instance,
   launchId,
@@ -16,7 +17,7 @@ import { post, type TestAnswer, type TestIngress } from "./ingress.ts";
 /** Signs identity documents here, as AWS does there. */
 export const AWS = createSelfSigned("AWS of the tests", Date.now());
 
-const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "app" };
+export const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "app" };
 const PLACE = { region: "us-east-1", accountId: "123456789012" };
 
 export interface LaunchOptions {
@@ -28,6 +29,8 @@ export interface LaunchOptions {
   /** Of its demands; a second without it. */
   readonly queuedAgoMs?: number;
   readonly scope?: Scope;
+  /** Its only demand's, with the generation that it is launched for; one of its own unless told otherwise. */
+  readonly demand?: Demand;
 }
 
 /** A launch as the worker writes it down, with a demand for each of its machines. */
@@ -48,12 +51,12 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   const { size = 1, provider = "ec2", isAnswered = true, scope = SCOPE } = options;
   const runnerClass = options.runnerClass ?? (provider === "ec2" ? "ubuntu-arm64" : "macOS-arm64");
   const now = Date.now();
-  const demands = Array.from({ length: size }, () =>
-    demandOf(runnerClass, scope, now - (options.queuedAgoMs ?? 1_000)),
-  );
+  const demands = options.demand
+    ? [options.demand]
+    : Array.from({ length: size }, () => demandOf(runnerClass, scope, now - (options.queuedAgoMs ?? 1_000)));
   for (const demand of demands) await ingress.ledger.recordQueued(demand);
   const identity = {
-    placeHolders: demands.map(({ key }) => key),
+    placeHolders: demands.map(({ key, generation }) => demandJobId(key, generation)),
     ...{ runnerClass, offeringIndex: 0, renewal: 0 },
   };
   const id = launchId(identity);
@@ -71,7 +74,7 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   return { launchId: id, scope, runnerClass, runnerNames, instances, demands, ticket };
 }
 
-function demandOf(runnerClass: string, scope: Scope, queuedAt: number): Demand {
+export function demandOf(runnerClass: string, scope: Scope, queuedAt: number): Demand {
   lastId += 1;
   const { owner } = scope;
   const repository = scope.kind === "repository" ? scope.repository : "app";
