@@ -1,5 +1,7 @@
 import { gzipSync } from "node:zlib";
+import { QueueUnavailableError } from "@grp/queue";
 import { expect } from "chai";
+import { CATALOG } from "./testing/catalog.ts";
 import {
   type DeliveryOptions,
   deliver,
@@ -345,6 +347,39 @@ describe("POST /webhook", () => {
       expect(again.body).to.include({ outcome: "duplicate", runnerClass: "ubuntu-arm64" });
     }
     expect(await ingress.waiting("ec2")).to.equal(1);
+  });
+
+  /** The classes as an operator has rewritten them: that one's labels are served by the other's offerings, as `name`. */
+  const rewrite = (name: string) => {
+    const [ec2] = CATALOG.classes.filter((one) => one.name === "ubuntu-arm64");
+    const classes = CATALOG.classes.map((one) =>
+      one.name === "macOS-arm64" ? { ...one, name, offerings: ec2?.offerings ?? [] } : one,
+    );
+    return suite.start({ context: { catalog: { ...CATALOG, classes } } });
+  };
+
+  for (const name of ["macOS-arm64", "macOS-farm"])
+    it(`leaves no second queue job of one sent again after its class became ${name} of another provider`, async () => {
+      const payload = workflowJob("queued", { job: { labels: ["macos-arm64"] } });
+      expect((await deliver(ingress, payload, { deliveryId: "d-1" })).status).to.equal(202);
+      const changed = await rewrite(name);
+      const again = await deliver(changed, payload, { deliveryId: "d-1" });
+      expect([again.status, again.body.outcome]).to.deep.equal([200, "duplicate"]);
+      expect([await ingress.waiting("ec2"), await ingress.waiting("codemagic")]).to.deep.equal([0, 1]);
+      const key = `wfj-${payload.workflow_job.id}`;
+      expect((await ingress.ledger.getWorkflowJob(key))?.demand.runnerClass).to.equal("macOS-arm64");
+      // What only the changed one has heard of goes its way.
+      await deliver(changed, workflowJob("queued", { job: { labels: ["macos-arm64"] } }));
+      expect([await ingress.waiting("ec2"), await ingress.waiting("codemagic")]).to.deep.equal([1, 1]);
+    });
+
+  it("enqueues one that was written down and not enqueued, where its class is served now", async () => {
+    const payload = workflowJob("queued", { job: { labels: ["macos-arm64"] } });
+    const enqueueDemand = () => Promise.reject(new QueueUnavailableError("Redis is away"));
+    const dying = await suite.start({ context: { producer: { ...ingress.producer, enqueueDemand } } });
+    expect((await deliver(dying, payload)).status).to.equal(503);
+    expect((await deliver(await rewrite("macOS-arm64"), payload)).status).to.equal(202);
+    expect([await ingress.waiting("ec2"), await ingress.waiting("codemagic")]).to.deep.equal([1, 0]);
   });
 
   it("does not demand a runner for a job that has started or ended already", async () => {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { demandJobId } from "@grp/core";
+import { demandJobId, TransientError } from "@grp/core";
 import { Queue } from "bullmq";
 import { expect } from "chai";
 import { Redis } from "ioredis";
@@ -120,6 +120,55 @@ describe("createQueueProducer", () => {
     expect(await producer.withdraw("ec2", "wfj-2")).to.equal(true);
     expect(await producer.withdraw("ec2", "wfj-2")).to.equal(false);
     expect(await count("waiting")).to.equal(0);
+  });
+
+  for (const state of ["waiting", "completed"])
+    it(`takes back a demand that another queue has had (${state} there)`, async () => {
+      const { consumer } = watchConsumer(redis.url, async () => DONE);
+      if (state === "waiting") await consumer.close(1_000);
+      await producer.enqueueDemand(aDemand(1, { receivedAt: 5 }), "ec2");
+      await until(async () => (await count(state)) === 1);
+      const again = aDemand(1, { receivedAt: 9 });
+      await producer.enqueueDemand(again, "codemagic");
+      expect(await producer.dropDouble(again, "codemagic")).to.equal(true);
+      expect(await producer.isUnderWay("codemagic", "wfj-1")).to.equal(false);
+      expect(await producer.dropDouble(again, "codemagic")).to.equal(false);
+      expect(await count(state)).to.equal(1);
+      await consumer.close(1_000);
+    });
+
+  it("takes back no demand that no other queue has had, nor one that was handed on from there", async () => {
+    const alone = aDemand(2, { receivedAt: 9 });
+    await producer.enqueueDemand(aDemand(1, { receivedAt: 5 }), "ec2");
+    await producer.retry(aDemand(1, { receivedAt: 5, offeringIndex: 1 }), "codemagic");
+    const again = aDemand(1, { receivedAt: 9 });
+    for (const demand of [again, alone]) {
+      await producer.enqueueDemand(demand, "codemagic");
+      expect(await producer.dropDouble(demand, "codemagic")).to.equal(false);
+      expect(await producer.isUnderWay("codemagic", demand.key)).to.equal(true);
+    }
+  });
+
+  it("asks to come back for a demand that a worker has in hand, and runs it again after that", async () => {
+    const held = Promise.withResolvers<typeof DONE>();
+    const seen: number[] = [];
+    const { consumer } = watchConsumer(redis.url, (demand) => {
+      seen.push(demand.offeringIndex);
+      return held.promise;
+    });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(() => producer.isInHand("ec2", "wfj-1"));
+    const later = aDemand(1, { offeringIndex: 1 });
+    for (const call of [producer.retry(later, "ec2"), producer.enqueueDemand(later, "ec2")]) {
+      const { error } = await refusal(call);
+      expect(error).to.be.instanceOf(TransientError).and.include({ code: "under_way" });
+    }
+    held.resolve(DONE);
+    await until(async () => !(await producer.isInHand("ec2", "wfj-1")));
+    await producer.retry(later, "ec2");
+    await until(async () => (await count("completed")) === 1 && seen.length === 2);
+    expect(seen).to.deep.equal([0, 1]);
+    await consumer.close(1_000);
   });
 
   it("keeps finished and failed jobs for seven days", async () => {

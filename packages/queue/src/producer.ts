@@ -1,4 +1,12 @@
-import { type Demand, demandJobId, gather, type ProviderName, type Settled } from "@grp/core";
+import {
+  type Demand,
+  demandJobId,
+  gather,
+  type ProviderName,
+  ProvisionError,
+  type Settled,
+  TransientError,
+} from "@grp/core";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis, settleWithin, whenReady, writeTogether } from "./connection.ts";
@@ -52,14 +60,16 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
       }),
     wake: (provider, jobId) => bounded(() => wake(client, queues[provider], jobId)),
     withdraw: (provider, jobId) => bounded(() => removeIn(queues[provider], jobId, WAITING)),
+    dropDouble: (demand, provider) => bounded(() => dropDouble(queues, demand, provider)),
+    isInHand: (provider, jobId) =>
+      bounded(async () => (await queues[provider].getJobState(jobId)) === "active"),
     isUnderWay: (provider, jobId) =>
       bounded(async () => [...WAITING, "active"].includes(await queues[provider].getJobState(jobId))),
     retry: (demand, provider) =>
       bounded(async () => {
         const queue = queues[provider];
         const jobId = demandJobId(demand.key, demand.generation);
-        if ((await queue.getJobState(jobId)) === "active")
-          throw new Error(`${jobId} is under way: try again`);
+        if ((await queue.getJobState(jobId)) === "active") throw underWay(jobId);
         await removeIn(queue, jobId, [...FINISHED, "delayed"]);
         await queue.add("provision", demand, { ...JOB_OPTIONS, ...priorityOf(demand), jobId });
       }),
@@ -135,10 +145,16 @@ function boundCalls(client: Redis, deadlineMs: number) {
   };
 }
 
-function asUnavailable(cause: unknown): QueueUnavailableError {
+function asUnavailable(cause: unknown): Error {
+  if (cause instanceof ProvisionError) return cause;
   return new QueueUnavailableError(`Redis refused: ${cause instanceof Error ? cause.message : "?"}`, {
     cause,
   });
+}
+
+/** It passes: the worker that has it in hand is done with it soon. */
+function underWay(jobId: string): TransientError {
+  return new TransientError(`${jobId} is under way in that queue: try again`, { code: "under_way" });
 }
 
 interface DemandOrder {
@@ -178,9 +194,19 @@ async function makeRoomForLaterOffering(queue: Queue, demand: Demand): Promise<v
   const earlier = await queue.getJob(jobId);
   const before: unknown = earlier?.data?.offeringIndex;
   if (typeof before !== "number" || before >= demand.offeringIndex) return;
-  if ((await earlier?.getState()) === "active")
-    throw new Error(`${jobId} is still under way here: try again`);
+  if ((await earlier?.getState()) === "active") throw underWay(jobId);
   await removeIn(queue, jobId, ["completed"]);
+}
+
+async function dropDouble(queues: Queues, demand: Demand, provider: ProviderName): Promise<boolean> {
+  const jobId = demandJobId(demand.key, demand.generation);
+  const others = PROVIDERS.filter((other) => other !== provider);
+  const states = await Promise.all(others.map((other) => queues[other].getJobState(jobId)));
+  if (states.every((state) => state === "unknown")) return false;
+  const added = await queues[provider].getJob(jobId);
+  // Handed on from the other queue, it was received then.
+  if (added?.data?.receivedAt !== demand.receivedAt) return false;
+  return removeIn(queues[provider], jobId, WAITING);
 }
 
 /** True when it was there in one of the states and is gone now. */

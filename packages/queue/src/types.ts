@@ -43,9 +43,16 @@ export interface QueueProducer {
   wake(provider: ProviderName, jobId: string): Promise<void>;
   /** Removes a demand that still waits in its queue; false when it is under way or finished. */
   withdraw(provider: ProviderName, jobId: string): Promise<boolean>;
+  /**
+   * Takes back what `enqueueDemand` has just added, where another provider's queue has had the demand before: its class
+   * was served by that one then. True when it did.
+   */
+  dropDouble(demand: Demand, provider: ProviderName): Promise<boolean>;
+  /** Whether a worker is at it now. */
+  isInHand(provider: ProviderName, jobId: string): Promise<boolean>;
   /** Whether the job waits, is delayed or runs: somebody will still deal with it. */
   isUnderWay(provider: ProviderName, jobId: string): Promise<boolean>;
-  /** Runs a failed or finished demand's job again under the same id, with all its attempts; a delayed one starts now. Rejects while it is under way. */
+  /** Runs a failed or finished demand's job again under the same id, with all its attempts; a delayed one starts now. A `TransientError` while a worker is at it. */
   retry(demand: Demand, provider: ProviderName): Promise<void>;
   counts(): Promise<readonly QueueCount[]>;
   isReady(): Promise<boolean>;

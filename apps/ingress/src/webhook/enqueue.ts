@@ -6,7 +6,7 @@ import { withdraw } from "./withdraw.ts";
  * Ledger and queue are asked in the same turn, and 202 is said when both have it: at a thousand deliveries a second, to
  * wake up once more costs more than the work. Every step may be repeated. A crash in between leaves one of them: a
  * record that the next delivery of the same job, or the sweep, enqueues; or a queue job whose record the worker writes.
- * A job that has begun or was cancelled is taken out of the queue again. Nobody waits for the mark that it is enqueued:
+ * A job that has begun or was cancelled is taken out of the queue again, and so is one that another provider's queue had. Nobody waits for the mark that it is enqueued:
  * when that is lost, the job is only enqueued once more, which changes nothing.
  */
 export async function enqueue(
@@ -25,7 +25,9 @@ export async function enqueue(
     await takeBack(context, demand);
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
   }
-  if (known.isEnqueued)
+  // Sent again after its class went to another provider: that one's queue has it.
+  const isDouble = !known.isNew && (await context.producer.dropDouble(demand, provider));
+  if (known.isEnqueued || isDouble)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
   context.ledger.markEnqueuedSoon(key, context.now()).catch((error: unknown) => {
     context.log.warn("demand.markLost", { key, error });

@@ -9,6 +9,8 @@ export interface RecordingProducer extends QueueProducer {
   failNext(error: Error): void;
   /** Job ids that `isUnderWay` is true of. */
   readonly underWay: Set<string>;
+  /** `<provider> <job id>`s that `isInHand` is true of. */
+  readonly inHand: Set<string>;
 }
 
 /** Writes down what it is asked to enqueue; nothing runs. */
@@ -17,6 +19,7 @@ export function createRecordingProducer(): RecordingProducer {
   const terminations: Termination[] = [];
   const woken: string[] = [];
   const underWay = new Set<string>();
+  const inHand = new Set<string>();
   let failure: Error | undefined;
   const check = () => {
     const error = failure;
@@ -49,6 +52,9 @@ export function createRecordingProducer(): RecordingProducer {
       );
       return at >= 0 && demands.splice(at, 1).length > 0;
     },
+    dropDouble: async () => false,
+    inHand,
+    isInHand: async (provider, jobId) => inHand.has(`${provider} ${jobId}`),
     underWay,
     isUnderWay: async (_provider, jobId) => underWay.has(jobId),
     counts: async () => [],
