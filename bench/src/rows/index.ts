@@ -2,6 +2,7 @@ import type { Row } from "../row.ts";
 import { burstRows } from "./burst.ts";
 import { costRows } from "./cost.ts";
 import { drainRows } from "./drain.ts";
+import { fairnessRows } from "./fairness.ts";
 import { latencyRows } from "./latency.ts";
 import { memoryRows } from "./memory.ts";
 import { overheadRows } from "./overhead.ts";
@@ -16,4 +17,5 @@ export const rows: readonly Row[] = [
   ...memoryRows,
   ...costRows,
   ...burstRows,
+  ...fairnessRows,
 ];
