@@ -169,6 +169,33 @@ describe("a machine that was started in another's place", () => {
     expect((await claim(ingress, second)).status).to.equal(200);
   });
 
+  it("is registered only once the registration of the one that was given up is off GitHub", async () => {
+    const replaced = await replace();
+    const second = await takeOver(replaced);
+    github.failNext(502, "delete-self-hosted-runner");
+    expect((await claim(ingress, second)).status).to.equal(503);
+    expect(github.registrations()).to.have.length(1);
+    expect((await claim(ingress, second)).status).to.equal(200);
+    expect(github.runners().map(({ name }) => name)).to.deep.equal([...second.runnerNames]);
+    // Whose machine is back after all is told to go.
+    const program = createRunnerProgram(replaced.jitConfig, new AbortController().signal);
+    expect(await program.connect()).to.equal(false);
+  });
+
+  it("leaves the first to another workflow job that it runs", async () => {
+    const runners = new AbortController();
+    const order = { owner: "acme", repository: "app", labels: ["ubuntu-arm64"], durationMs: 60_000 };
+    const other = github.queueWorkflowJob(order);
+    const replaced = await replace();
+    const program = createRunnerProgram(replaced.jitConfig, runners.signal);
+    await program.connect();
+    await program.takeJob();
+    expect((await claim(ingress, await takeOver(replaced))).status).to.equal(200);
+    expect(other).to.include({ status: "in_progress", runnerName: replaced.first.runnerNames[0] });
+    expect(github.runners()).to.have.length(2);
+    runners.abort();
+  });
+
   for (const status of [403, 404])
     it(`is registered by the counts where GitHub shows us no workflow jobs (${status})`, async () => {
       const second = await takeOver(await replace());

@@ -12,7 +12,7 @@ import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
 import { endMachine } from "../end-machine.ts";
 import { RETRY_SECONDS, refuse } from "./authenticate.ts";
-import { hasBegunUnheard } from "./replaced.ts";
+import { mayReplace } from "./replaced.ts";
 
 /** One mint: two GitHub calls of 10 s each at most, with more where something went before; some of it may be waiting for its turn. */
 const MINT_TIMEOUT_MS = 25_000;
@@ -62,7 +62,7 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   try {
     const record = await readDemand(context, order);
-    if (record && (await hasBegunUnheard(context, runner, record, signal))) {
+    if (record && !(await mayReplace(context, runner, record, signal))) {
       await context.ledger.abandonClaim(runnerName);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
     }

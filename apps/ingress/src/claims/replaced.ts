@@ -4,21 +4,32 @@ import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { IngressContext } from "../context.ts";
 
 /**
- * Of a machine that was started in another's place: whether the workflow job began on the first one after all, and no
- * delivery said so. Then the ledger is told, and may want this machine no more. The sweep asks too before it has one
- * started, but starts it all the same when GitHub can't say; no registration is minted before GitHub has.
+ * Whether a machine that was started in another's place may be registered; always, when it is the first for its demand.
+ * The sweep asks GitHub too before it has one started, but starts it all the same when GitHub can't say; here GitHub has
+ * said that the workflow job waits, and the earlier registrations are off it. False: the ledger knows more now, and may
+ * want this machine no longer.
  */
-export async function hasBegunUnheard(
-  { github, ledger, now }: IngressContext,
-  { placeHolder }: RunnerRecord,
+export async function mayReplace(
+  context: IngressContext,
+  runner: RunnerRecord,
   record: WorkflowJobRecord,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const isReplacement = parseDemandJobId(placeHolder).generation > 1;
-  if (!isReplacement || record.workflowJobState !== "queued") return false;
-  const job = await github.getWorkflowJob(record.demand, signal).catch(toUnknown);
+  if (parseDemandJobId(runner.placeHolder).generation === 1) return true;
+  if (await hasBegunUnheard(context, record, signal)) return false;
+  await takeOffEarlier(context, runner, record, signal);
+  return true;
+}
+
+async function hasBegunUnheard(
+  { github, ledger, now }: IngressContext,
+  { demand, workflowJobState }: WorkflowJobRecord,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (workflowJobState !== "queued") return false;
+  const job = await github.getWorkflowJob(demand, signal).catch(toUnknown);
   if (job?.status !== "in_progress" && job?.status !== "completed") return false;
-  const { workflowJobId } = record.demand;
+  const { workflowJobId } = demand;
   const update = { workflowJobId, at: now(), ...(job.runnerName ? { runnerName: job.runnerName } : {}) };
   if (job.status === "in_progress") await ledger.recordInProgress(update);
   else await ledger.recordCompleted({ ...update, conclusion: job.conclusion ?? "unknown" });
@@ -29,4 +40,28 @@ export async function hasBegunUnheard(
 function toUnknown(error: unknown): GitHubWorkflowJob | null {
   if (error instanceof UnauthorizedError || error instanceof InvalidSpecError) return null;
   throw error;
+}
+
+/**
+ * Of machines that were given up, for GitHub did not see them or their provider lost them: none may turn up and be a
+ * second runner for the same demand. One that is busy after all runs another workflow job.
+ */
+async function takeOffEarlier(
+  { github, ledger }: IngressContext,
+  { runnerName }: RunnerRecord,
+  { key, launchIds }: WorkflowJobRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const launches = await Promise.all(launchIds.map((id) => ledger.getLaunch(id)));
+  const names = launches.flatMap((launch) =>
+    (launch?.runnerNames ?? []).filter(
+      (_name, index) => parseDemandJobId(launch?.placeHolders[index] ?? "").key === key,
+    ),
+  );
+  const runners = await Promise.all(names.map((name) => ledger.getRunner(name)));
+  for (const earlier of runners) {
+    if (!earlier || earlier.runnerName === runnerName || earlier.workflowJobKey !== undefined) continue;
+    if (earlier.step === "finished" && earlier.runnerId !== undefined)
+      await github.deregister(earlier.scope, earlier.runnerId, signal);
+  }
 }
