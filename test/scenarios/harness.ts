@@ -90,11 +90,28 @@ export async function feed({ sandbox }: Stack, order: Feed): Promise<readonly St
   return jobs;
 }
 
-/** Waits until every one of them has ended. */
-export async function untilServed({ sandbox }: Stack, count: number, limitMs: number): Promise<void> {
-  const isOver = () =>
-    sandbox.github.workflowJobs().filter(({ status }) => status === "completed").length >= count;
-  for (const limit = Date.now() + limitMs; !isOver(); await sleep(250)) if (Date.now() > limit) return;
+/** For the last machines to end after their jobs; what lives longer is told as left. */
+const END_MS = 60_000;
+
+/** Waits until every one of them has ended, and the machines with them. */
+export async function untilServed(stack: Stack, count: number, limitMs: number): Promise<void> {
+  const { github } = stack.sandbox;
+  await until(() => github.workflowJobs().filter(isCompleted).length >= count, limitMs);
+  await until(() => countLiving(stack).every((living) => living === 0), END_MS);
+}
+
+const isCompleted = ({ status }: StandInWorkflowJob) => status === "completed";
+
+async function until(holds: () => boolean, limitMs: number): Promise<void> {
+  for (const limit = Date.now() + limitMs; !holds(); await sleep(250)) if (Date.now() > limit) return;
+}
+
+function countLiving({ sandbox: { github, ec2, codemagic } }: Stack): [number, number, number] {
+  return [
+    ec2.instances().filter(({ state }) => state !== "terminated").length,
+    codemagic.builds().filter(({ isLive }) => isLive).length,
+    github.runners().length,
+  ];
 }
 
 export const inSeconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
@@ -134,16 +151,15 @@ export function describeRecovery({ workers }: Stack): string {
  * Registrations that ran nothing, and what lives still. One is made again under its name where GitHub's answer was lost:
  * that costs a call, and no machine.
  */
-export function describeRest({ sandbox: { github, ec2, codemagic } }: Stack): Findings {
-  const all = github.registrations();
+export function describeRest(stack: Stack): Findings {
+  const all = stack.sandbox.github.registrations();
   const unused = all.filter(({ workflowJobId }) => workflowJobId === undefined).length;
   const idle = [...Map.groupBy(all, ({ name }) => name).values()].filter((same) =>
     same.every(({ workflowJobId }) => workflowJobId === undefined),
   ).length;
-  const instances = ec2.instances().filter(({ state }) => state !== "terminated").length;
-  const builds = codemagic.builds().filter(({ isLive }) => isLive).length;
+  const [instances, builds, runners] = countLiving(stack);
   return [
     ["registrations that ran no job", `${unused} of ${all.length}; ${idle} machines had one and ran none`],
-    ["left at the end", `${instances} instances, ${builds} builds, ${github.runners().length} runners`],
+    ["left at the end", `${instances} instances, ${builds} builds, ${runners} runners`],
   ];
 }

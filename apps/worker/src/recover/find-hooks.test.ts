@@ -52,6 +52,16 @@ describe("the hooks of several Apps", () => {
       });
     });
 
+  it("are not said to be missing while GitHub wants a pause, and are asked for again in the next round", async () => {
+    let error: Error | undefined = new RateLimitedError("all is spent", { retryAfterMs: 3_000 });
+    const find = findWith(() => error ?? false);
+    expect(await find(signal)).to.deep.equal({ hooks: [], unseen: ["GitHub App 1", "GitHub App 2"] });
+    expect(harness.lines.map(({ message }) => message)).to.not.include("deliveries.no-hook");
+    error = undefined;
+    expect(await find(signal)).to.deep.equal({ hooks: [], unseen: [] });
+    expect(harness.lines.map(({ message }) => message)).to.include("deliveries.no-hook");
+  });
+
   it("stand through a failure of their own App, which is asked again in minutes", async () => {
     let isOut = false;
     const find = findWith((appId) => (isOut && appId === "1" ? new UnauthorizedError("401") : appId === "1"));

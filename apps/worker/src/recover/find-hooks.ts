@@ -10,9 +10,11 @@ const CACHE_MS = 3_600_000;
 /** While there is none at all, somebody may be just about to set one up. */
 const NONE_MS = 600_000;
 
+const NEVER = 0;
+
 export interface FoundHooks {
   readonly hooks: readonly HookTarget[];
-  /** The Apps whose last answer was a refusal: what is known of their hooks is old, or nothing. */
+  /** Apps whose last answer was a refusal, and credentials that GitHub wants a pause of: what is known of their hooks is old, or nothing. */
   readonly unseen: readonly string[];
 }
 
@@ -38,7 +40,7 @@ export function createHookFinder(
   const { catalog, github, log, now } = context;
   const cache = new Map<string, Known>();
   const isFresh = (place: HookPlace) => {
-    const { askedAt = 0, refused } = cache.get(placeName(place)) ?? {};
+    const { askedAt = NEVER, refused } = cache.get(placeName(place)) ?? {};
     const hasAny = [...cache.values()].some(({ hooks }) => hooks.length > 0);
     return now() - askedAt < (hasAny && refused !== "soon" ? CACHE_MS : noneMs);
   };
@@ -47,7 +49,7 @@ export function createHookFinder(
     const name = placeName(place);
     const { hooks = [] } = cache.get(name) ?? {};
     // GitHub was not asked at all: the next round does.
-    const askedAt = error instanceof RateLimitedError ? 0 : now();
+    const askedAt = error instanceof RateLimitedError ? NEVER : now();
     cache.set(name, { hooks, askedAt, refused: mayPass(place, error) ? "soon" : "later" });
   };
 
@@ -77,12 +79,13 @@ export function createHookFinder(
     await askEach(due, { ask: (place) => ask(place, signal), log, message, signal });
     const known = places.map((place) => ({ place, ...cache.get(placeName(place)) }));
     const hooks = known.flatMap((one) => one.hooks ?? []);
-    if (hooks.length === 0 && due.length > 0) log.warn("deliveries.no-hook", { url });
+    const unseen = known.flatMap(({ place, refused, askedAt }) =>
+      refused && (place.kind === "app" || askedAt === NEVER) ? [credentialOf(place)] : [],
+    );
+    if (hooks.length + unseen.length === 0 && due.length > 0) log.warn("deliveries.no-hook", { url });
     return {
       hooks: [...new Map(hooks.map((hook) => [keyOf(hook), hook])).values()],
-      unseen: known.flatMap(({ place, refused }) =>
-        place.kind === "app" && refused ? [credentialOf(place)] : [],
-      ),
+      unseen: [...new Set(unseen)],
     };
   };
 }

@@ -36,7 +36,7 @@ export async function redeliverFailed(
   const before = await loadState(context.ledger);
   const part: Part = { context, round, hooks, signal, limited: new Set() };
   const read = await readHooks(part, before);
-  const blind = [...unseen, ...part.limited, ...(hooks.length === 0 ? [NO_HOOK] : [])];
+  const blind = [...unseen, ...part.limited, ...(hooks.length + unseen.length === 0 ? [NO_HOOK] : [])];
   const asked = await askForDue(part, read);
   const roundAt = context.now();
   const state = { ...asked, roundAt, blind: countBlindness(before.blind, blind) };
