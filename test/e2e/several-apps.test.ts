@@ -41,13 +41,14 @@ describe("two GitHub Apps", function () {
 
     github.setApp(first, "suspended");
     // Each request goes by the App that has most left: a job or two may pass before the first one is asked.
-    let warnings: Status["warnings"] = [];
-    while (warnings.length === 0) {
+    let ofApps: Status["warnings"] = [];
+    while (ofApps.length === 0) {
       await reaped(stack, queueJob(stack, LINUX));
-      warnings = (await readStatus()).warnings;
+      // On a slow machine the recovery too has been refused for some rounds by then, and says so.
+      ofApps = (await readStatus()).warnings.filter(({ kind }) => kind !== "recovery");
     }
-    expect(warnings.map(({ kind }) => kind)).to.deep.equal(["github-app"]);
-    expect(warnings[0]?.text).to.include(`GitHub App ${first}`);
+    expect(ofApps.map(({ kind }) => kind)).to.deep.equal(["github-app"]);
+    expect(ofApps[0]?.text).to.include(`GitHub App ${first}`);
     const metrics = await (await fetch(`${stack.workers[0]?.internalUrl}/metrics`)).text();
     expect(metrics).to.match(new RegExp(`grp_rate_limit_points{limit="github:app-${second}:acme".*} \\d+`));
     expect(metrics).to.match(/grp_warnings{kind="github-app".*} 1/);
