@@ -24,12 +24,16 @@ async function timeDrain(stand: Stand, worker: ServerName, completed: string): P
     }
   };
   const warm = await reach(WARM_JOBS);
-  const before = cpuMsOf(pid);
+  const pids = [pid, stand.redis.pid];
+  const before = pids.map(cpuMsOf);
   const end = await reach(JOBS);
   const jobs = end.done - warm.done;
-  const serverUs = ((cpuMsOf(pid) - before) * 1_000) / jobs;
+  const [serverUs = 0, redisUs = 0] = pids.map(
+    (each, at) => ((cpuMsOf(each) - (before[at] ?? 0)) * 1_000) / jobs,
+  );
   await stand.stop(worker);
-  return { value: (jobs * 1_000) / (end.at - warm.at), figures: { serverUs } };
+  const perSecond = (jobs * 1_000) / (end.at - warm.at);
+  return { value: perSecond, figures: { serverBusy: (perSecond * serverUs) / 1_000_000, serverUs, redisUs } };
 }
 
 async function measureBare(stand: Stand): Promise<Measure> {
