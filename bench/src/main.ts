@@ -1,6 +1,7 @@
 // `make bench`: measures every row, or those that the arguments name, round by round, and tells the medians.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { describeMachine } from "./report/machine.ts";
 import { describeProfiles } from "./report/profile.ts";
@@ -33,6 +34,9 @@ function chooseRows(names: readonly string[]): readonly Row[] {
     : rows.filter((row) => wanted.has(row.name));
 }
 
+/** For a row that was begun in time. */
+const GRACE_MS = 60_000;
+
 /** What went wrong, by row; the others go on. */
 const failures = new Map<string, string>();
 
@@ -61,7 +65,7 @@ async function measureAll(chosen: readonly Row[], stand: Stand): Promise<Map<str
 async function measureOne(row: Row, round: number, { stand, measures, endsAt }: Taking): Promise<void> {
   try {
     if (performance.now() > endsAt) throw new Error("no time was left");
-    const measure = await row.measure(stand);
+    const measure = await withinTime(row.measure(stand), endsAt);
     const taken = measures.get(row.name);
     // In its round's place, so that it is compared with the baseline of the same round.
     if (taken) taken[round] = measure;
@@ -70,6 +74,14 @@ async function measureOne(row: Row, round: number, { stand, measures, endsAt }: 
     failures.set(row.name, error instanceof Error ? error.message : String(error));
     console.error(`round ${round + 1}: ${row.name} failed: ${failures.get(row.name)}`);
   }
+}
+
+/** What hangs is left behind, for the end of this process to end. */
+function withinTime(measuring: Promise<Measure>, endsAt: number): Promise<Measure> {
+  const over = sleep(endsAt + GRACE_MS - performance.now(), undefined, { ref: false }).then(() => {
+    throw new Error("the time was over");
+  });
+  return Promise.race([measuring, over]);
 }
 
 // So that what was started is ended too.
@@ -91,3 +103,5 @@ try {
   await stand.close();
 }
 if (values.profile !== undefined) console.log(describeProfiles(values.profile));
+// What was left behind when the time was over would keep us.
+process.exit();

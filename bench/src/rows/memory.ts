@@ -9,6 +9,11 @@ import { deliverMore } from "./deliver.ts";
 /** Demands that are on their way at the same time: at most so many, and four portions at least, to see growth. */
 const MOST_AT_ONCE = 5_000;
 const PATIENCE_MS = 180_000;
+
+/** With fewer, V8 is still on the way to its usual size. */
+const MANY_PORTIONS = 10;
+/** A collection more or less. */
+const MOST_GROWTH = 1.2;
 const CONNECTIONS = 16;
 
 const LEDGER = "{grp}:";
@@ -35,10 +40,23 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
     rss.push(rssMiBOf(ingress.pid), rssMiBOf(worker.pid));
   }
   const value = ((await usedBytes(stand)) - before) / count;
-  const [ingressFirstMiB = 0, workerFirstMiB = 0] = rss;
-  const [ingressLastMiB = 0, workerLastMiB = 0] = rss.slice(-2);
   await stand.stop("instant-worker");
-  return { value, figures: { ingressFirstMiB, ingressLastMiB, workerFirstMiB, workerLastMiB } };
+  return { value, figures: tellGrowth(rss) };
+}
+
+/** Of ingress and worker in turn, after each portion. Throws when the last half of many portions was not flat. */
+function tellGrowth(rss: readonly number[]): Record<string, number> {
+  const figures: Record<string, number> = {};
+  for (const [at, name] of ["ingress", "worker"].entries()) {
+    const [own, half] = [rss.filter((_mib, index) => index % 2 === at), rss.length / 4];
+    const [first = 0, middle = 0, last = 0] = [own[0], own[Math.floor(half)], own.at(-1)];
+    if (own.length >= MANY_PORTIONS && last > middle * MOST_GROWTH)
+      throw new Error(
+        `${name} went on growing: ${middle.toFixed()} MiB half way, ${last.toFixed()} MiB in the end`,
+      );
+    Object.assign(figures, { [`${name}FirstMiB`]: first, [`${name}LastMiB`]: last });
+  }
+  return figures;
 }
 
 async function usedBytes({ redis }: Stand): Promise<number> {
@@ -93,7 +111,7 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
 
 const row = (name: string, count: number, more: Partial<Row> = {}): Row => ({
   ...{ name, unit: "bytes of Redis a job", isOnce: true, ...more },
-  about: `left of ${count.toLocaleString("en")} finished workflow jobs, queue and ledger`,
+  about: `left of ${count.toLocaleString("en")} finished workflow jobs, queue and ledger, all but the claim`,
   measure: (stand) => measureMemory(stand, count),
 });
 

@@ -76,7 +76,10 @@ async function deliverByTheClock(
     sentAt.set(`wfj-${id}`, Date.now());
     connections[index % CONNECTIONS]?.send(request);
   }
-  await answered.promise;
+  const late = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`only ${answers} of ${count} deliveries answered`);
+  });
+  await Promise.race([answered.promise, late]);
   for (const connection of connections) connection.close();
   if ([...statuses].join() !== "202") throw new Error(`answers other than 202: ${[...statuses].join(", ")}`);
   return sentAt;

@@ -30,8 +30,8 @@ export const throughputRows: readonly Row[] = [
     measure: measureOne("ingress", 200, { ...REPEATED, event: "check_run" }),
   },
   {
-    ...{ name: "forged", unit, baseline: "ingress", target: { atLeast: 1 } },
-    about: "a wrong signature: refused, logged",
+    ...{ name: "forged", unit, baseline: "irrelevant", target: { atLeast: 0.9 } },
+    about: "a wrong signature: refused, logged; costs what a good one does, but for the noise",
     measure: measureOne("ingress", 401, { ...REPEATED, isForged: true }),
   },
   {

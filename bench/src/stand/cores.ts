@@ -1,32 +1,42 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { availableParallelism } from "node:os";
 
 /**
  * What is measured has a core of its own, so that its figures are per core; the load generator and Redis share what is
- * left. Without `taskset` (macOS) the system decides.
+ * left. Without `taskset` (macOS), or with one core, the system decides.
  */
-const hasTaskset = availableParallelism() >= 2 && spawnSync("taskset", ["-V"]).status === 0;
+const cores = findCores();
+const hasCores = cores.length >= 2;
 
 type Part = "server" | "second-server" | "load" | "redis";
 
-function coresOf(part: Part): string {
-  const last = availableParallelism() - 1;
-  if (part === "server") return "0";
-  if (part === "second-server" || part === "load") return "1";
-  return last > 1 ? `2-${last}` : "1";
+/** Those that this process may run on: in a container they need not begin with 0. */
+function findCores(): readonly string[] {
+  const { status, stdout } = spawnSync("taskset", ["-c", "-p", String(process.pid)], { encoding: "utf8" });
+  if (status !== 0) return [];
+  const list = stdout.slice(stdout.lastIndexOf(":") + 1).trim();
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_none, at) => String(first + at));
+  });
 }
 
-export const placement = hasTaskset
+function coresOf(part: Part): string {
+  const [first = "", second = "", ...others] = cores;
+  if (part === "server") return first;
+  if (part === "second-server" || part === "load" || others.length === 0) return second;
+  return others.join(",");
+}
+
+export const placement = hasCores
   ? `server on core ${coresOf("server")}, load generator on ${coresOf("load")}, Redis on ${coresOf("redis")}`
   : "not pinned to cores";
 
 /** The command, held to its core. */
 export function onCore(part: Part, command: readonly [string, ...string[]]): [string, ...string[]] {
-  return hasTaskset ? ["taskset", "-c", coresOf(part), ...command] : [...command];
+  return hasCores ? ["taskset", "-c", coresOf(part), ...command] : [...command];
 }
 
 /** Holds a process that runs already, all its threads. */
 export function moveToCore(part: Part, pid: number): void {
-  if (hasTaskset)
-    execFileSync("taskset", ["-a", "-c", "-p", coresOf(part), String(pid)], { stdio: "ignore" });
+  if (hasCores) execFileSync("taskset", ["-a", "-c", "-p", coresOf(part), String(pid)], { stdio: "ignore" });
 }
