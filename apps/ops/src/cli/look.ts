@@ -1,9 +1,10 @@
 import { formatExplanation } from "../explain/format-explanation.ts";
 import { formatDuration, formatRepository, formatTime } from "../format.ts";
 import { describeStep, type Status } from "../server/status.ts";
-import { readKey, type WorkflowJobView } from "../view.ts";
+import type { WorkflowJobView } from "../view.ts";
 import type { CliContext } from "./context.ts";
 import { CliError } from "./failure.ts";
+import { keyOf } from "./key-of.ts";
 import { createOpsApi } from "./ops-api.ts";
 import { drawTable } from "./table.ts";
 
@@ -91,7 +92,12 @@ export async function runDead(context: CliContext, flags: LookFlags & { history?
   if (dead.length === 0) return context.print("no dead letters");
   if (flags.history) for (const { explanation } of dead) context.print(`${formatExplanation(explanation)}\n`);
   else context.print(dead.map(formatDead).join("\n"));
-  if (count > dead.length) context.print(`${count - dead.length} older ones: --limit shows more`);
+  if (count > dead.length) context.print(`${count - dead.length} older ones: ${howToSeeMore(dead, flags)}`);
+}
+
+/** The server shows no more than it likes at a time. */
+function howToSeeMore(dead: readonly unknown[], { limit }: LookFlags): string {
+  return dead.length === limit ? "--limit shows more" : "retry --all and dismiss --all reach them too";
 }
 
 /** Two lines each: nothing of a reason may be cut off. */
@@ -107,21 +113,6 @@ function formatDead({ key, demand, failure }: WorkflowJobView): string {
   return `${head.join("  ")}\n    ${failure?.message ?? ""}`;
 }
 
-/** Retries or dismisses each; the others go on when one can't be, and the exit code tells. */
-export async function runAct(
-  context: CliContext,
-  keys: readonly string[],
-  verb: "retry" | "dismiss",
-): Promise<void> {
-  const api = createOpsApi(context.config);
-  const done = verb === "retry" ? "back in its queue" : "dismissed";
-  for (const key of keys.map(keyOf)) {
-    const refused = await api.act(key, verb);
-    context.print(refused ?? `${key}: ${done}`);
-    if (refused !== undefined) context.setExitCode(1);
-  }
-}
-
 /** Why a workflow job is where it is, in one screen. */
 export async function runExplain(
   context: CliContext,
@@ -134,20 +125,5 @@ export async function runExplain(
     return context.print(flags.json ? JSON.stringify(known, null, 2) : formatExplanation(known.explanation));
   throw new CliError(
     `nothing is known of ${key}: no delivery about it came in the last 7 days (is it in the webhook's list at GitHub?)`,
-  );
-}
-
-/** An id, a key, or the address of a job's page on GitHub. */
-function keyOf(what: string): string {
-  const key = readKey(what);
-  if (key !== undefined && /^(wfj|dry)-[\w-]+$/.test(key)) return key;
-  if (what.includes("/"))
-    throw new CliError(
-      `no workflow job id in ${what}: open the job (not its run) on GitHub and copy its address`,
-      2,
-    );
-  throw new CliError(
-    `"${what}" is no workflow job: give its id, its key (wfj-…) or its address on GitHub`,
-    2,
   );
 }

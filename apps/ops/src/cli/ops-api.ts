@@ -12,7 +12,7 @@ export interface OpsApi {
   workflowJob(key: string): Promise<WorkflowJobView | IgnoredView | null>;
   plan(key: string): Promise<Plan | null>;
   dead(limit: number): Promise<{ readonly dead: readonly WorkflowJobView[]; readonly count: number }>;
-  /** Undefined when done; else why this one can't be. */
+  /** Undefined when done; else why this one can't be. Throws when nothing answers, or nobody may. */
   act(key: string, verb: "retry" | "dismiss"): Promise<string | undefined>;
 }
 
@@ -23,11 +23,13 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     maxRedirects: 0,
     ...(credentials ? { auth: { username: credentials.user, password: credentials.password } } : {}),
   });
-  const ask = async <T>(path: string, method: "get" | "post" = "get"): Promise<T> => {
+  const explain = (error: unknown, path: string) =>
+    explainHttpFailure(error, `${opsUrl}/api${path}`, "OPS_URL");
+  const ask = async <T>(path: string): Promise<T> => {
     try {
-      return (await client.request<T>({ url: path, method })).data;
+      return (await client.get<T>(path)).data;
     } catch (error) {
-      throw isNotFound(error) ? error : explainHttpFailure(error, `${opsUrl}/api${path}`, "OPS_URL");
+      throw isNotFound(error) ? error : explain(error, path);
     }
   };
   const askIfThere = <T>(path: string) =>
@@ -43,12 +45,12 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     plan: (key) => askIfThere(`/plans/${encodeURIComponent(key)}`),
     dead: (limit) => ask(`/dead?limit=${limit}`),
     async act(key, verb) {
+      const path = `/dead/${encodeURIComponent(key)}/${verb}`;
       try {
-        await ask(`/dead/${encodeURIComponent(key)}/${verb}`, "post");
+        await client.post(path);
         return undefined;
       } catch (error) {
-        if (isAxiosError(error) && isNotFound(error)) return String(error.response?.data?.why ?? "not found");
-        throw error;
+        return tellRefusal(key, error) ?? Promise.reject(explain(error, path));
       }
     },
   };
@@ -56,4 +58,11 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
 
 function isNotFound(error: unknown): boolean {
   return isAxiosError(error) && error.response?.status === 404;
+}
+
+/** Why this one can't be; undefined when none can: nothing answers, or one may not. */
+function tellRefusal(key: string, error: unknown): string | undefined {
+  const answer = isAxiosError<{ why?: string; error?: string }>(error) ? error.response : undefined;
+  if (!answer || answer.status === 401 || answer.status === 403) return undefined;
+  return answer.data?.why ?? `${key}: ${answer.data?.error ?? "refused"} (${answer.status})`;
 }

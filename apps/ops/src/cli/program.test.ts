@@ -207,6 +207,37 @@ describe("grp", () => {
     expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
   });
 
+  it("retries all of a class, page by page, and goes on when one can't be", async () => {
+    const mac = { runnerClass: "mac" };
+    let dead = [
+      ...[1, 2, 3, 4].map((id) => ({ key: `wfj-${id}`, demand: mac })),
+      { key: "wfj-5", demand: { runnerClass: "linux" } },
+    ];
+    const ops = await serve(({ request }, response) => {
+      if (request.method === "GET")
+        return response.end(JSON.stringify({ dead: dead.slice(0, 3), count: dead.length }));
+      const key = request.url?.split("/")[3];
+      if (key === "wfj-2") return response.writeHead(503).end('{"error":"redis_unavailable"}');
+      dead = dead.filter((one) => one.key !== key);
+      return response.end("{}");
+    });
+    const retried = await run(["retry", "--all", "--class", "mac"], { OPS_URL: ops.url });
+    expect(retried.output.split("\n")).to.deep.equal([
+      "wfj-1: back in its queue",
+      "wfj-2: redis_unavailable (503)",
+      "wfj-3: back in its queue",
+      "wfj-4: back in its queue",
+      "3 done, 1 refused",
+    ]);
+    expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
+    expect(dead.map(({ key }) => key)).to.deep.equal(["wfj-2", "wfj-5"]);
+  });
+
+  it("acts on nothing that was not named", async () => {
+    for (const args of [["retry"], ["dismiss", "--class", "mac"], ["retry", "wfj-1", "--all"]])
+      expect((await run(args)).failed?.exitCode, args.join(" ")).to.equal(2);
+  });
+
   it("refuses what it can't understand before anything is sent", async () => {
     for (const args of [
       ["send", "--to", "nowhere"],

@@ -1,9 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { describeCliSettings } from "../config.ts";
+import { type ActFlags, runAct } from "./act.ts";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { ACTIONS } from "./delivery.ts";
-import { runAct, runDead, runExplain, runStatus } from "./look.ts";
+import { runDead, runExplain, runStatus } from "./look.ts";
 import { runPlan } from "./plan.ts";
 import { runSend, type SendFlags } from "./send.ts";
 import { runTestRunners, type TestRunnersFlags } from "./test-runners.ts";
@@ -116,8 +117,10 @@ function addLookCommands(program: Command, open: () => CliContext): void {
       .description(
         verb === "retry" ? "put dead letters back into their queue" : "take dead letters off the list",
       )
-      .argument("<key...>", "keys or workflow job ids")
-      .action((keys: string[]) => runAct(open(), keys, verb));
+      .argument("[key...]", "keys or workflow job ids")
+      .option("--all", "all dead letters")
+      .option("-c, --class <name>", "with --all: only those of this runner class")
+      .action((keys: string[], flags: ActFlags) => runAct(open(), { keys, verb, flags }));
 }
 
 function wholeNumber(text: string): number {
