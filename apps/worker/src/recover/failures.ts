@@ -6,9 +6,19 @@ const SETTLE_MS = 300_000;
 
 /**
  * Pause after a redelivery that failed too: doubled each time, so that a poisonous one costs some 25 calls in all. The
- * first is short: an ingress that was just restarted refuses for some seconds only.
+ * first is short: an ingress that was just restarted refuses for some seconds only. Of an ingress that was away it says
+ * nothing, so it ends when that is back.
  */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10_000, 6 * 3_600_000];
+
+/** While the ingress takes nothing and none is due, one is asked for all the same: twelve calls an hour see its return. */
+const PROBE_MS = 300_000;
+
+/** Where GitHub itself can't send one again, mostly for want of its own health. */
+const LONGEST_REFUSED_MS = 600_000;
+
+/** The ingress read it and wants none of it; any other answer may be a proxy's, of an ingress that is away. */
+const REFUSALS: readonly number[] = [400, 413, 415, 422];
 
 /** What is remembered at once: some 300 bytes each, so 3 MB that each round reads and writes. The rest is read later. */
 const MOST_OPEN = 10_000;
@@ -24,6 +34,8 @@ export interface Failure {
   readonly firstFailedAt: number;
   readonly lastFailedAt: number;
   readonly tries: number;
+  /** Of its last failed attempt. */
+  readonly statusCode: number;
   /** When it was last asked for; absent while the last attempt is known to have failed. */
   readonly askedAt?: number;
   readonly dueAt: number;
@@ -76,7 +88,8 @@ export function isExpired({ firstFailedAt }: Failure, now: number): boolean {
   return now - firstFailedAt > KEPT_MS;
 }
 
-function firstFailure(hook: string, { guid, id, action, deliveredAt }: HookDelivery, now: number): Failure {
+function firstFailure(hook: string, delivery: HookDelivery, now: number): Failure {
+  const { guid, id, action, deliveredAt, statusCode } = delivery;
   return {
     guid,
     hook,
@@ -85,17 +98,19 @@ function firstFailure(hook: string, { guid, id, action, deliveredAt }: HookDeliv
     firstFailedAt: deliveredAt,
     lastFailedAt: deliveredAt,
     tries: 0,
+    statusCode,
     dueAt: now,
   };
 }
 
 /** The same attempt read once more changes nothing; nor does one that failed before we asked. */
 function failAgain(known: Failure, delivery: HookDelivery): Failure {
-  const { id, deliveredAt } = delivery;
+  const { id, deliveredAt, statusCode } = delivery;
   if (!isLater(delivery, known))
     return deliveredAt < known.firstFailedAt ? { ...known, firstFailedAt: deliveredAt } : known;
   const { askedAt = deliveredAt, ...rest } = known;
-  return { ...rest, deliveryId: id, lastFailedAt: deliveredAt, dueAt: askedAt + pauseAfter(known.tries) };
+  const dueAt = askedAt + pauseAfter(known.tries);
+  return { ...rest, deliveryId: id, lastFailedAt: deliveredAt, statusCode, dueAt };
 }
 
 /** GitHub's times are whole seconds; its numbers rise. */
@@ -116,6 +131,29 @@ export function chooseDue(open: readonly Failure[], now: number): readonly Failu
     .toSorted((one, other) => rank(one) - rank(other) || one.firstFailedAt - other.firstFailedAt);
 }
 
+/** What shows whether the ingress is back, when none is due: the least tried first, so that each has its turn. */
+export function chooseProbe(
+  open: readonly Failure[],
+  { lastAskedAt, now }: { readonly lastAskedAt: number; readonly now: number },
+): readonly Failure[] {
+  if (now - lastAskedAt < PROBE_MS) return [];
+  return open
+    .filter(({ askedAt, statusCode }) => askedAt === undefined && !REFUSALS.includes(statusCode))
+    .toSorted((one, other) => one.tries - other.tries || one.dueAt - other.dueAt)
+    .slice(0, 1);
+}
+
+/** The ingress is back: all that it did not take is due, as if it had failed for the first time. */
+export function makeDue(open: readonly Failure[], now: number): readonly Failure[] {
+  return open.map((one) => (one.askedAt === undefined ? { ...one, tries: 0, dueAt: now } : one));
+}
+
+/** How many of the hook's were asked for since its list was last read, and are not in it by now. */
+export function countHolding(open: readonly Failure[], hook: string, lastReadAt: number): number {
+  return open.filter(({ hook: of, askedAt }) => of === hook && askedAt !== undefined && askedAt >= lastReadAt)
+    .length;
+}
+
 /** What tells one failure from another. */
 export function nameOf({ hook, guid }: Pick<Failure, "hook" | "guid">): string {
   return `${hook}|${guid}`;
@@ -132,7 +170,7 @@ export function markAsked(open: readonly Failure[], answers: Answers, now: numbe
     const tries = failure.tries + 1;
     return answer === "taken"
       ? { ...failure, tries, askedAt: now }
-      : { ...failure, tries, dueAt: now + pauseAfter(tries) };
+      : { ...failure, tries, dueAt: now + Math.min(pauseAfter(tries), LONGEST_REFUSED_MS) };
   });
 }
 

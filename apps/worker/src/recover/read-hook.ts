@@ -1,7 +1,7 @@
 import { InvalidSpecError, RateLimitedError } from "@grp/core";
 import type { FailedDeliveries, HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
-import { type Failure, isExpired, isRecovered, type Taken, takePage } from "./failures.ts";
+import { countHolding, type Failure, isExpired, isRecovered, type Taken, takePage } from "./failures.ts";
 import { keyOf } from "./find-hooks.ts";
 import { findGaps, type Gap, type HookReading, loseCursor, passPage, UNREAD } from "./reading.ts";
 import type { RecoveryState } from "./state.ts";
@@ -11,6 +11,8 @@ export interface HookRead {
   readonly pages: number;
   readonly failed: number;
   readonly failedAgain: number;
+  /** Asked for since the last reading, and not seen to have failed. */
+  readonly holding: number;
   readonly recovered: number;
   readonly expired: number;
   /** What ended the reading before its end; all that was read before stands. */
@@ -42,11 +44,13 @@ export async function readHook(
   const done = await walk(context, order, state);
   const { reading, open, error, counts } = done;
   const below = unreadBelow(done);
+  const lastReadAt = (state.hooks[key] ?? UNREAD).triedAt;
   const left = open.filter((one) => !isRecovered(one, { of: key, unreadBelow: below, now }));
   const kept = left.filter((one) => !isExpired(one, now));
   return {
     ...counts,
     state: { ...state, open: kept, hooks: { ...state.hooks, [key]: reading } },
+    holding: error === undefined ? countHolding(open, key, lastReadAt) : 0,
     recovered: open.length - left.length,
     expired: left.length - kept.length,
     ...(error === undefined ? {} : { error }),

@@ -66,6 +66,18 @@ describe("redeliverFailed", () => {
 
   const guids = () => ingress.received.slice(1).map(({ guid }) => guid);
   const lines = () => harness.lines.filter(({ message }) => message === "deliveries.recovered");
+  const takenGuids = () =>
+    standIn.deliveries
+      .filter(({ status, event }) => status === "OK" && event === "workflow_job")
+      .map(({ guid }) => guid);
+
+  async function refuseForGood(count: number): Promise<void> {
+    const known = standIn.deliveries.length;
+    standIn.dropNext(count);
+    await queue(count);
+    for (const { guid } of standIn.deliveries.slice(known)) ingress.refused.add(guid);
+  }
+
   const redeliveries = () => standIn.deliveries.filter(({ isRedelivery }) => isRedelivery);
 
   it("has what failed sent again, once, and nothing else", async () => {
@@ -89,11 +101,52 @@ describe("redeliverFailed", () => {
     expect(redeliveries().length).to.be.within(15, 21);
     ingress.status = 202;
     for (let rounds = 0; rounds < 16; rounds++) await round();
-    const taken = standIn.deliveries.filter(
-      ({ status, event }) => status === "OK" && event === "workflow_job",
-    );
-    expect(new Set(taken.map(({ guid }) => guid)).size).to.equal(12);
-    expect(taken).to.have.length(12);
+    expect(new Set(takenGuids())).to.have.property("size", 12);
+    expect(takenGuids()).to.have.length(12);
+  });
+
+  // Rounds are far apart in the long outages, for the test's sake.
+  for (const { length, rounds, apartMs } of [
+    { length: "an hour", rounds: 60, apartMs: MINUTE },
+    { length: "three hours", rounds: 36, apartMs: 5 * MINUTE },
+    { length: "two days", rounds: 48, apartMs: 60 * MINUTE },
+  ])
+    it(`has everything within minutes of the return of an ingress that was away for ${length}`, async () => {
+      ingress.status = 503;
+      await queue(5);
+      for (let count = 0; count < rounds; count++) {
+        await round();
+        harness.clock.now += apartMs - MINUTE;
+      }
+      expect(redeliveries().length).to.be.within(5, 3 * rounds);
+      await queue(100);
+      await round();
+      ingress.status = 202;
+      const asked = redeliveries().length;
+      for (let minute = 0; minute < 10; minute++) await round();
+      expect(new Set(takenGuids())).to.have.property("size", 105);
+      expect(takenGuids()).to.have.length(105);
+      expect(redeliveries().length - asked).to.be.within(100, 110);
+    }).timeout(60_000);
+
+  it("does not mistake one that is refused for good for an ingress that is away", async () => {
+    await refuseForGood(1);
+    for (let minute = 0; minute < 90; minute++) await round();
+    expect(redeliveries().length).to.be.within(5, 12);
+    standIn.dropNext(20);
+    await queue(20);
+    for (let rounds = 0; rounds < 5; rounds++) await round();
+    expect(takenGuids()).to.have.length(20);
+  }).timeout(60_000);
+
+  it("shows the return of the ingress though what it refuses for good is asked for in between", async () => {
+    await refuseForGood(3);
+    ingress.status = 503;
+    await queue(2);
+    for (let minute = 0; minute < 30; minute++) await round();
+    ingress.status = 202;
+    for (let rounds = 0; rounds < 8; rounds++) await round();
+    expect(takenGuids()).to.have.length(2);
   });
 
   it("costs little where one is refused for ever, and gives up after three days", async () => {

@@ -2,7 +2,7 @@ import { RateLimitedError } from "@grp/core";
 import type { HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import { countBlindness, MANY, warnOfLostWork } from "./blindness.ts";
-import { chooseDue, countTaken, type Failure, markAsked, nameOf } from "./failures.ts";
+import { chooseDue, chooseProbe, countTaken, type Failure, makeDue, markAsked, nameOf } from "./failures.ts";
 import { credentialOf, type FindHooks, keyOf } from "./find-hooks.ts";
 import { readHook } from "./read-hook.ts";
 import { loadState, type RecoveryState, saveState } from "./state.ts";
@@ -18,7 +18,8 @@ const MOST_PAGES = 50;
 
 /**
  * One round: reads what GitHub could not deliver since the last one (up to its three days) and has it sent again. Each
- * failed attempt is answered once, at growing pauses, until the ingress takes it or GitHub forgets it. A crash in
+ * failed attempt is answered once, at growing pauses, until the ingress takes it or GitHub forgets it. While the ingress
+ * takes none, a few show when it is back; then all are asked for at once, however long it was away. A crash in
  * mid-round may have one sent twice, which the ingress knows; none is ever dropped. Where GitHub refuses one hook, or
  * wants a pause of one App, the others go on.
  *
@@ -37,7 +38,7 @@ export async function redeliverFailed(
   const part: Part = { context, round, hooks, signal, limited: new Set() };
   const read = await readHooks(part, before);
   const blind = [...unseen, ...part.limited, ...(hooks.length + unseen.length === 0 ? [NO_HOOK] : [])];
-  const asked = await askForDue(part, read);
+  const asked = await askForDue(part, judgeIngress(part, read));
   const roundAt = context.now();
   const state = { ...asked, roundAt, blind: countBlindness(before.blind, blind) };
   await saveState(context.ledger, state);
@@ -54,6 +55,7 @@ function createRound() {
     pages: 0,
     failed: 0,
     failedAgain: 0,
+    holding: 0,
     recovered: 0,
     expired: 0,
     redelivered: 0,
@@ -94,6 +96,7 @@ async function readHooks(part: Part, before: RecoveryState): Promise<RecoverySta
     round.pages += read.pages;
     round.failed += read.failed;
     round.failedAgain += read.failedAgain;
+    round.holding += read.holding;
     round.recovered += read.recovered;
     round.expired += read.expired;
     if (error === undefined) round.hooks += 1;
@@ -102,13 +105,22 @@ async function readHooks(part: Part, before: RecoveryState): Promise<RecoverySta
   return state;
 }
 
+/** By what became of those that were asked for; where none were, it stays as it was. */
+function judgeIngress({ context, round }: Part, state: RecoveryState): RecoveryState {
+  const { failedAgain, holding } = round;
+  if (failedAgain + holding === 0) return state;
+  const isDown = failedAgain >= holding;
+  const isBack = state.isDown && !isDown;
+  return { ...state, isDown, open: isBack ? makeDue(state.open, context.now()) : state.open };
+}
+
 async function askForDue(part: Part, state: RecoveryState): Promise<RecoveryState> {
   const { context, round, hooks, signal } = part;
   const targets = new Map(hooks.map((hook) => [keyOf(hook), hook]));
-  const isDown = state.lastAsked > 0 && round.failedAgain * 2 >= state.lastAsked;
-  const most = isDown ? CANARIES : MOST_REDELIVERIES;
+  const most = state.isDown ? CANARIES : MOST_REDELIVERIES;
   // Another worker may have found a hook that this one has not heard of yet: its failures wait for that one's round.
-  const due = chooseDue(state.open, context.now()).filter(({ hook }) => targets.has(hook));
+  const known = state.open.filter(({ hook }) => targets.has(hook));
+  const due = choose(state, known, context.now());
   const answers = new Map<string, "taken" | "refused">();
   for (const failure of due) {
     if (signal.aborted || answers.size >= most) break;
@@ -119,7 +131,17 @@ async function askForDue(part: Part, state: RecoveryState): Promise<RecoveryStat
   const [oldest] = due;
   if (oldest) round.oldestAgeMs = context.now() - oldest.firstFailedAt;
   const open = markAsked(state.open, answers, context.now());
-  return { ...state, open, lastAsked: round.redelivered };
+  const lastAskedAt = answers.size > 0 ? context.now() : state.lastAskedAt;
+  return { ...state, open, lastAskedAt };
+}
+
+function choose(
+  { isDown, lastAskedAt }: RecoveryState,
+  open: readonly Failure[],
+  now: number,
+): readonly Failure[] {
+  const due = chooseDue(open, now);
+  return isDown && due.length === 0 ? chooseProbe(open, { lastAskedAt, now }) : due;
 }
 
 /** One that GitHub refuses comes again after a pause, like one that failed, and holds up nobody. */

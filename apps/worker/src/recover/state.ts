@@ -10,14 +10,23 @@ const MARK_TTL_MS = KEPT_MS + 24 * 3_600_000;
 export interface RecoveryState {
   readonly hooks: Readonly<Record<string, HookReading>>;
   readonly open: readonly Failure[];
-  /** Redelivered by the last round. */
-  readonly lastAsked: number;
+  /** The ingress did not take most of what was last asked for. */
+  readonly isDown: boolean;
+  /** When anything was last asked for. */
+  readonly lastAskedAt: number;
   readonly roundAt: number;
   /** By what could not be seen: rounds in a row. */
   readonly blind: Readonly<Record<string, number>>;
 }
 
-const NOTHING_YET: RecoveryState = { hooks: {}, open: [], lastAsked: 0, roundAt: 0, blind: {} };
+const NOTHING_YET: RecoveryState = {
+  hooks: {},
+  open: [],
+  isDown: false,
+  lastAskedAt: 0,
+  roundAt: 0,
+  blind: {},
+};
 
 export async function loadState(ledger: Ledger): Promise<RecoveryState> {
   const text = await ledger.getMark(MARK);
