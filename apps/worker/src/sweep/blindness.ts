@@ -9,7 +9,7 @@ export const GITHUBS_TURN = "GitHub before claims";
 export interface Blind {
   /** Where the sweep does not see what is. */
   readonly place: string;
-  /** Undefined where nothing failed: others went first. */
+  /** Undefined where nothing failed, for others went first, and where it was told already. */
   readonly error: unknown;
 }
 
@@ -87,6 +87,15 @@ export function isAtGitHub(place: string): boolean {
   return place.startsWith(GITHUB);
 }
 
+const RULE = "rule ";
+
+/** What a rule that throws does not see. */
+export function placeOfRule(name: string): string {
+  return `${RULE}${name}`;
+}
+
 function describe(place: string): string {
+  if (place.startsWith(RULE))
+    return `the sweep's ${place} fails, round after round: what it mends elsewhere stays so; see sweep.rule-failed in the worker's log`;
   return `the sweep can't ask ${place}, round after round: what is lost or left over there stays so; see sweep.blind and sweep.done in the worker's log`;
 }

@@ -6,6 +6,8 @@ import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
 import { type Harness, makeDemand, makeWork, SCOPE, startHarness } from "../testing/harness.ts";
 import { GRACE_MS, HOUR, MINUTE } from "../testing/world.ts";
+import type { Rule } from "./rule.ts";
+import { RULES } from "./rules/index.ts";
 import { createSweep } from "./sweep.ts";
 
 describe("sweep", () => {
@@ -50,6 +52,50 @@ describe("sweep", () => {
     expect(harness.producer.terminations).to.deep.equal([]);
     expect(harness.producer.demands).to.deep.equal([]);
     expect(harness.lines.map((line) => line.message)).to.deep.equal(["runner.provisioned"]);
+  });
+
+  it("goes on when a rule throws, and warns of it in the third round, until it is well again", async () => {
+    let isBroken = true;
+    const broken: Rule = {
+      name: "broken",
+      judge: () => {
+        if (isBroken) throw new TypeError("no such field");
+        return [];
+      },
+    };
+    const demand = makeDemand({
+      workflowJobId: 77,
+      receivedAt: harness.clock.now,
+      queuedAt: harness.clock.now,
+    });
+    await harness.ledger.recordQueued(demand);
+    const swept: string[] = [];
+    const metrics = {
+      ...harness.metrics,
+      swept: (one: { rule: string; outcome: string }) => swept.push(`${one.rule} ${one.outcome}`),
+    };
+    const sweepAll = createSweep(harness.with({ metrics }), { graceMs: GRACE_MS, rules: [broken, ...RULES] });
+    const warned = async () => (await harness.ledger.listWarnings(harness.clock.now)).map(({ text }) => text);
+    for (let round = 0; round < 3; round++) {
+      expect(await warned()).to.deep.equal([]);
+      pass(MINUTE);
+      await sweepAll(new AbortController().signal);
+    }
+    expect(harness.producer.demands.map(({ demand: { key } }) => key)).to.include(demand.key);
+    expect(swept.filter((one) => one === "broken error")).to.have.length(3);
+    expect(harness.lines.find(({ message }) => message === "sweep.rule-failed")?.fields).to.include({
+      rule: "broken",
+      error: "no such field",
+    });
+    const [warning, ...others] = await warned();
+    expect(warning).to.match(/^the sweep's rule broken fails, round after round/);
+    expect(others).to.deep.equal([]);
+    isBroken = false;
+    for (let round = 0; round < 3; round++) {
+      pass(5 * MINUTE);
+      await sweepAll(new AbortController().signal);
+    }
+    expect(await warned()).to.deep.equal([]);
   });
 
   it("is made by another worker within ten seconds of one's death in the middle of it", async () => {

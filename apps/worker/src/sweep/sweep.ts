@@ -2,11 +2,12 @@ import type { WorkerContext } from "../context.ts";
 import { createLock, doAlone, ELSEWHERE } from "../exclusive.ts";
 import { act } from "./act.ts";
 import { createGitHubRound } from "./ask-github.ts";
-import { type Blind, GITHUB, isAtGitHub, warnOfBlindness } from "./blindness.ts";
+import { type Blind, GITHUB, isAtGitHub, placeOfRule, warnOfBlindness } from "./blindness.ts";
 import { type ChooseToCheck, createChooser } from "./choose-to-check.ts";
 import { gatherWorld } from "./gather.ts";
 import type { Deed, Rule } from "./rule.ts";
 import { RULES } from "./rules/index.ts";
+import type { World } from "./world.ts";
 
 export interface SweepOptions {
   readonly graceMs: number;
@@ -20,7 +21,7 @@ const INTERVAL_MS = 30_000;
 
 /**
  * One sweep: compares what GitHub, the providers and the ledger say, and mends. Every deed is done by itself; one that
- * fails is told and never stops the rest. Returns false when another process is at it.
+ * fails, and a rule that throws, is told and never stops the rest. Returns false when another process is at it.
  */
 export function createSweep(
   context: WorkerContext,
@@ -51,6 +52,7 @@ async function sweepOnce(
   const round = createGitHubRound(context.github, signal);
   const blind: Blind[] = [];
   const seen: string[] = [];
+  const brokenRules: string[] = [];
   const world = await gatherWorld(context, {
     graceMs,
     intervalMs,
@@ -61,15 +63,19 @@ async function sweepOnce(
     onBlind: (one) => blind.push(one),
     onSeen: (place) => seen.push(place),
   });
-  for (const rule of options.rules ?? RULES)
-    for (const deed of rule.judge(world)) {
+  for (const rule of options.rules ?? RULES) {
+    const deeds = judge(context, rule, world);
+    (deeds ? seen : brokenRules).push(placeOfRule(rule.name));
+    for (const deed of deeds ?? []) {
       signal.throwIfAborted();
       await doOne(context, { rule, deed, tally, signal });
     }
+  }
   const durationMs = context.now() - begun;
   context.metrics.sweepDuration(durationMs);
   const atGitHub = round.result();
-  const sight = { blind: [...blind, ...atGitHub.blind], seen: [...seen, ...atGitHub.seen] };
+  const broken = brokenRules.map((place) => ({ place, error: undefined }));
+  const sight = { blind: [...blind, ...atGitHub.blind, ...broken], seen: [...seen, ...atGitHub.seen] };
   tellBlindness(context, sight.blind);
   await warnOfBlindness(context, { ...sight, durationMs, intervalMs });
   if (tally.done + tally.failed + sight.blind.length === 0) return;
@@ -94,6 +100,18 @@ function tellBlindness(context: WorkerContext, blind: readonly Blind[]): void {
       first: first?.place,
       error: messageOf(first?.error),
     });
+  }
+}
+
+/** Undefined when the rule itself throws: a bug, or a record that it does not understand. */
+function judge({ metrics, log }: WorkerContext, rule: Rule, world: World): readonly Deed[] | undefined {
+  try {
+    return rule.judge(world);
+  } catch (error) {
+    metrics.swept({ rule: rule.name, outcome: "error" });
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error("sweep.rule-failed", { rule: rule.name, error: messageOf(error), stack });
+    return undefined;
   }
 }
 
