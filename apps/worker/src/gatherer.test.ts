@@ -133,6 +133,31 @@ describe("the gatherer", () => {
     expect(calls.sizes()).to.deep.equal([]);
   });
 
+  it("gives leave back when a call is over, and when nobody waits for it any more", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const log: string[] = [];
+    const admit = async (granted: number) => {
+      const leave = { use: () => true, giveBack: () => void log.push("given back") };
+      return { granted, leave };
+    };
+    const run: Joining<string, string>["run"] = async (members, _signal, leave) => {
+      log.push(leave?.use(members.length) ? "used" : "none");
+      return members;
+    };
+    await gatherer.join(joining(calls, "a", { admit, run }));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const admitLate = async (wanted: number) => {
+      controller.abort(new Error("gone"));
+      return admit(wanted);
+    };
+    const more = { admit: admitLate, run, signal };
+    expect(await gatherer.join(joining(calls, "b", more)).catch(({ message }) => message)).to.equal("gone");
+    await new Promise(setImmediate);
+    expect(log).to.deep.equal(["used", "given back", "given back"]);
+  });
+
   it("tells those who wait that leave could not be asked for, and goes on with the next", async () => {
     const calls = createCalls();
     const gatherer = createGatherer<string, string>();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admission } from "@grp/core";
+import type { Admission, Leave } from "@grp/core";
 import { createAside } from "./aside.ts";
 
 /** What one call is made for; several of them may share it. */
@@ -13,7 +13,8 @@ export interface Joining<M, R> {
   readonly since?: number;
   /**
    * Leave for a call of so many, or of fewer, asked before each; while one waits for it, more come together. Who would wait
-   * for long is laid aside meanwhile: thrown a `RateLimitedError` that says when its turn may have come.
+   * for long is laid aside meanwhile: thrown a `RateLimitedError` that says when its turn may have come. What `run` does
+   * not use of it is given back.
    */
   admit?(wanted: number): Promise<Admission>;
   /** Told once of each member that waits for that leave. */
@@ -21,7 +22,7 @@ export interface Joining<M, R> {
   /** Ends the wait of this member alone; a call under way ends when all of its members have gone. */
   readonly signal: AbortSignal;
   /** One answer for each member, in their order. What it throws is thrown to all of them. */
-  run(members: readonly M[], signal: AbortSignal): Promise<readonly R[]>;
+  run(members: readonly M[], signal: AbortSignal, leave?: Leave): Promise<readonly R[]>;
   /** After a failure, whoever joins within so many ms gets the same error, and no call is made. */
   coolMs?(members: readonly M[]): number;
 }
@@ -46,6 +47,11 @@ interface Line<M, R> {
   refusal?: Refusal;
 }
 
+interface Admitted<M, R> {
+  readonly members: readonly Waiting<M, R>[];
+  readonly leave?: Leave | undefined;
+}
+
 type Refusal = Exclude<Admission, { readonly granted: number }>;
 
 export interface GathererOptions {
@@ -64,25 +70,26 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
   const failures = createFailures(now);
   const hold = createHold(lines, options);
 
-  async function call(members: readonly Waiting<M, R>[]): Promise<readonly R[]> {
+  async function call({ members, leave }: Admitted<M, R>): Promise<readonly R[]> {
     const [{ joining }] = members as [Waiting<M, R>];
     failures.check(joining.key);
     const all = members.map((one) => one.joining.member);
     try {
-      return await joining.run(all, untilAllLeave(members));
+      return await joining.run(all, untilAllLeave(members), leave);
     } catch (error) {
       failures.remember(joining.key, error, joining.coolMs?.(all) ?? 0);
       throw error;
     }
   }
 
-  async function serve(members: readonly Waiting<M, R>[]): Promise<void> {
-    if (members.length === 0) return;
+  async function serve({ members, leave }: Admitted<M, R>): Promise<void> {
     try {
-      const answers = await call(members);
+      const answers = members.length > 0 ? await call({ members, leave }) : [];
       for (const [index, member] of members.entries()) member.resolve(answers[index] as R);
     } catch (error) {
       for (const member of members) member.reject(error);
+    } finally {
+      leave?.giveBack();
     }
   }
 
@@ -189,14 +196,14 @@ function createHold<M, R>(lines: ReadonlyMap<string, Line<M, R>>, options: Gathe
 }
 
 /** Those who have waited longest, as many as have leave to go into one call; none when nobody waits any more. */
-async function takeAdmitted<M, R>(line: Line<M, R>, hold: Hold<M, R>): Promise<readonly Waiting<M, R>[]> {
+async function takeAdmitted<M, R>(line: Line<M, R>, hold: Hold<M, R>): Promise<Admitted<M, R>> {
   while (line.waiting.size > 0) {
     const admission = await askLeave(line);
-    if ("granted" in admission) return take(line, admission.granted);
+    if ("granted" in admission) return { members: take(line, admission.granted), leave: admission.leave };
     hold(line, admission);
     if (line.waiting.size > 0) await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
   }
-  return [];
+  return { members: [] };
 }
 
 /** Leave that can't be asked for is told to those whom it was for. */

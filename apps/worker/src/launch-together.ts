@@ -1,4 +1,4 @@
-import { launchId, type Offering, runnerName, scopeKey } from "@grp/core";
+import { type Leave, launchId, type Offering, runnerName, scopeKey } from "@grp/core";
 import type { LaunchRecord, OpenLaunchVerdict } from "@grp/ledger";
 import type { Attempt } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
@@ -32,8 +32,8 @@ export function launchTogether(
     held: ({ demand: { key } }) =>
       void context.ledger.setWaitsFor(key, `${WAITS_FOR_BUDGET} ${provider.name}`).catch(() => undefined),
     signal: work.signal,
-    run: (members, signal) =>
-      launchFor(context, oldestFirst(members), place, signal).then(inOrderOf(members)),
+    run: (members, signal, leave) =>
+      launchFor(context, oldestFirst(members), { ...place, leave }, signal).then(inOrderOf(members)),
   });
 }
 
@@ -58,7 +58,7 @@ export function resumeTogether(
       if (launch?.state !== "open") return members.map(() => ({ kind: "answered" }) as const);
       const { runnerClass } = attempt;
       const { offering } = known;
-      const open = { launch, offering, runnerClass, isNew: false, isAdmitted: false };
+      const open = { launch, offering, runnerClass, isNew: false };
       const answer = await callProvider(context, open, signal);
       return members.map((member) => shareOf(context, member, launch, answer));
     },
@@ -79,7 +79,7 @@ function inOrderOf(members: readonly Attempt[]) {
 async function launchFor(
   context: WorkerContext,
   members: Members,
-  { index, offering }: { readonly index: number; readonly offering: Offering },
+  { index, offering, leave }: { index: number; offering: Offering; leave: Leave | undefined },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Share>> {
   const { runnerClass } = members[0];
@@ -89,8 +89,7 @@ async function launchFor(
     const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
     if (!opened) return others;
     const { launch, isNew, isLocked } = opened;
-    const isAdmitted = renewal === earlier;
-    const order = { launch, offering, runnerClass, isNew, isAdmitted, ...(isLocked ? { lock } : {}) };
+    const order = { launch, offering, runnerClass, isNew, leave, ...(isLocked ? { lock } : {}) };
     const answer = await callProvider(context, order, signal);
     const isSpent = answer !== ELSEWHERE && "refusal" in answer && answer.refusal === "spent";
     if (isSpent && renewal - earlier >= MAX_SPENT) throw answer.error;

@@ -3,6 +3,7 @@ import {
   InvalidSpecError,
   type LaunchOrder,
   LaunchSpentError,
+  type Leave,
   NoCapacityError,
   type Offering,
   ProvisionError,
@@ -21,13 +22,13 @@ export interface Started {
   readonly launchMs: number;
 }
 
-/** A launch that the ledger holds open. `isNew`: no provider was ever asked for it. `isAdmitted`: one gave leave to. */
+/** A launch that the ledger holds open. `isNew`: no provider was ever asked for it. */
 export interface OpenedLaunch {
   readonly launch: LaunchRecord;
   readonly offering: Offering;
   readonly runnerClass: RunnerClass;
   readonly isNew: boolean;
-  readonly isAdmitted: boolean;
+  readonly leave?: Leave | undefined;
   /** Ours since it was opened. */
   readonly lock?: Lock;
 }
@@ -76,7 +77,7 @@ async function startMachines(
 /** The same bytes on every try, since all that goes in was written down when the launch was opened. */
 function composeOrder(
   context: WorkerContext,
-  { runnerClass, launch, offering, isAdmitted }: OpenedLaunch,
+  { runnerClass, launch, offering, leave }: OpenedLaunch,
 ): LaunchOrder {
   const { launchId, scope, size, placement } = launch;
   const ticket = context.signer.sign({
@@ -92,7 +93,7 @@ function composeOrder(
     runnerClass,
     scope,
     size,
-    isAdmitted,
+    leave,
     boot: {
       publicUrl: context.publicUrl,
       ticket,

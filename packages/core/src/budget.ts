@@ -32,6 +32,11 @@ export interface Charge {
   readonly cost: number;
   /** Less than `cost` will do, down to this. */
   readonly least?: number;
+  /**
+   * Of a bucket, all of it now, however little is there: those who want any number would else come before one who wants
+   * many, for ever. The debt is paid by the clock before anybody else is granted some; `afterMs` says when.
+   */
+  readonly borrow?: boolean;
 }
 
 /** A place in a window's line: the lowest `order` goes first. */
@@ -72,7 +77,7 @@ export type SpendVerdict =
       readonly way: number;
       /** Of the last charge, between its `least` and its `cost`. */
       readonly amount: number;
-      /** Make the call then, and not before; 0 without `holdMs`. */
+      /** Make the call then, and not before; 0 without `holdMs` and `borrow`. */
       readonly afterMs: number;
       /** To give back when the call is over. */
       readonly lease: string;
@@ -96,11 +101,13 @@ export interface Budget {
     lease: string,
     spent: { readonly charges: Way; readonly background?: Spending["background"]; readonly told?: Told },
   ): Promise<void>;
+  /** The buckets have again what they granted for a call that was never made. */
+  refund(charges: Way): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before. It rises
-   * again slowly, over some minutes.
+   * again slowly, over some minutes. Tells how long ago it had said so, to any process, of the first limit.
    */
-  slowDown(limits: readonly Limit[], pauseMs: number): Promise<void>;
+  slowDown(limits: readonly Limit[], pauseMs: number): Promise<{ readonly sinceMs?: number }>;
 }
 
 /** The other side's word on how many more calls it will take, and when it counts anew. */
@@ -121,5 +128,6 @@ export const UNLIMITED: Budget = {
     lease: "",
   }),
   giveBack: async () => undefined,
-  slowDown: async () => undefined,
+  refund: async () => undefined,
+  slowDown: async () => ({}),
 };

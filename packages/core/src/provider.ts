@@ -22,8 +22,8 @@ export interface LaunchOrder<O extends Offering = Offering> {
   readonly scope: Scope;
   /** Instances wanted. */
   readonly size: number;
-  /** `admit` gave leave for as many a moment ago. */
-  readonly isAdmitted?: boolean;
+  /** What `admit` gave a moment ago. */
+  readonly leave?: Leave | undefined;
   readonly boot: BootParameters;
   /**
    * Where an earlier try of this launch stood when it ended: the last string given to `recordPlacement`. A retry must
@@ -73,8 +73,16 @@ export function placeOf({ region, app }: Pick<Instance, "region" | "app">): stri
 
 /** Leave for so many machines, at most as many as wanted; or how long to wait before asking again. */
 export type Admission =
-  | { readonly granted: number }
+  | { readonly granted: number; readonly leave?: Leave }
   | { readonly waitMs: number; readonly shortage?: Shortage };
+
+/** What `admit` has taken of the provider's limits, for the first call of one launch. */
+export interface Leave {
+  /** The call goes out now, for so many machines: what it needs no more goes back. False if another call has used it. */
+  use(machines: number): boolean;
+  /** No call will use it any more. Nothing happens if one has. */
+  giveBack(): void;
+}
 
 /** What there is too little of for now, for all who need it, and how fast it comes again: room for so many, every so often. */
 export interface Shortage {

@@ -126,6 +126,7 @@ describe("the gate before GitHub", () => {
       ...UNLIMITED,
       async slowDown([limit], pauseMs) {
         slowed.push(`${limit?.name} ${pauseMs}`);
+        return {};
       },
     };
     const headers = { "retry-after": "30" };

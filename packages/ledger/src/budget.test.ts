@@ -71,6 +71,40 @@ describe("the budget", () => {
       });
       expect(await waitOf(REQUESTS, 3)).to.equal(0);
     });
+
+    it("lends all at once to one who asks for it, and nobody has any until that is paid", async () => {
+      const borrow = () => budget.spend({ ways: [[{ limit: MACHINES, cost: 80, borrow: true }]] });
+      expect(await borrow()).to.deep.include({ granted: true, amount: 80, afterMs: 0 });
+      expect(await borrow()).to.deep.include({ granted: true, amount: 80, afterMs: 30_000 });
+      expect(await borrow()).to.deep.include({ granted: true, afterMs: 70_000 });
+      expect(await waitOf(MACHINES, 1)).to.equal(70_500);
+      await budget.slowDown([MACHINES], 1_000);
+      now += 1_000;
+      expect(await waitOf(MACHINES, 1)).to.be.within(100_000, 141_000);
+    });
+
+    it("has again what is refunded, and never more than it holds", async () => {
+      await spend(MACHINES, 100);
+      await budget.refund([{ limit: MACHINES, cost: 30 }]);
+      expect(await waitOf(MACHINES, 31)).to.equal(500);
+      expect(await waitOf(MACHINES, 30)).to.equal(0);
+      await budget.refund([
+        { limit: MACHINES, cost: 1_000 },
+        { limit: REQUESTS, cost: 1 },
+      ]);
+      expect(await waitOf(MACHINES, 100)).to.equal(0);
+      expect(await waitOf(REQUESTS, 5)).to.equal(0);
+      expect(await waitOf(REQUESTS, 1)).to.equal(500);
+    });
+
+    it("tells how long ago it was refused before, to whichever process", async () => {
+      const another = createBudget({ redis: test.redis, now: () => now });
+      expect(await budget.slowDown([REQUESTS], 1_000)).to.deep.equal({});
+      now += 6_000;
+      expect(await another.slowDown([REQUESTS], 1_000)).to.deep.equal({ sinceMs: 6_000 });
+      now += 2_000;
+      expect(await budget.slowDown([REQUESTS], 1_000)).to.deep.equal({ sinceMs: 2_000 });
+    });
   });
 
   describe("of a window", () => {

@@ -28,13 +28,7 @@ local function pausedMs(limit) return math.max(0, pausedUntil(limit) - now) end
 
 -- Each gives how much may be taken now, and how long until that much more may be.
 local bucket, afterMs, holdMs = {}, 0, A.holdMs or 0
-local function rateOf(limit) return limit.perSecond * factorOf(limit) / 1000 end
-function bucket.have(charge)
-  local limit = charge.limit
-  local tokens, at = number(limit, 'tokens') or limit.capacity, number(limit, 'at') or now
-  local refilled = math.min(limit.capacity, tokens + math.max(0, now - at) * rateOf(limit))
-  return refilled + holdMs * rateOf(limit)
-end
+function bucket.have(charge) return tokensOf(charge.limit) + holdMs * rateOf(charge.limit) end
 function bucket.waitMs(charge, missing) return missing / rateOf(charge.limit) end
 function bucket.take(charge, amount, have)
   local left = have - holdMs * rateOf(charge.limit) - amount
@@ -161,8 +155,9 @@ local function weigh(charges)
   for i, charge in ipairs(charges) do
     local of, least, have = KINDS[charge.limit.kind], charge.least or charge.cost, nil
     have = of.have(charge)
-    way.haves[i], way.amounts[i] = have, math.min(charge.cost, math.floor(have))
-    local shortMs = have < least and math.max(1, of.waitMs(charge, least - have)) or 0
+    way.haves[i], way.amounts[i] = have, charge.borrow and charge.cost or math.min(charge.cost, math.floor(have))
+    local isShort = have < least and not charge.borrow
+    local shortMs = isShort and math.max(1, of.waitMs(charge, least - have)) or 0
     if shortMs > 0 then way.lacks = i - 1 end
     local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
@@ -270,20 +265,34 @@ for _, charge in ipairs(A.charges) do
 end`,
 };
 
+const refund: Script = {
+  name: "grpRefund",
+  lua: `${LIMITS}
+for _, charge in ipairs(A.charges) do
+  local limit = charge.limit
+  local tokens = math.min(limit.capacity, tokensOf(limit) + charge.cost)
+  redis.call('HSET', keyOf(limit), 'tokens', tokens, 'at', now)
+  redis.call('PEXPIRE', keyOf(limit), ${KEEP_MS})
+end`,
+};
+
 const slowDown: Script = {
   name: "grpSlowDown",
   lua: `${LIMITS}
+local since = A.limits[1] and number(A.limits[1], 'refusedAt')
 for _, limit in ipairs(A.limits) do
   local key, refusedAt = keyOf(limit), number(limit, 'refusedAt') or 0
+  -- What is owed stays owed.
+  if limit.kind == 'bucket' then redis.call('HSET', key, 'tokens', math.min(0, tokensOf(limit)), 'at', now) end
   if now - refusedAt >= ${SAME_REFUSAL_MS} then
     local factor = math.max(${LEAST_FACTOR}, factorOf(limit) / 2)
     redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'refusedAt', now)
   end
-  if limit.kind == 'bucket' then redis.call('HSET', key, 'tokens', 0, 'at', now) end
   local paused = math.max(number(limit, 'pausedUntil') or 0, now + A.pauseMs)
   redis.call('HSET', key, 'pausedUntil', paused)
   redis.call('PEXPIRE', key, ${KEEP_MS})
-end`,
+end
+return since and now - since or -1`,
 };
 
 type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMsOrLacks?: number, way?: number];
@@ -314,8 +323,12 @@ export function createBudget({ redis, keyPrefix = "{grp}:", now }: BudgetOptions
     async giveBack(lease, spent) {
       await store.run(giveBack, { lease, ...spent, ...time() });
     },
+    async refund(charges) {
+      await store.run(refund, { charges, ...time() });
+    },
     async slowDown(limits: readonly Limit[], pauseMs) {
-      await store.run(slowDown, { limits, pauseMs, ...time() });
+      const sinceMs = await store.run<number>(slowDown, { limits, pauseMs, ...time() });
+      return sinceMs >= 0 ? { sinceMs } : {};
     },
   };
 }

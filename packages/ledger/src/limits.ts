@@ -49,4 +49,12 @@ local function factorOf(limit)
   if not factor then return 1 end
   return math.min(1, factor + (now - at) / ${RECOVERY_MS})
 end
+
+-- A bucket's, a millisecond.
+local function rateOf(limit) return limit.perSecond * factorOf(limit) / 1000 end
+
+local function tokensOf(limit)
+  local tokens, at = number(limit, 'tokens') or limit.capacity, number(limit, 'at') or now
+  return math.min(limit.capacity, tokens + math.max(0, now - at) * rateOf(limit))
+end
 `;

@@ -7,6 +7,7 @@ import {
   LaunchSpentError,
   NoCapacityError,
   type ProvisionError,
+  RateLimitedError,
   TransientError,
 } from "@grp/core";
 import type { Clients } from "./clients.ts";
@@ -14,7 +15,8 @@ import { UNSUPPORTED_CODES } from "./error-codes.ts";
 import { codeOf, refusalReach, sortError } from "./errors.ts";
 import type { ImageResolver } from "./image.ts";
 import { type Described, describeInstances, toInstance, unpack } from "./instances.ts";
-import { formatPlacement, type Placement, parsePlacement, placementsFrom } from "./placement.ts";
+import { OUR_BUDGET, type PacedCall } from "./pace.ts";
+import { formatStanding, type Placement, parseStanding, placementsFrom, type Standing } from "./placement.ts";
 import type { Refusals } from "./refusals.ts";
 import { encodeUserData, runRequest } from "./run-request.ts";
 
@@ -37,18 +39,19 @@ export async function launch(
   signal: AbortSignal,
 ): Promise<readonly Instance[]> {
   const userData = encodeUserData(context.renderUserData(order));
-  const start = parsePlacement(order.placement);
+  const start = parseStanding(order.placement);
   const imageId = start?.imageId ?? (await context.images.resolve(order.offering, signal));
   // Where the last try stood, a machine may be running: there EC2 is always asked.
   const recall = (placement: Placement) =>
     placement === start ? undefined : context.refusals.find(order.offering, placement);
   const placements = placementsFrom(order.offering, imageId, start);
-  const costs = createCosts(order);
   const walked = await walk(placements, recall, async (placement) => {
     if (signal.aborted) throw sortError(signal.reason, "EC2 RunInstances", signal);
-    if (placement !== start) await order.recordPlacement?.(formatPlacement(placement));
     const request = runRequest(order, placement, userData, context.installation);
-    const answer = await runInstances(context.clients, order, { request, ...costs.next() }, signal);
+    const isCounted = placement === start && !start.isOwed;
+    const answer = await whileCounted(order, { standing: placement, isCounted }, (paced) =>
+      runInstances(context.clients, order, { request, ...paced }, signal),
+    );
     if (answer instanceof NoCapacityError) context.refusals.remember(order.offering, placement, answer);
     // EC2 answers a token it knows before it looks for room; should it ever not, a machine of the last try may be seen.
     if (placement !== start || !(answer instanceof NoCapacityError)) return answer;
@@ -57,21 +60,41 @@ export async function launch(
   if (walked.instances) return walked.instances;
   // All refused for certain, so nothing runs anywhere: the next try may begin with the best-liked placement again.
   const [best] = placementsFrom(order.offering, imageId);
-  await order.recordPlacement?.(formatPlacement(best));
+  await order.recordPlacement?.(formatStanding({ ...best, isOwed: true }));
   throw summarise(walked.refusals);
 }
 
-/** What the first call takes was counted by `admit`; or before, when a launch that goes on first asked for its machines. */
-function createCosts({ isAdmitted = false, placement, size }: LaunchOrder<Ec2Offering>) {
-  let isFirst = true;
-  return {
-    next() {
-      const isCounted = isFirst && placement !== undefined;
-      const cost = { isAdmitted: isFirst && isAdmitted, ...(isCounted ? {} : { machines: size }) };
-      isFirst = false;
-      return cost;
-    },
+type Paced = Pick<PacedCall, "leave" | "machines" | "onCounted">;
+
+/**
+ * Writes the placement down as soon as its machines are counted, and that they are not when nobody would count them: our
+ * budget refused, or EC2, which counts nothing then. So the next try asks for them once more, or does not.
+ */
+async function whileCounted(
+  { leave, size, recordPlacement }: LaunchOrder<Ec2Offering>,
+  { standing, isCounted }: { readonly standing: Standing; readonly isCounted: boolean },
+  call: (paced: Paced) => Promise<Answer>,
+): Promise<Answer> {
+  let isOwed = !isCounted;
+  let unwritten: unknown;
+  const onCounted = async () => {
+    if (isOwed)
+      await recordPlacement?.(formatStanding({ ...standing, isOwed: false })).catch((error: unknown) => {
+        unwritten = error;
+        throw error;
+      });
+    isOwed = false;
   };
+  try {
+    return await call({ leave, onCounted, ...(isOwed && { machines: size }) });
+  } catch (error) {
+    // Else it would pass for an error of EC2's.
+    if (unwritten !== undefined) throw unwritten;
+    if (!(error instanceof RateLimitedError)) throw error;
+    const isRefused = isOwed || error.code !== OUR_BUDGET;
+    if (isRefused) await recordPlacement?.(formatStanding({ ...standing, isOwed: true }));
+    throw error;
+  }
 }
 
 type Answer = readonly Instance[] | NoCapacityError;
@@ -100,7 +123,7 @@ async function walk(
 async function runInstances(
   clients: Clients,
   order: LaunchOrder<Ec2Offering>,
-  { request, ...paced }: { request: RunInstancesCommandInput; isAdmitted: boolean; machines?: number },
+  { request, ...paced }: Paced & { request: RunInstancesCommandInput },
   signal: AbortSignal,
 ): Promise<Answer> {
   const { region } = order.offering;

@@ -1,9 +1,8 @@
-import type { Budget, Limit, Spending, SpendVerdict } from "@grp/core";
+import type { Budget, Limit, SpendVerdict, Way } from "@grp/core";
 import { RateLimitedError } from "@grp/core";
 import { expect } from "chai";
 import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
-import { AWS_LIMITS, createPace } from "./pace.ts";
 
 const never = new AbortController().signal;
 const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "" } as const;
@@ -12,21 +11,34 @@ const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "" } as c
 function createBudget(verdict: () => SpendVerdict = () => GRANTED) {
   const spent: string[] = [];
   const slowed: string[] = [];
-  const describe = ({ ways: [charges = []] }: Spending) =>
-    charges.map(({ limit, cost }) => `${limit.name} ${cost}`).join(", ");
+  const refunded: string[] = [];
+  const describe = (charges: Way = []) =>
+    charges.map(({ limit, cost, borrow }) => `${limit.name} ${cost}${borrow ? " borrowed" : ""}`).join(", ");
   const budget: Budget = {
     async spend(spending) {
-      spent.push(describe(spending));
+      spent.push(describe(spending.ways[0]));
       const [charges = []] = spending.ways;
       const answer = verdict();
       return answer.granted ? { ...answer, amount: charges.at(-1)?.cost ?? 0 } : answer;
     },
     giveBack: async () => undefined,
+    refund: async (charges) => {
+      refunded.push(describe(charges));
+    },
     slowDown: async (limits: readonly Limit[], pauseMs) => {
       slowed.push(...limits.map(({ name }) => `${name} ${pauseMs}`));
+      return {};
     },
   };
-  return { budget, spent, slowed };
+  return { budget, spent, slowed, refunded };
+}
+
+type Cloud = Awaited<ReturnType<typeof createTestCloud>>;
+
+async function admitted({ provider, order }: Cloud, wanted: number) {
+  const admission = await provider.admit(order("l-1").offering, wanted);
+  if (!("granted" in admission)) throw new Error(`waits for ${admission.waitMs} ms`);
+  return admission;
 }
 
 describe("EC2's pace", () => {
@@ -35,8 +47,8 @@ describe("EC2's pace", () => {
     const cloud = await createTestCloud({}, { budget });
     cloud.ec2.limitCapacity({ subnetId: "subnet-a" }, 0);
     const order = cloud.order("l-1", 7, { image: { id: IMAGE } });
-    expect(await cloud.provider.admit(order.offering, 7)).to.deep.equal({ granted: 7 });
-    const [instance] = await cloud.provider.launch({ ...order, isAdmitted: true }, never);
+    const { leave } = await admitted(cloud, 7);
+    const [instance] = await cloud.provider.launch({ ...order, leave }, never);
     await cloud.provider.terminate(instance?.instanceId ?? "", never);
     await cloud.provider.launch(cloud.order("l-1", 7, { image: { id: IMAGE } }), never);
     expect(spent).to.deep.equal([
@@ -84,23 +96,31 @@ describe("EC2's pace", () => {
     await cloud.close();
   });
 
-  it("takes it for the machines' bucket when the calls' was slowed down and AWS still says so, in that region", async () => {
-    const { budget, slowed } = createBudget();
-    let now = 0;
-    const pace = createPace(AWS_LIMITS, budget, () => now);
-    const refused = Object.assign(new Error("Request limit exceeded."), { name: "RequestLimitExceeded" });
-    const run = async (region: string) => {
-      const call = { region, api: "RunInstances", isAdmitted: true, signal: never } as const;
-      await failure(pace.call(call, () => Promise.reject(refused)));
-      return slowed.splice(0).map((one) => one.replace(/ .*/, ""));
-    };
-    // Two that were under way together.
-    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
-    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
-    now += 10_000;
-    expect(await run("eu-west-1")).to.deep.equal(["ec2:eu-west-1:RunInstances"]);
-    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances", "ec2:us-east-1:instances"]);
-    now += 15_000;
-    expect(await run("us-east-1")).to.deep.equal(["ec2:us-east-1:RunInstances"]);
+  it("gives leave back for a call that is not made, and of one that is, what it does not need", async () => {
+    const { budget, refunded } = createBudget();
+    const cloud = await createTestCloud({}, { budget });
+    const unused = await admitted(cloud, 9);
+    unused.leave?.giveBack();
+    const { leave } = await admitted(cloud, 9);
+    await cloud.provider.launch({ ...cloud.order("l-1", 7), leave }, never);
+    leave?.giveBack();
+    expect(refunded).to.deep.equal([
+      "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 9",
+      "ec2:us-east-1:instances 2",
+    ]);
+    await cloud.close();
+  });
+
+  it("asks no leave for an offering of which every placement is remembered as full", async () => {
+    const { budget, spent } = createBudget();
+    const cloud = await createTestCloud({}, { budget });
+    cloud.ec2.limitCapacity({}, 0);
+    await failure(cloud.provider.launch(cloud.order("l-1"), never));
+    spent.splice(0);
+    expect(await admitted(cloud, 100)).to.deep.equal({ granted: 100 });
+    expect(spent).to.deep.equal([]);
+    cloud.advance(20_000);
+    expect(await admitted(cloud, 100)).to.have.property("leave");
+    await cloud.close();
   });
 });

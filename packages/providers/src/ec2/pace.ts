@@ -5,6 +5,7 @@ import {
   type Budget,
   type Catalog,
   type Charge,
+  type Leave,
   RateLimitedError,
   UNLIMITED,
 } from "@grp/core";
@@ -13,6 +14,9 @@ import { codeOf, sortError, THROTTLED_RETRY_AFTER_MS } from "./errors.ts";
 
 /** A call is held back for so long at most; whoever must wait longer gives its work back meanwhile. */
 const HOLD_MS = 5_000;
+
+/** The code of an error that says that we held the call back, and AWS heard nothing of it. */
+export const OUR_BUDGET = "budget";
 
 /** Longer than the calls' bucket takes to fill, at half its rate, from nothing. */
 const SOON_MS = 15_000;
@@ -36,8 +40,10 @@ export interface PacedCall {
   readonly api: Api;
   /** RunInstances: how many it may start. Absent: they were counted before. */
   readonly machines?: number;
-  /** Its leave was given by `admit`. */
-  readonly isAdmitted?: boolean;
+  /** What `admit` gave, which an earlier call may have used. */
+  readonly leave?: Leave | undefined;
+  /** Told before the call is made, and even where it is not made yet, that all of it or its machines are counted. */
+  onCounted?(): Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -52,12 +58,7 @@ export interface Pace {
  * EC2's own limits, per account and region, shared by all processes by way of the budget.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
  */
-export function createPace(
-  limits: Ec2Limits,
-  budget: Budget = UNLIMITED,
-  now: () => number = Date.now,
-): Pace {
-  const refusedAt = new Map<string, number>();
+export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace {
   const bucket = (region: string, what: string, size: Ec2Limits["describe"]): BucketLimit => ({
     kind: "bucket",
     name: `ec2:${region}:${what}`,
@@ -75,24 +76,54 @@ export function createPace(
    * refused again soon after, although we ask half as often, it is the machines'.
    */
   async function slowDown({ region, api }: PacedCall): Promise<void> {
-    const sinceMs = now() - (refusedAt.get(region) ?? Number.NEGATIVE_INFINITY);
+    const { sinceMs } = await budget.slowDown([callLimit({ region, api })], THROTTLED_RETRY_AFTER_MS);
+    if (api !== "RunInstances" || sinceMs === undefined || sinceMs >= SOON_MS) return;
     // Calls that were under way together are refused together: nothing is learned from the second.
-    const isNew = api === "RunInstances" && sinceMs > THROTTLED_RETRY_AFTER_MS;
-    if (isNew) refusedAt.set(region, now());
-    const limits = [callLimit({ region, api })];
-    if (isNew && sinceMs < SOON_MS) limits.push(machineLimit(region));
-    await budget.slowDown(limits, THROTTLED_RETRY_AFTER_MS);
+    if (sinceMs >= THROTTLED_RETRY_AFTER_MS)
+      await budget.slowDown([machineLimit(region)], THROTTLED_RETRY_AFTER_MS);
   }
 
-  async function enter(call: PacedCall): Promise<void> {
+  /** How long until the call may be made. */
+  async function enter(call: PacedCall): Promise<number> {
     const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
     if (call.machines) charges.push({ limit: machineLimit(call.region), cost: call.machines });
     const verdict = await budget.spend({ ways: [charges], holdMs: HOLD_MS });
-    if (!verdict.granted) throw tooSoon(call, verdict.waitMs + HOLD_MS);
-    if (verdict.afterMs === 0) return;
-    await sleep(verdict.afterMs, undefined, { signal: call.signal }).catch((error: unknown) => {
+    if (verdict.granted) return verdict.afterMs;
+    const machines = charges[verdict.lacks ?? 0];
+    if (call.machines && verdict.lacks === 1 && machines) await reserve(call, machines);
+    throw tooSoon(call, verdict.waitMs + HOLD_MS);
+  }
+
+  /** Launches that begin take what there is, from one machine up: one that goes on is counted ahead, and then waits. */
+  async function reserve(call: PacedCall, machines: Charge): Promise<void> {
+    const verdict = await budget.spend({ ways: [[{ ...machines, borrow: true }]] });
+    if (!verdict.granted) throw tooSoon(call, verdict.waitMs);
+    await call.onCounted?.();
+    throw tooSoon(call, verdict.afterMs);
+  }
+
+  async function holdBack(call: PacedCall, forMs: number): Promise<void> {
+    if (forMs === 0) return;
+    await sleep(forMs, undefined, { signal: call.signal }).catch((error: unknown) => {
       throw sortError(error, `EC2 ${call.api} in ${call.region}`, call.signal);
     });
+  }
+
+  /** Until it is used or given back. */
+  function createLeave(call: Charge, machines: Charge): Leave {
+    let isOver = false;
+    const end = (...left: Charge[]) => {
+      if (isOver) return false;
+      isOver = true;
+      const charges = left.filter(({ cost }) => cost > 0);
+      // What Redis does not hear of comes back by the clock.
+      if (charges.length > 0) budget.refund(charges).catch(() => undefined);
+      return true;
+    };
+    return {
+      use: (count) => end({ limit: machines.limit, cost: machines.cost - count }),
+      giveBack: () => void end(call, machines),
+    };
   }
 
   return {
@@ -100,7 +131,10 @@ export function createPace(
       const call: Charge = { limit: callLimit({ region, api: "RunInstances" }), cost: 1 };
       const machines: Charge = { limit: machineLimit(region), cost: wanted, least: 1 };
       const verdict = await budget.spend({ ways: [[call, machines]] });
-      if (verdict.granted) return { granted: verdict.amount };
+      if (verdict.granted) {
+        const { amount: cost } = verdict;
+        return { granted: cost, leave: createLeave(call, { limit: machines.limit, cost }) };
+      }
       const { waitMs, lacks } = verdict;
       const lacking = [call, machines][lacks ?? -1]?.limit;
       if (lacking?.kind !== "bucket") return { waitMs };
@@ -109,7 +143,9 @@ export function createPace(
       return { waitMs, shortage: { name, everyMs: 1_000 / perSecond, machines: each } };
     },
     async call(call, send) {
-      if (!call.isAdmitted) await enter(call);
+      const afterMs = call.leave?.use(call.machines ?? 0) ? 0 : await enter(call);
+      await call.onCounted?.();
+      await holdBack(call, afterMs);
       try {
         return await send();
       } catch (error) {
@@ -122,5 +158,5 @@ export function createPace(
 
 function tooSoon({ api, region }: PacedCall, retryAfterMs: number): RateLimitedError {
   const text = `EC2 ${api} in ${region}: all that AWS allows is spent`;
-  return new RateLimitedError(text, { code: "budget", retryAfterMs, isShared: true });
+  return new RateLimitedError(text, { code: OUR_BUDGET, retryAfterMs, isShared: true });
 }

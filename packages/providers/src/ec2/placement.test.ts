@@ -1,12 +1,12 @@
 import { clientToken } from "@grp/core";
 import { expect } from "chai";
 import { testOrder } from "../testing/order.ts";
-import { formatPlacement, parsePlacement, placementsFrom } from "./placement.ts";
+import { formatPlacement, formatStanding, parseStanding, placementsFrom } from "./placement.ts";
 
 describe("placements", () => {
   const { offering } = testOrder("l-1");
   const texts = (start?: string) =>
-    placementsFrom(offering, "ami-1", parsePlacement(start)).map(formatPlacement);
+    placementsFrom(offering, "ami-1", parseStanding(start)).map(formatPlacement);
 
   it("are every type in every subnet, types first", () => {
     expect(texts()).to.deep.equal([
@@ -32,9 +32,11 @@ describe("placements", () => {
 
   it("read back what was written, and nothing else", () => {
     const placement = { subnet: "subnet-a", instanceType: "t4g.large", imageId: "ami-1" };
-    expect(parsePlacement(formatPlacement(placement))).to.deep.equal(placement);
+    expect(parseStanding(formatStanding(placement))).to.deep.equal(placement);
+    const owed = { ...placement, isOwed: true };
+    expect(parseStanding(formatStanding(owed))).to.deep.equal(owed);
     for (const text of [undefined, "", "subnet-a", "subnet-a|t4g.large", "a|b|c|d", "|b|c"])
-      expect(parsePlacement(text)).to.equal(undefined);
+      expect(parseStanding(text)).to.equal(undefined);
   });
 
   it("give tokens of their own that never change", () => {

@@ -8,16 +8,27 @@ export interface Placement {
   readonly imageId: string;
 }
 
+/** Where a launch stands; `isOwed`: its machines were not counted yet in EC2's bucket, or EC2 said that it did not. */
+export type Standing = Placement & { readonly isOwed?: boolean };
+
+const OWED = "owed";
+
+/** `subnet-a|t4g.large|ami-123`, and `|owed` */
+export function formatStanding({ isOwed, ...placement }: Standing): string {
+  return [formatPlacement(placement), ...(isOwed ? [OWED] : [])].join("|");
+}
+
 /** `subnet-a|t4g.large|ami-123` */
 export function formatPlacement(placement: Placement): string {
   return [placement.subnet, placement.instanceType, placement.imageId].join("|");
 }
 
-/** Undefined for anything but what `formatPlacement` gives. */
-export function parsePlacement(text: string | undefined): Placement | undefined {
-  const [subnet, instanceType, imageId, ...rest] = text?.split("|") ?? [];
+/** Undefined for anything but what `formatStanding` gives. */
+export function parseStanding(text: string | undefined): Standing | undefined {
+  const [subnet, instanceType, imageId, owed, ...rest] = text?.split("|") ?? [];
   if (!subnet || !instanceType || !imageId || rest.length > 0) return undefined;
-  return { subnet, instanceType, imageId };
+  if (owed !== undefined && owed !== OWED) return undefined;
+  return { subnet, instanceType, imageId, ...(owed === OWED && { isOwed: true }) };
 }
 
 /**

@@ -43,7 +43,9 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   return {
     name: "ec2",
     maxLaunchSize: limits.launchSize,
-    admit: ({ region }, wanted) => pace.admit(region, wanted),
+    // A leave for a call that would not be made would only keep others waiting.
+    admit: async (offering, wanted) =>
+      refusals.areAll(offering) ? { granted: wanted } : pace.admit(offering.region, wanted),
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {
       const launchContext = { clients, images, installation, refusals, renderUserData };

@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { RateLimitedError, UNLIMITED } from "@grp/core";
+import { AWS_THROTTLES } from "@grp/sandbox/ec2";
+import { expect } from "chai";
+import { startRedis, type TestRedis } from "../../../../test/support/redis.ts";
+import { createBudget } from "../../../ledger/src/index.ts";
+import { createRedis } from "../../../runtime/src/index.ts";
+import { failure } from "../conformance/describe-provider.ts";
+import { createTestCloud, type TestCloud } from "../testing/ec2-cloud.ts";
+
+const never = new AbortController().signal;
+
+describe("a launch that goes on", () => {
+  let redis: TestRedis;
+  let client: ReturnType<typeof createRedis>;
+  let cloud: TestCloud;
+  let now: number;
+  before(async () => {
+    redis = await startRedis();
+    client = createRedis(redis.url, { name: "grp-pace-test", onError: () => undefined });
+    await once(client, "ready");
+  });
+  beforeEach(async () => {
+    await client.flushall();
+    now = Date.now();
+    const budget = createBudget({ redis: client, now: () => now });
+    cloud = await createTestCloud({ throttle: AWS_THROTTLES }, { budget });
+  });
+  afterEach(() => cloud.close());
+  after(async () => {
+    client.disconnect();
+    await redis.stop();
+  });
+
+  const advance = (ms: number) => {
+    now += ms;
+    cloud.advance(ms);
+  };
+  const launchNew = async (id: string, size: number) => {
+    const admission = await cloud.provider.admit(cloud.order(id).offering, size);
+    if (!("granted" in admission)) throw new Error(`no leave for ${id}`);
+    const { granted, leave } = admission;
+    return cloud.provider.launch({ ...cloud.order(id, granted), leave }, never);
+  };
+  const throttled = () => cloud.ec2.calls.filter(({ outcome }) => outcome === "RequestLimitExceeded").length;
+  /** As the queue does after that error, until it has its machines; how many ms that took. */
+  const goOn = async (id: string, size: number, refused: unknown) => {
+    const begun = now;
+    let tried = refused;
+    for (let tries = 0; tries < 20 && tried instanceof RateLimitedError; tries++) {
+      advance(tried.retryAfterMs);
+      tried = await cloud.provider.launch(cloud.order(id, size), never).catch((error: unknown) => error);
+    }
+    expect(tried).to.be.an("array");
+    return now - begun;
+  };
+
+  it("counts its machines at a placement for which our budget had none left", async () => {
+    for (let at = 0; at < 9; at++) {
+      await launchNew(`l-${at}`, 100);
+      advance(500);
+    }
+    cloud.ec2.limitCapacity({ subnetId: "subnet-a" }, 0);
+    // A hundred at the first placement, and as many at the second.
+    const error = await failure(launchNew("l-9", 100));
+    expect(error).to.be.instanceOf(RateLimitedError).and.to.have.property("code", "budget");
+    // Younger ones would take each machine as it comes.
+    expect(await cloud.provider.admit(cloud.order("l-10").offering, 1)).to.have.property("waitMs");
+    expect(await goOn("l-9", 100, error)).to.be.within(45_000, 60_000);
+    advance(10_000);
+    await launchNew("l-11", 5);
+    expect(throttled()).to.equal(0);
+  });
+
+  it("counts them once more after EC2 refused, and waits for them though newer ones take all there is", async () => {
+    // Another tool of the account has emptied EC2's bucket, and ours knows nothing of it.
+    const other = cloud.another({ budget: UNLIMITED });
+    for (let at = 0; at < 10; at++) {
+      await other.launch(cloud.order(`other-${at}`, 100), never);
+      advance(500);
+    }
+    const tookMs = await goOn("l-1", 60, await failure(launchNew("l-1", 60)));
+    // The first tells nothing of the machines, the second does.
+    expect(throttled()).to.be.at.most(2);
+    // At half the rate, 1 a second.
+    expect(tookMs).to.be.within(60_000, 75_000);
+  });
+
+  it("learns which bucket is empty from what other processes were refused", async () => {
+    const another = cloud.another({ budget: createBudget({ redis: client, now: () => now }) });
+    const limitOf = (name: string) => client.hget(`{grp}:limit:ec2:us-east-1:${name}`, "factor");
+    const refuse = async (provider: TestCloud["provider"], id: string) => {
+      cloud.ec2.failNext("RequestLimitExceeded", { action: "RunInstances" });
+      await failure(provider.launch(cloud.order(id), never));
+    };
+    // Two that were under way together.
+    await refuse(cloud.provider, "l-1");
+    await refuse(another, "l-2");
+    expect([await limitOf("RunInstances"), await limitOf("instances")]).to.deep.equal(["0.5", null]);
+    advance(10_000);
+    await refuse(another, "l-2");
+    expect(await limitOf("instances")).to.equal("0.5");
+  });
+});
