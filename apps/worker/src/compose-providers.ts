@@ -3,7 +3,7 @@ import type { Ledger } from "@grp/ledger";
 import { createCodemagicProvider, createEc2Provider, dryRun, ec2Regions, metered } from "@grp/providers";
 import type { Metrics } from "@grp/runtime";
 import type { WorkerConfig } from "./config.ts";
-import { listLiveBuilds } from "./live-builds.ts";
+import { listLiveBuilds, listLiveRegions } from "./live-places.ts";
 import { observeCalls } from "./signals.ts";
 
 /**
@@ -17,6 +17,7 @@ export function composeProviders(
   const ec2 = createEc2Provider({
     installation: config.GRP_INSTALLATION,
     regions: ec2Regions(config.catalog),
+    liveRegions: () => listLiveRegions(ledger),
     endpoint: config.AWS_ENDPOINT_URL_EC2,
     limits: config.catalog.limits.ec2,
     budget,

@@ -6,7 +6,7 @@ import {
   codemagicOrder,
   createTestCodemagic,
 } from "../../../packages/providers/src/testing/codemagic-cloud.ts";
-import { listLiveBuilds } from "./live-builds.ts";
+import { listLiveBuilds } from "./live-places.ts";
 import { type Harness, makeDemand, startHarness } from "./testing/harness.ts";
 import { makeEnvironment, startWorkerProcess, type WorkerProcess } from "./testing/worker-process.ts";
 

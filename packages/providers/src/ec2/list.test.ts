@@ -70,6 +70,17 @@ describe("listing EC2 instances", () => {
     expect(error).to.be.instanceOf(TransientError);
   });
 
+  it("asks a region that left the catalog too while machines live there, and never says that there are none unasked", async () => {
+    const instanceId = await start("l-1", { region: "eu-west-1" });
+    const list = async (liveRegions: () => Promise<readonly string[]>) =>
+      (await cloud.another({ regions: ["us-east-1"], liveRegions }).list(never)).instances;
+    expect(await list(async () => [])).to.deep.equal([]);
+    const found = await list(async () => ["us-east-1", "eu-west-1"]);
+    expect(found.map((one) => one.instanceId)).to.deep.equal([instanceId]);
+    const isAway = list(() => Promise.reject(new Error("Redis is away"))).catch((reason: unknown) => reason);
+    expect(await isAway).to.have.property("message", "Redis is away");
+  });
+
   it("has what is pending, ending or stopped, and not what is terminated", async () => {
     const ids = [];
     for (const at of [1, 2, 3, 4]) ids.push(await start(`l-${at}`));

@@ -15,6 +15,8 @@ export interface Ec2ProviderOptions extends ClientOptions {
   readonly installation: string;
   /** Every region of the catalog's EC2 offerings: `list` asks them all. */
   readonly regions: readonly string[];
+  /** Regions of live machines, asked as well: one that left the catalog still has them. */
+  readonly liveRegions?: () => Promise<readonly string[]>;
   /** Same order, same bytes: EC2 takes a retry with other user data for another launch. */
   readonly renderUserData: (order: LaunchOrder<Ec2Offering>) => string;
   /** What AWS allows, and who has used it up; nothing is held back without. */
@@ -59,7 +61,8 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
         { Name: `tag:${INSTALLATION_TAG}`, Values: [installation] },
         { Name: "instance-state-name", Values: LIVE_STATES },
       ];
-      const listing = await listPlaces(regions, async (region) => {
+      const live = (await options.liveRegions?.()) ?? [];
+      const listing = await listPlaces([...new Set([...regions, ...live])], async (region) => {
         const found = await describeInstances(clients, region, filters, signal);
         return found.map((described) => toInstance(described));
       });

@@ -1,6 +1,16 @@
 import type { Ledger } from "@grp/ledger";
 import type { LiveBuild } from "@grp/providers";
 
+/** Where EC2 machines live that the ledger knows: their offering may have left the catalog. */
+export async function listLiveRegions(ledger: Pick<Ledger, "listLiveRunners">): Promise<readonly string[]> {
+  const runners = await ledger.listLiveRunners();
+  return [
+    ...new Set(
+      runners.flatMap(({ provider, instance }) => (provider === "ec2" ? (instance?.region ?? []) : [])),
+    ),
+  ];
+}
+
 /** CodeMagic's builds that the ledger takes for live: their offering may have left the catalog, and they may be old. */
 export async function listLiveBuilds(
   ledger: Pick<Ledger, "listLiveRunners" | "getLaunch">,
