@@ -1,3 +1,4 @@
+import type { RunnerRecord } from "@grp/ledger";
 import { expect } from "chai";
 import { HOUR, MINUTE, makeCount, makeRunner, makeWorld, register } from "../../testing/world.ts";
 import type { World } from "../world.ts";
@@ -18,6 +19,22 @@ describe("rule surplus", () => {
     const judge = (world: Partial<World>) => surplus.judge(makeWorld({ registered: register(), ...world }));
     expect(judge({ runners, counts: [makeCount(0, 3)] })).to.deep.equal([]);
     expect(judge({ runners: [idle("a", HOUR)], counts: [makeCount(1, 1)] })).to.deep.equal([]);
+  });
+
+  it("ends no runner that is ready while the others only boot, and ends it once one of them is ready too", () => {
+    const judge = (...others: readonly RunnerRecord[]) =>
+      surplus.judge(
+        makeWorld({
+          registered: register(),
+          runners: [idle("ready", 3 * MINUTE), ...others],
+          counts: [makeCount(1, 1 + others.length)],
+        }),
+      );
+    const booting = [makeRunner("booted", 2 * MINUTE), makeRunner("launched", 2 * MINUTE)];
+    expect(judge(...booting)).to.deep.equal([]);
+    const deeds = judge(idle("fresh", MINUTE / 2), ...booting);
+    expect(deeds).to.have.length(1);
+    expect(deeds[0]).to.have.nested.property("runner.runnerName", "ready");
   });
 
   it("lets one be that GitHub calls busy, though no delivery has said so", () => {
