@@ -109,6 +109,31 @@ describe("alertOfNews", () => {
     expect(harness.lines.map(({ level }) => level)).to.deep.equal(["warn", "info"]);
   });
 
+  it("is quiet for five minutes after the first message that gets through, as if none had failed", async () => {
+    slack.status = 503;
+    for (let minute = 0; minute < 3; minute++, harness.clock.now += MINUTE) {
+      await bury(1);
+      await harness.ledger.raiseWarning({
+        kind: "blind",
+        text: "EC2",
+        at: harness.clock.now,
+        ttlMs: 60 * MINUTE,
+      });
+      await look();
+    }
+    slack.status = 200;
+    const sentAt: number[] = [];
+    for (let minute = 0; minute < 16; minute++, harness.clock.now += MINUTE) {
+      await bury(1);
+      const text = `warning ${minute}`;
+      await harness.ledger.raiseWarning({ kind: "blind", text, at: harness.clock.now, ttlMs: 60 * MINUTE });
+      const before = slack.received.length;
+      await look();
+      if (slack.received.length > before) sentAt.push(minute);
+    }
+    expect(sentAt).to.deep.equal([0, 5, 15]);
+  });
+
   it("tells of a warning once for as long as it lasts, with the dead letters of the time, and again when it comes back", async () => {
     const { ledger, clock } = harness;
     const warn = (text: string) =>

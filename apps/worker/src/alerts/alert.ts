@@ -20,6 +20,8 @@ const MARK_TTL_MS = 8 * 24 * 3_600_000;
 interface Pause {
   readonly quietUntil: number;
   readonly pauseMs: number;
+  /** After a message that failed: it lengthens no pause. */
+  readonly retryAt?: number;
 }
 
 /** What was told so far. A warning keeps no dead letter waiting, nor the reverse. */
@@ -76,9 +78,13 @@ async function readNews({ ledger }: WorkerContext, at: number): Promise<News> {
 function chooseFresh(state: AlertState, { dead, warnings }: News, at: number): News {
   const before = state.warnings ?? { ...NO_PAUSE, told: [] };
   return {
-    dead: at < state.quietUntil ? [] : dead.filter((record) => isNew(record, state)),
-    warnings: at < before.quietUntil ? [] : warnings.filter((one) => !before.told.includes(idOfWarning(one))),
+    dead: isQuiet(state, at) ? [] : dead.filter((record) => isNew(record, state)),
+    warnings: isQuiet(before, at) ? [] : warnings.filter((one) => !before.told.includes(idOfWarning(one))),
   };
+}
+
+function isQuiet({ quietUntil, retryAt = 0 }: Pause, at: number): boolean {
+  return at < Math.max(quietUntil, retryAt);
 }
 
 function isNew(record: WorkflowJobRecord, { toldUntil, told }: AlertState): boolean {
@@ -116,13 +122,11 @@ function afterTelling(state: AlertState, { all: { dead, warnings }, fresh, at }:
 
 /** A minute later it is tried again. */
 function afterFailing(state: AlertState, { fresh, at }: Telling): AlertState {
-  const quietUntil = at + 60_000;
+  const retryAt = at + 60_000;
   return {
     ...state,
-    ...(fresh.dead.length > 0 && { quietUntil }),
-    ...(fresh.warnings.length > 0 && {
-      warnings: { told: [], ...NO_PAUSE, ...state.warnings, quietUntil },
-    }),
+    ...(fresh.dead.length > 0 && { retryAt }),
+    ...(fresh.warnings.length > 0 && { warnings: { told: [], ...NO_PAUSE, ...state.warnings, retryAt } }),
   };
 }
 
