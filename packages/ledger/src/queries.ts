@@ -1,4 +1,4 @@
-import { decodeWorkflowJob } from "./codec.ts";
+import { decodeWorkflowJob, poolOf } from "./codec.ts";
 import { UNHEARD_MS } from "./prelude.ts";
 import { runPipeline, type Store } from "./store.ts";
 import type { ClassCount, Ledger, WorkflowJobRecord } from "./types.ts";
@@ -21,8 +21,8 @@ export function createQueries(store: Store): Queries {
     async listWorkflowJobs(limit) {
       return readNewest(store, "jobs", limit);
     },
-    async listOpenDemands(most = 0) {
-      const pools = await redis.smembers(key("pools"));
+    async listOpenDemands(most = 0, of) {
+      const pools = of ? [poolOf(of.runnerClass, of.scope)] : await redis.smembers(key("pools"));
       const pipeline = redis.pipeline();
       for (const pool of pools) pipeline.zrange(key(`demand:${pool}`), 0, String(most - 1));
       const keys = (await runPipeline(pipeline)) as string[][];

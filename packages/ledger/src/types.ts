@@ -293,8 +293,11 @@ export interface Ledger {
   getWorkflowJob(key: string): Promise<WorkflowJobRecord | null>;
   /** Newest first. */
   listWorkflowJobs(limit: number): Promise<readonly WorkflowJobRecord[]>;
-  /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool. */
-  listOpenDemands(most?: number): Promise<readonly WorkflowJobRecord[]>;
+  /** Demand not yet started: what the sweep counts. With `most`, only the oldest of each pool; with `of`, of that pool alone. */
+  listOpenDemands(
+    most?: number,
+    of?: { readonly runnerClass: string; readonly scope: Scope },
+  ): Promise<readonly WorkflowJobRecord[]>;
   /** Those that run, as far as we heard, and on which runner, the longest first; cheap, for they are not read. */
   listRunning(): Promise<readonly { readonly key: string; readonly servedBy: string }[]>;
   /** Demand not yet started, less what runs already on a runner of ours unheard: see `recordJobEnd`. */

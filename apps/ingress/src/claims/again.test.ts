@@ -182,6 +182,39 @@ describe("a machine that was started in another's place", () => {
     expect(await program.connect()).to.equal(false);
   });
 
+  /** Its own workflow job is known to run; of another of its pool, which the first runner took, nothing was heard. */
+  const replaceOfServed = async () => {
+    const runners = new AbortController();
+    const replaced = await replace(1);
+    const program = createRunnerProgram(replaced.jitConfig, runners.signal);
+    await program.connect();
+    await program.takeJob();
+    await program.runJob();
+    runners.abort();
+    const own = { ...demandOf("ubuntu-arm64", SCOPE, Date.now()) };
+    await ingress.ledger.recordQueued(own);
+    await ingress.ledger.recordInProgress({ workflowJobId: own.workflowJobId, at: Date.now() });
+    const second = await takeOver({ demand: own, first: replaced.first });
+    return { unheard: replaced.demand, second };
+  };
+
+  it("is not registered when its own workflow job is served and the one that seems to wait has ended unheard", async () => {
+    const { unheard, second } = await replaceOfServed();
+    expect(await claimTwice(second)).to.deep.equal(["counted_anew", "not_wanted"]);
+    expect(github.registrations()).to.have.length(1);
+    expect(await ingress.ledger.getWorkflowJob(unheard.key)).to.include({ workflowJobState: "completed" });
+  });
+
+  it("is registered for another workflow job of its pool, which waits", async () => {
+    const { second } = await replaceOfServed();
+    const order = { owner: "acme", repository: "app", labels: ["ubuntu-arm64"], durationMs: 60_000 };
+    const { id } = github.queueWorkflowJob(order);
+    const ids = { workflowJobId: id, key: demandKey(id) };
+    await ingress.ledger.recordQueued({ ...demandOf("ubuntu-arm64", SCOPE, Date.now()), ...ids });
+    expect((await claim(ingress, second)).body.error).to.equal("counted_anew");
+    expect((await claim(ingress, second)).status).to.equal(200);
+  });
+
   it("leaves the first to another workflow job that it runs", async () => {
     const runners = new AbortController();
     const order = { owner: "acme", repository: "app", labels: ["ubuntu-arm64"], durationMs: 60_000 };

@@ -3,11 +3,14 @@ import type { GitHubWorkflowJob } from "@grp/github";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { IngressContext } from "../context.ts";
 
+/** Workflow jobs that GitHub is asked about for one claim; each that has begun is settled, and the next claim goes on. */
+const MOST_ASKED = 5;
+
 /**
  * Whether a machine that was started in another's place may be registered; always, when it is the first for its demand.
  * The sweep asks GitHub too before it has one started, but starts it all the same when GitHub can't say; here GitHub has
- * said that the workflow job waits, and the earlier registrations are off it. False: the ledger knows more now, and may
- * want this machine no longer.
+ * said that a workflow job of its pool waits, its own or, when that is served, another, and the earlier registrations
+ * are off it. False: the ledger knows more now, and may want this machine no longer.
  */
 export async function mayReplace(
   context: IngressContext,
@@ -16,17 +19,30 @@ export async function mayReplace(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (parseDemandJobId(runner.placeHolder).generation === 1) return true;
-  if (await hasBegunUnheard(context, record, signal)) return false;
+  let hasNews = false;
+  for (const waiting of await listWaiting(context, record)) {
+    if (!(await hasBegunUnheard(context, waiting, signal))) break;
+    hasNews = true;
+  }
+  if (hasNews) return false;
   await takeOffEarlier(context, runner, record, signal);
   return true;
 }
 
+/** By the ledger; its own first. */
+async function listWaiting(
+  { ledger }: IngressContext,
+  record: WorkflowJobRecord,
+): Promise<readonly WorkflowJobRecord[]> {
+  if (record.workflowJobState === "queued" && record.demandState === "waiting") return [record];
+  return ledger.listOpenDemands(MOST_ASKED, record.demand);
+}
+
 async function hasBegunUnheard(
   { github, ledger, now }: IngressContext,
-  { demand, workflowJobState }: WorkflowJobRecord,
+  { demand }: WorkflowJobRecord,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (workflowJobState !== "queued") return false;
   const job = await github.getWorkflowJob(demand, signal).catch(toUnknown);
   if (job?.status !== "in_progress" && job?.status !== "completed") return false;
   const { workflowJobId } = demand;
