@@ -43,6 +43,7 @@ export const NO_LIMITS = `limits:
     runInstances: { burst: 1000000, perSecond: 1000000 }
     instances: { burst: 1000000, perSecond: 1000000 }
     terminateInstances: { burst: 1000000, perSecond: 1000000 }
+    endedInstances: { burst: 1000000, perSecond: 1000000 }
     describe: { burst: 1000000, perSecond: 1000000 }
 `;
 

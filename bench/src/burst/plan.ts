@@ -67,6 +67,7 @@ limits:
     runInstances: { burst: ${EC2.calls.burst}, perSecond: ${EC2.calls.perSecond * speed} }
     instances: { burst: ${EC2.machines.burst}, perSecond: ${EC2.machines.perSecond * speed} }
     terminateInstances: { burst: 100, perSecond: ${5 * speed} }
+    endedInstances: { burst: 1000, perSecond: ${20 * speed} }
     describe: { burst: 100, perSecond: ${20 * speed} }
   github: { points: ${GITHUB.points * share}, window: ${GITHUB.windowMs / 1_000 / speed}s, concurrent: ${GITHUB.concurrent} }
 classes:

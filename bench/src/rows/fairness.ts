@@ -22,6 +22,7 @@ limits:
     instances: { burst: 1000000, perSecond: 100000 }
     describe: { burst: 100000, perSecond: 100000 }
     terminateInstances: { burst: 100000, perSecond: 100000 }
+    endedInstances: { burst: 100000, perSecond: 100000 }
   github: { points: 1000000, window: 60s, concurrent: 1000 }
 classes:
   - name: ubuntu-arm64

@@ -143,6 +143,8 @@ const limits = z
         /** Machines, over all RunInstances calls. */
         instances: bucket(1_000, 2),
         terminateInstances: bucket(100, 5),
+        /** Machines, over all TerminateInstances calls. */
+        endedInstances: bucket(1_000, 20),
         describe: bucket(100, 20),
       })
       .prefault({}),

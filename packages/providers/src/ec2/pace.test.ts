@@ -56,7 +56,7 @@ describe("EC2's pace", () => {
       // The admitted call was refused for want of room; this is the next placement's.
       "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 7",
       "ec2:us-east-1:DescribeInstances 1",
-      "ec2:us-east-1:TerminateInstances 1",
+      "ec2:us-east-1:TerminateInstances 1, ec2:us-east-1:endedInstances 1",
       // The same launch again: its machines were counted.
       "ec2:us-east-1:RunInstances 1",
     ]);

@@ -32,17 +32,18 @@ export const AWS_LIMITS: Ec2Limits = {
   runInstances: { burst: 5, perSecond: 2 },
   instances: { burst: 1_000, perSecond: 2 },
   terminateInstances: { burst: 100, perSecond: 5 },
+  endedInstances: { burst: 1_000, perSecond: 20 },
   describe: { burst: 100, perSecond: 20 },
 };
 
 export interface PacedCall {
   readonly region: string;
   readonly api: Api;
-  /** RunInstances: how many it may start. Absent: they were counted before. */
+  /** How many it may start, or end. Absent: they were counted before. */
   readonly machines?: number;
   /** What `admit` gave, which an earlier call may have used. */
   readonly leave?: Leave | undefined;
-  /** Told before the call is made, and even where it is not made yet, that all of it or its machines are counted. */
+  /** Told before the call is made that its machines are counted; with it, that may be long before. */
   onCounted?(): Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -69,28 +70,31 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     if (api === "RunInstances") return bucket(region, api, limits.runInstances);
     return bucket(region, api, api === "TerminateInstances" ? limits.terminateInstances : limits.describe);
   };
-  const machineLimit = (region: string) => bucket(region, "instances", limits.instances);
+  const machineLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
+    if (api === "RunInstances") return bucket(region, "instances", limits.instances);
+    return bucket(region, "endedInstances", limits.endedInstances);
+  };
 
   /**
-   * AWS does not say which of RunInstances' two buckets is empty. The calls' is taken for it, for it fills in seconds;
-   * refused again soon after, although we ask half as often, it is the machines'.
+   * AWS does not say which of a call's two buckets is empty. The calls' is taken for it, for it fills in seconds; refused
+   * again soon after, although we ask half as often, it is the machines'.
    */
-  async function slowDown({ region, api }: PacedCall): Promise<void> {
-    const { sinceMs } = await budget.slowDown([callLimit({ region, api })], THROTTLED_RETRY_AFTER_MS);
-    if (api !== "RunInstances" || sinceMs === undefined || sinceMs >= SOON_MS) return;
+  async function slowDown(call: PacedCall): Promise<void> {
+    const { sinceMs } = await budget.slowDown([callLimit(call)], THROTTLED_RETRY_AFTER_MS);
+    if (isDescribe(call) || sinceMs === undefined || sinceMs >= SOON_MS) return;
     // Calls that were under way together are refused together: nothing is learned from the second.
     if (sinceMs >= THROTTLED_RETRY_AFTER_MS)
-      await budget.slowDown([machineLimit(region)], THROTTLED_RETRY_AFTER_MS);
+      await budget.slowDown([machineLimit(call)], THROTTLED_RETRY_AFTER_MS);
   }
 
   /** How long until the call may be made. */
   async function enter(call: PacedCall): Promise<number> {
     const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
-    if (call.machines) charges.push({ limit: machineLimit(call.region), cost: call.machines });
+    if (call.machines) charges.push({ limit: machineLimit(call), cost: call.machines });
     const verdict = await budget.spend({ ways: [charges], holdMs: HOLD_MS });
     if (verdict.granted) return verdict.afterMs;
     const machines = charges[verdict.lacks ?? 0];
-    if (call.machines && verdict.lacks === 1 && machines) await reserve(call, machines);
+    if (call.onCounted && verdict.lacks === 1 && machines) await reserve(call, machines);
     throw tooSoon(call, verdict.waitMs + HOLD_MS);
   }
 
@@ -128,8 +132,9 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
 
   return {
     async admit(region, wanted) {
-      const call: Charge = { limit: callLimit({ region, api: "RunInstances" }), cost: 1 };
-      const machines: Charge = { limit: machineLimit(region), cost: wanted, least: 1 };
+      const launching = { region, api: "RunInstances" } as const;
+      const call: Charge = { limit: callLimit(launching), cost: 1 };
+      const machines: Charge = { limit: machineLimit(launching), cost: wanted, least: 1 };
       const verdict = await budget.spend({ ways: [[call, machines]] });
       if (verdict.granted) {
         const { amount: cost } = verdict;
@@ -154,6 +159,10 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
       }
     },
   };
+}
+
+function isDescribe({ api }: PacedCall): boolean {
+  return api.startsWith("Describe");
 }
 
 function tooSoon({ api, region }: PacedCall, retryAfterMs: number): RateLimitedError {

@@ -41,7 +41,9 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
   const clients = createClients(options, pace);
   const images = createImageResolver(clients, now);
   const refusals = createRefusals(now);
-  const terminator = createTerminator({ clients, regions, now });
+  // No more than are started in one call, nor than the bucket ever holds.
+  const mostEnded = Math.min(limits.launchSize, limits.endedInstances.burst);
+  const terminator = createTerminator({ clients, regions, mostEnded, now });
   return {
     name: "ec2",
     maxLaunchSize: limits.launchSize,

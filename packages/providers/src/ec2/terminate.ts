@@ -13,8 +13,8 @@ const BELIEVE_NOT_FOUND_AFTER_MS = 300_000;
 
 const SETTLED = ["shutting-down", "terminated"];
 
-/** EC2 takes at most 200 values in a filter; no more machines in one call than are started in one. */
-const [MAX_LOOKED_UP, MAX_ENDED] = [200, 100];
+/** EC2 takes at most 200 values in a filter. */
+const MAX_LOOKED_UP = 200;
 
 /** One bad id of several fails the whole call: then each is asked for by itself. */
 const BLAME_ONE = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "UnauthorizedOperation"];
@@ -32,17 +32,19 @@ export interface TerminatorOptions {
   readonly clients: Clients;
   /** Searched, in this order, for an instance whose region is not known. */
   readonly regions: readonly string[];
+  /** In one call. */
+  readonly mostEnded: number;
   readonly now: () => number;
 }
 
-export function createTerminator({ clients, regions, now }: TerminatorOptions): Terminator {
+export function createTerminator({ clients, regions, mostEnded, now }: TerminatorOptions): Terminator {
   const regionOf = new Map<string, string>();
   const missingSince = new Map<string, number>();
   const look = perRegion((region) =>
     gather((ids: readonly string[]) => lookUp(clients, region, ids), { most: MAX_LOOKED_UP }),
   );
   const end = perRegion((region) =>
-    gather((ids: readonly string[]) => endAll(clients, region, ids), { most: MAX_ENDED }),
+    gather((ids: readonly string[]) => endAll(clients, region, ids), { most: mostEnded }),
   );
 
   const find = async (instanceId: string, region?: string): Promise<Described | undefined> => {
@@ -122,9 +124,8 @@ async function endAll(
 ): Promise<readonly Settled<State>[]> {
   try {
     const command = new TerminateInstancesCommand({ InstanceIds: [...ids] });
-    const answer = await clients.pace.call({ region, api: "TerminateInstances", signal: NEVER }, () =>
-      clients.ec2(region).send(command),
-    );
+    const call = { region, api: "TerminateInstances", machines: ids.length, signal: NEVER } as const;
+    const answer = await clients.pace.call(call, () => clients.ec2(region).send(command));
     const changes = answer.TerminatingInstances ?? [];
     const states = new Map(changes.map((one) => [one.InstanceId, one.CurrentState?.Name]));
     return ids.map((id) => ({ ok: true, value: states.get(id) }));

@@ -7,10 +7,11 @@ import { createBudget } from "../../../ledger/src/index.ts";
 import { createRedis } from "../../../runtime/src/index.ts";
 import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, type TestCloud } from "../testing/ec2-cloud.ts";
+import { AWS_LIMITS, type Ec2Limits } from "./pace.ts";
 
 const never = new AbortController().signal;
 
-describe("a launch that goes on", () => {
+describe("EC2's buckets, by a budget in Redis,", () => {
   let redis: TestRedis;
   let client: ReturnType<typeof createRedis>;
   let cloud: TestCloud;
@@ -23,8 +24,7 @@ describe("a launch that goes on", () => {
   beforeEach(async () => {
     await client.flushall();
     now = Date.now();
-    const budget = createBudget({ redis: client, now: () => now });
-    cloud = await createTestCloud({ throttle: AWS_THROTTLES }, { budget });
+    await open(AWS_THROTTLES);
   });
   afterEach(() => cloud.close());
   after(async () => {
@@ -32,6 +32,10 @@ describe("a launch that goes on", () => {
     await redis.stop();
   });
 
+  const open = async (throttle: typeof AWS_THROTTLES, limits?: Ec2Limits) => {
+    const budget = createBudget({ redis: client, now: () => now });
+    cloud = await createTestCloud({ throttle }, { budget, ...(limits && { limits }) });
+  };
   const advance = (ms: number) => {
     now += ms;
     cloud.advance(ms);
@@ -55,7 +59,7 @@ describe("a launch that goes on", () => {
     return now - begun;
   };
 
-  it("counts its machines at a placement for which our budget had none left", async () => {
+  it("count a launch's machines at a placement for which our budget had none left", async () => {
     for (let at = 0; at < 9; at++) {
       await launchNew(`l-${at}`, 100);
       advance(500);
@@ -72,7 +76,7 @@ describe("a launch that goes on", () => {
     expect(throttled()).to.equal(0);
   });
 
-  it("counts them once more after EC2 refused, and waits for them though newer ones take all there is", async () => {
+  it("count them once more after EC2 refused, and waits for them though newer ones take all there is", async () => {
     // Another tool of the account has emptied EC2's bucket, and ours knows nothing of it.
     const other = cloud.another({ budget: UNLIMITED });
     for (let at = 0; at < 10; at++) {
@@ -86,7 +90,7 @@ describe("a launch that goes on", () => {
     expect(tookMs).to.be.within(60_000, 75_000);
   });
 
-  it("learns which bucket is empty from what other processes were refused", async () => {
+  it("are told apart by what other processes were refused", async () => {
     const another = cloud.another({ budget: createBudget({ redis: client, now: () => now }) });
     const limitOf = (name: string) => client.hget(`{grp}:limit:ec2:us-east-1:${name}`, "factor");
     const refuse = async (provider: TestCloud["provider"], id: string) => {
@@ -100,5 +104,27 @@ describe("a launch that goes on", () => {
     advance(10_000);
     await refuse(another, "l-2");
     expect(await limitOf("instances")).to.equal("0.5");
+  });
+
+  it("hold back the end of many machines, and AWS refuses none", async () => {
+    await cloud.close();
+    const resource = { max: 20, refillPerSecond: 1 };
+    await open(
+      { TerminateInstances: { request: { max: 100, refillPerSecond: 5 }, resource } },
+      { ...AWS_LIMITS, endedInstances: { burst: 20, perSecond: 1 } },
+    );
+    const machines = await launchNew("l-1", 60);
+    let left = machines.map(({ instanceId }) => instanceId);
+    const rounds: number[] = [];
+    while (left.length > 0 && rounds.length < 5) {
+      const ends = await Promise.allSettled(left.map((id) => cloud.provider.terminate(id, never)));
+      left = left.filter((_id, at) => ends[at]?.status === "rejected");
+      rounds.push(left.length);
+      for (const end of ends)
+        if (end.status === "rejected") expect(end.reason).to.include({ code: "budget" });
+      advance(25_000);
+    }
+    expect(rounds).to.deep.equal([40, 20, 0]);
+    expect(throttled()).to.equal(0);
   });
 });
