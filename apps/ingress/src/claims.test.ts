@@ -390,7 +390,7 @@ describe("POST /claims", () => {
         const launched = await launch(ingress);
         github.failNext(status, MINT);
         const answer = await claim(ingress, launched);
-        expectRefused(answer, 503, "github_unavailable");
+        expectRefused(answer, 503, status < 500 ? "github_refused" : "github_unavailable");
         expect(answer.headers.get("retry-after")).to.equal("5");
         expect(await ingress.logged("runner.claimed")).to.include({ level: "warn", code: String(status) });
         take(await claim(ingress, launched));

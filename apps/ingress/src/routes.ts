@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { type Admission, createAdmission } from "./admission.ts";
 import { authenticate, RETRY_SECONDS, refuse } from "./claims/authenticate.ts";
 import { claim, claimBody } from "./claims/claim.ts";
+import { createDoubts } from "./claims/doubts.ts";
 import type { ClaimAnswer, GrantedClaim } from "./claims/mint.ts";
 import { report, reportBody } from "./claims/report.ts";
 import type { Answer, IngressContext } from "./context.ts";
@@ -43,12 +44,13 @@ interface AppOptions {
 
 function createApp({ context, admission, takeDelivery }: AppOptions): Express {
   const app = express();
+  const doubt = createDoubts(context);
   app.disable("x-powered-by");
   app.set("etag", false);
   app.set("query parser", false);
   app.post("/webhook", takeDelivery);
   app.post("/claims", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
-    answerClaim(context, request, response),
+    answerClaim({ ...context, doubt }, request, response),
   );
   app.post("/claims/report", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
     answerReport(context, request, response),
@@ -85,7 +87,9 @@ function takeBody(admission: Admission, limit: number) {
   };
 }
 
-async function answerClaim(context: IngressContext, request: Request, response: Response): Promise<void> {
+type ClaimContext = IngressContext & { readonly doubt: ReturnType<typeof createDoubts> };
+
+async function answerClaim(context: ClaimContext, request: Request, response: Response): Promise<void> {
   const begun = performance.now();
   const done = (answer: Answer, fields: Readonly<Record<string, unknown>>) => {
     send(response, answer);
@@ -102,6 +106,7 @@ async function answerClaim(context: IngressContext, request: Request, response: 
       status: answer.status,
       durationMs,
     });
+    void context.doubt(outcome).catch(() => undefined);
   };
   const auth = authenticate(context, request.headers.authorization);
   if (!auth.ok) return done(auth.answer, {});

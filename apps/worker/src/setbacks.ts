@@ -1,5 +1,5 @@
 import type { RunnerClass } from "@grp/core";
-import type { Note, RunnerRecord } from "@grp/ledger";
+import { findClaimNote, type Note, type RunnerRecord } from "@grp/ledger";
 
 /** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
 const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
@@ -11,6 +11,11 @@ const MAX_SPOT_LOSSES = 2;
 /** Machines that were started for a demand and never came, since a person last asked for another try. */
 export function countBootFailures(notes: readonly Note[]): number {
   return count(notes, BOOT_FAILURES);
+}
+
+/** What was noted of the last of them. */
+export function findBootFailure(notes: readonly Note[]): Note | undefined {
+  return notes.findLast(({ kind }) => BOOT_FAILURES.includes(kind));
 }
 
 /** Walks along all offerings that found no room, since then too. */
@@ -26,10 +31,34 @@ export function firstOffering({ offerings }: RunnerClass, notes: readonly Note[]
 }
 
 /**
+ * The kind of note that its demand gets of a machine's end. `unclaimed`: it booted and was put off, for GitHub or we could
+ * not answer its claims; that is no failed boot, and says nothing of its class.
+ */
+export function endKind(runner: RunnerRecord, reason: string): string {
+  const isFailed = reason === "boot-timeout" || isBootFailure(runner, reason);
+  if (!isFailed) return reason;
+  if (wasPutOff(runner)) return "unclaimed";
+  return reason === "boot-timeout" ? reason : "boot-failed";
+}
+
+/** With what GitHub, or we, said of its claim; nobody would look there for it. */
+export function describeEnd({ times, notes }: RunnerRecord, text: string): string {
+  const claim = times.claimed === undefined ? findClaimNote(notes) : undefined;
+  if (!claim) return text;
+  const what = claim.kind === "claim-refused" ? "was refused" : "could not be granted";
+  return `${text}; its claim ${what}: ${claim.text}`;
+}
+
+function wasPutOff({ times, notes }: RunnerRecord): boolean {
+  const claim = times.claimed === undefined ? findClaimNote(notes) : undefined;
+  return claim !== undefined && claim.kind !== "claim-refused";
+}
+
+/**
  * Whether a machine's end is a failed boot, not its provider's taking it back: it had not claimed, and reported that it
  * failed or was none that could be taken back.
  */
-export function isBootFailure({ times, instance, notes }: RunnerRecord, reason: string): boolean {
+function isBootFailure({ times, instance, notes }: RunnerRecord, reason: string): boolean {
   if (times.claimed !== undefined) return false;
   const hasFailed = notes.some(({ kind }) => kind === "failed");
   return reason === "failed" || (reason === "lost" && (hasFailed || instance?.isSpot !== true));

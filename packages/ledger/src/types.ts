@@ -94,7 +94,7 @@ export interface RunnerRecord {
   readonly workflowJobKey?: string;
   /** Holder of its place under the caps. */
   readonly placeHolder: string;
-  /** Its machine claimed, and was told to come back then: GitHub's limits are spent on others until about that time. */
+  /** Its machine claimed, and was told to come back then: others go first at GitHub, or GitHub could not answer. */
   readonly comesBackAt?: number;
   readonly notes: readonly Note[];
 }

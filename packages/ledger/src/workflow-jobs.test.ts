@@ -196,6 +196,21 @@ describe("workflow jobs in the ledger", () => {
     expect(notes.map(({ kind }) => kind)).to.deep.equal(["lost", "retry", "lost", "retry"]);
   });
 
+  it("keeps what became of a machine's claims in a row as one note, the latest", async () => {
+    const [runnerName = ""] = (await launchOne(ledger, 1, "i-1")).runnerNames;
+    const kinds = ["claim-unanswered", "claim-refused", "claim-unanswered", "unlisted", "claim-refused"];
+    for (const [index, kind] of [...kinds, ...kinds].entries())
+      await ledger.addRunnerNote(runnerName, { at: T0 + index, kind, text: `${index}` });
+    const notes = (await ledger.getRunner(runnerName))?.notes ?? [];
+    expect(notes.map(({ kind, text }) => `${kind} ${text}`)).to.deep.equal([
+      "claim-unanswered 2",
+      "unlisted 3",
+      "claim-unanswered 7",
+      "unlisted 8",
+      "claim-refused 9",
+    ]);
+  });
+
   it("raises the generation when the sweep asks for another machine, and never lowers it", async () => {
     for (const generation of [1, 3, 2]) await ledger.recordQueued(demand(job, { generation }));
     expect((await ledger.getWorkflowJob(key))?.demand.generation).to.equal(3);

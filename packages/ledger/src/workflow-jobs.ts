@@ -1,4 +1,5 @@
 import { type Demand, demandKey, gather, type Settled } from "@grp/core";
+import { CLAIM_NOTES } from "./claim-notes.ts";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
 import { createRidingMarks, type EnqueuedMark } from "./riding-marks.ts";
@@ -141,12 +142,16 @@ if redis.call('HGET', job, 'demand') ~= 'waiting' then return end
 if A.waitsFor then redis.call('HSET', job, 'waitsFor', A.waitsFor) else redis.call('HDEL', job, 'waitsFor') end`,
 };
 
-/** Retries in a row are one note, the latest: they must not push out what the sweep counts by. */
+/** Of one group: notes of it in a row are one, the latest, for they must not push out what the sweep counts by. */
+const GROUPS = ["retry = 'retry'", ...CLAIM_NOTES.map((kind) => `['${kind}'] = 'claim'`)].join(", ");
+
 export const note: Script = {
   name: "grpAddNote",
   lua: `${PRELUDE}
-local last = A.kind == 'retry' and redis.call('LINDEX', P .. 'notes:' .. A.id, -1)
-if last and cjson.decode(last).kind == 'retry' then
+local GROUP = { ${GROUPS} }
+local group = GROUP[A.kind]
+local last = group and redis.call('LINDEX', P .. 'notes:' .. A.id, -1)
+if last and GROUP[cjson.decode(last).kind] == group then
   redis.call('LSET', P .. 'notes:' .. A.id, -1, A.note)
 else
   addNote(A.id, A.note)

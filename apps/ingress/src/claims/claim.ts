@@ -1,5 +1,6 @@
 import { scopeKey, type Ticket } from "@grp/core";
-import type { ClaimVerdict } from "@grp/ledger";
+import { type ClaimVerdict, findClaimNote } from "@grp/ledger";
+import { redactText } from "@grp/runtime";
 import { z } from "zod";
 import type { Answer, IngressContext } from "../context.ts";
 import { RETRY_SECONDS, refuse } from "./authenticate.ts";
@@ -26,8 +27,10 @@ export async function claim(context: IngressContext, ticket: Ticket, body: Claim
   if (!identity.ok && identity.error === "launch_not_recorded") {
     return no(refuse(503, identity.error, { retryAfterSeconds: RETRY_SECONDS }));
   }
-  if (!identity.ok)
+  if (!identity.ok) {
+    await noteStranger(context, fields, identity);
     return { refused: refuse(401, identity.error), fields: { ...fields, detail: identity.detail } };
+  }
   const runnerClass = context.catalog.classes.find((one) => one.name === ticket.runnerClass);
   if (!runnerClass || scopeKey(launch.scope) !== ticket.scope) {
     await endRefused(context, ticket.launchId, body.instanceId);
@@ -46,6 +49,18 @@ export async function claim(context: IngressContext, ticket: Ticket, body: Claim
   }
   const { os, arch, instanceId } = body;
   return mint(context, { ticket, instanceId, platform: { os, arch }, runnerClass, verdict });
+}
+
+/** Nothing proves that it was this machine: so the note takes no other's place, and none of its claims' once it is registered. */
+async function noteStranger(
+  { ledger, now }: IngressContext,
+  { launchId, instanceId }: { readonly launchId: string; readonly instanceId: string },
+  { error, detail }: { readonly error: string; readonly detail?: string },
+): Promise<void> {
+  const runner = await ledger.findRunner(launchId, instanceId);
+  if (!runner || runner.times.claimed !== undefined || findClaimNote(runner.notes)) return;
+  const text = detail === undefined ? error : `${error}: ${detail}`;
+  await ledger.addRunnerNote(runner.runnerName, { at: now(), kind: "claim-refused", text: redactText(text) });
 }
 
 function answerRefusal(outcome: Exclude<ClaimVerdict["outcome"], "granted">): Answer {

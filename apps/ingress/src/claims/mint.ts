@@ -1,30 +1,17 @@
-import {
-  type Demand,
-  orderOf,
-  type ProvisionError,
-  parseDemandJobId,
-  RateLimitedError,
-  type RunnerClass,
-  type Ticket,
-} from "@grp/core";
+import { type Demand, orderOf, parseDemandJobId, type RunnerClass, type Ticket } from "@grp/core";
 import type { RunnerProgram } from "@grp/github";
 import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
 import { endMachine } from "../end-machine.ts";
-import { RETRY_SECONDS, refuse } from "./authenticate.ts";
+import { answerFailure, COMES_EARLY_SECONDS } from "./answer-failure.ts";
+import { refuse } from "./authenticate.ts";
 import { mayReplace } from "./replaced.ts";
 
 /** One mint: two GitHub calls of 10 s each at most, with more where something went before; some of it may be waiting for its turn. */
 const MINT_TIMEOUT_MS = 25_000;
 export const LOCK_MS = MINT_TIMEOUT_MS + 5_000;
 
-/**
- * A machine that was told to come back in a minute comes some time within that second. Told to come a little early, it
- * is there when its turn comes, and GitHub's limit is used to the full.
- */
-const COMES_EARLY_SECONDS = 2;
-
-/** So a claim is held here for longer than that. */
+/** A machine that comes early is held here until its turn comes. */
 export const HOLD_MS = (COMES_EARLY_SECONDS + 2) * 1_000;
 
 /** A machine that is later than that loses its turn. */
@@ -80,7 +67,8 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
     observe(context, runnerClass, sinceQueuedMs);
     return { granted: grant(context, order, minted), fields: { ...fields, runnerId, sinceQueuedMs } };
   } catch (error) {
-    return answerFailure(context, { error, runnerName, fields });
+    const failed = await answerFailure(context, { error, launch, runner });
+    return { refused: failed.refused, fields: { ...fields, ...failed.fields } };
   }
 }
 
@@ -158,36 +146,4 @@ function grant(
     runnerVersion: minted.program.version,
     runnerFilename: minted.program.filename,
   };
-}
-
-/**
- * Our own credentials or settings being wrong is no fault of the machine's: it waits while somebody mends them. What is
- * none of GitHub's errors is thrown on.
- */
-async function answerFailure(
-  context: IngressContext,
-  { error, runnerName, fields }: { error: unknown; runnerName: string; fields: Record<string, unknown> },
-): Promise<ClaimAnswer> {
-  const inLineMs = isProvisionError(error) && error.code === "in_line" ? waitOf(error) : undefined;
-  const comesBackAt = inLineMs === undefined ? undefined : context.now() + inLineMs;
-  await context.ledger.abandonClaim(runnerName, comesBackAt).catch(() => undefined);
-  if (!isProvisionError(error)) throw error;
-  const { errorClass, code, message: detail } = error;
-  const refused =
-    inLineMs === undefined
-      ? refuse(503, "github_unavailable", {
-          retryAfterSeconds: Math.max(1, Math.ceil(waitOf(error) / 1_000)),
-        })
-      : refuse(503, "claim_in_line", {
-          retryAfterSeconds: Math.max(1, Math.floor(inLineMs / 1_000) - COMES_EARLY_SECONDS),
-        });
-  return { refused, fields: { ...fields, errorClass, code, detail } };
-}
-
-function waitOf(error: ProvisionError): number {
-  return error instanceof RateLimitedError ? error.retryAfterMs : RETRY_SECONDS * 1_000;
-}
-
-function isProvisionError(error: unknown): error is ProvisionError {
-  return error instanceof Error && "errorClass" in error;
 }

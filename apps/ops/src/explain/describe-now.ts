@@ -1,14 +1,8 @@
 import type { ProviderName } from "@grp/core";
 import type { RunnerRecord, RunnerStep } from "@grp/ledger";
 import { formatDuration } from "../format.ts";
-import { findServer, listFree, type WorkflowJobStory } from "./story.ts";
-
-export interface WhereNow {
-  readonly whereNow: string;
-  /** Absent when it waits for nothing. */
-  readonly waitsFor?: string;
-  readonly next: string;
-}
+import { describeClaim, describeClaimLine, describeClaimWords } from "./describe-claim.ts";
+import { findServer, listFree, type WhereNow, type WorkflowJobStory } from "./story.ts";
 
 /** Where a workflow job is, what it waits for, and what comes next; the first that fits, ends before waits. */
 export function describeNow(story: WorkflowJobStory): WhereNow {
@@ -170,12 +164,17 @@ function describeRetry(story: WorkflowJobStory): WhereNow | undefined {
   const note = story.record.notes.at(-1);
   const runner = findExpected(story);
   const isPassed = runner && runner.step !== "launching";
-  if (note?.kind !== "retry" || isPassed) return undefined;
+  if (note?.kind !== "retry" || isPassed || hasLaunchedSince(story, note.at)) return undefined;
   return {
     whereNow: `its launch failed for now: ${note.text}`,
     waitsFor: "the next try",
     next: "it is tried again under the same id; after the last try it becomes a dead letter",
   };
+}
+
+/** The try after it, or another, did get a machine: wherever that is by now. */
+function hasLaunchedSince({ runners }: WorkflowJobStory, at: number): boolean {
+  return runners.some(({ times }) => (times.launched ?? 0) > at);
 }
 
 /** Whose queue it is in, as far as the catalog tells. */
@@ -188,7 +187,7 @@ function describeOnTheWay(story: WorkflowJobStory): WhereNow | undefined {
   const runner = findExpected(story);
   const phase = runner && PHASES[runner.step];
   if (!phase) return undefined;
-  const special = describeTakenBack(runner) ?? describeClaimLine(runner, story.now);
+  const special = describeTakenBack(runner) ?? describeClaim(runner) ?? describeClaimLine(runner, story.now);
   if (special) return special;
   const since = runner.times[runner.step];
   const limit = limitOf(story, runner.step);
@@ -210,17 +209,6 @@ function describeTakenBack(runner: RunnerRecord): WhereNow | undefined {
     whereNow: `its machine ${runner.instanceId ?? runner.runnerName} is taken back by its provider`,
     waitsFor: "another machine",
     next: MISSING,
-  };
-}
-
-/** More machines claim than GitHub's rate limit lets register at once: the longest-queued workflow job goes first. */
-function describeClaimLine(runner: RunnerRecord, now: number): WhereNow | undefined {
-  const leftMs = runner.step === "booted" ? (runner.comesBackAt ?? 0) - now : 0;
-  if (leftMs <= 0) return undefined;
-  return {
-    whereNow: `a machine is up: ${runner.instanceId ?? runner.runnerName}; it stands in line for its registration`,
-    waitsFor: `GitHub's rate limit, its turn in about ${formatDuration(leftMs)}`,
-    next: "it claims again then, and its runner registers with GitHub",
   };
 }
 
@@ -278,8 +266,10 @@ const LOSSES: Readonly<Record<string, string>> = {
   failed: "failed",
 };
 
-function describeLoss({ notes }: RunnerRecord): string {
-  const loss = notes.findLast(({ kind }) => kind in LOSSES);
+function describeLoss(runner: RunnerRecord): string {
+  const loss = runner.notes.findLast(({ kind }) => kind in LOSSES);
   const words = loss === undefined ? "has ended without taking it" : (LOSSES[loss.kind] ?? "");
+  const claim = describeClaimWords(runner);
+  if (claim) return `${words}; ${claim}`;
   return loss?.kind === "failed" ? `${words}: ${loss.text}` : words;
 }

@@ -149,6 +149,56 @@ describe("the explanation of a workflow job", () => {
     });
   });
 
+  it("tells why a machine's claim was not granted, until it is, and after the machine's end", async () => {
+    const [runnerName = ""] = (await launchOne(test.ledger, 1, "i-1")).runnerNames;
+    await test.ledger.recordStep(runnerName, "booted", T0 + 40 * SECOND);
+    await test.ledger.abandonClaim(runnerName, T0 + 90 * SECOND);
+    const note = (kind: string, text: string, atS: number) =>
+      test.ledger.addRunnerNote(runnerName, { at: T0 + atS * SECOND, kind, text });
+    await note("claim-unanswered", "GitHub answered 502", 45);
+    expect(await tell(1)).to.include({
+      whereNow: "a machine is up: i-1; its claim could not be answered: GitHub answered 502",
+      waitsFor: "an answer to its claim",
+    });
+    await note("claim-in-line", "others go first", 50);
+    expect((await tell(1)).waitsFor).to.equal("GitHub's rate limit, its turn in about 30 s");
+    await note("claim-refused", "GitHub answered 403", 55);
+    const refused = await tell(1);
+    expect(refused).to.include({
+      whereNow: "a machine is up: i-1; its claim was refused: GitHub answered 403",
+      waitsFor: "its registration, which is refused",
+    });
+    expect(refused.steps.at(-1)?.what).to.equal("i-1: claim-refused: GitHub answered 403");
+    const over = { at: T0 + 58 * SECOND, kind: "boot-timeout", text: "its machine did not claim in time" };
+    await test.ledger.recordStep(runnerName, "finished", T0 + 58 * SECOND, over);
+    expect((await tell(1)).whereNow).to.equal(
+      "its machine i-1 did not claim in time, and was ended; its claim was refused: GitHub answered 403",
+    );
+  });
+
+  it("forgets that a claim was refused once one was granted", async () => {
+    const [runnerName = ""] = (await launchOne(test.ledger, 1, "i-1")).runnerNames;
+    await test.ledger.addRunnerNote(runnerName, { at: T0 + 45 * SECOND, kind: "claim-refused", text: "403" });
+    await test.ledger.finishClaim({ runnerName, runnerId: 9, at: T0 + 46 * SECOND });
+    expect((await tell(1)).waitsFor).to.equal("the runner to come online");
+  });
+
+  it("says that a sibling took its runner, though a try failed before that runner's launch", async () => {
+    await test.ledger.recordQueued(demand(1));
+    const text = "try 1: EC2 RunInstances: no answer; again in 2 s";
+    await test.ledger.addNote("wfj-1", { at: T0 + SECOND, kind: "retry", text });
+    const [runnerName = ""] = (await launchOne(test.ledger, 1, "i-1")).runnerNames;
+    await test.ledger.recordQueued(demand(2));
+    await test.ledger.recordInProgress({ workflowJobId: 2, at: T0 + 30 * SECOND, runnerName, runnerId: 9 });
+    const taken = { waitsFor: "a sibling's runner, or another machine" };
+    expect(await tell(1, 600)).to.include(taken);
+    await test.ledger.recordStep(runnerName, "gone", T0 + 700 * SECOND);
+    expect(await tell(1, 3_600)).to.include(taken);
+    // A later try that fails is news again.
+    await test.ledger.addNote("wfj-1", { at: T0 + 800 * SECOND, kind: "retry", text });
+    expect((await tell(1, 3_600)).waitsFor).to.equal("the next try");
+  });
+
   it("says that a sibling took its runner", async () => {
     const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
     await test.ledger.recordQueued(demand(2));

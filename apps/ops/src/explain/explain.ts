@@ -2,8 +2,8 @@ import { type IgnoreReason, scopeKey } from "@grp/core";
 import type { IgnoredWorkflowJob } from "@grp/ledger";
 import { formatRepository } from "../format.ts";
 import { collectSteps, type ExplainedStep } from "./collect-steps.ts";
-import { describeNow, type WhereNow } from "./describe-now.ts";
-import type { WorkflowJobStory } from "./story.ts";
+import { describeNow } from "./describe-now.ts";
+import type { WhereNow, WorkflowJobStory } from "./story.ts";
 
 /** The answer to "why does it wait?", in sentences. Also JSON as it stands. */
 export interface Explanation extends WhereNow {

@@ -1,6 +1,13 @@
 import { type Catalog, type ProviderName, parseDemandJobId, type RunnerClass } from "@grp/core";
 import type { LaunchRecord, Ledger, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 
+export interface WhereNow {
+  readonly whereNow: string;
+  /** Absent when it waits for nothing. */
+  readonly waitsFor?: string;
+  readonly next: string;
+}
+
 /** All that is known of one workflow job, from the ledger and the catalog. */
 export interface WorkflowJobStory {
   readonly record: WorkflowJobRecord;

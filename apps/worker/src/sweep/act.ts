@@ -2,7 +2,7 @@ import { type Demand, parseDemandJobId } from "@grp/core";
 import type { Note, RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
-import { isBootFailure } from "../setbacks.ts";
+import { describeEnd, endKind } from "../setbacks.ts";
 import { warn } from "../warn.ts";
 import type { Deed } from "./rule.ts";
 
@@ -60,12 +60,11 @@ async function end(context: WorkerContext, deed: Extract<Deed, { kind: "end" }>)
 
 async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retire" }>): Promise<void> {
   const { runner, reason, text } = deed;
-  const note = { at: context.now(), kind: reason, text };
+  const note = { at: context.now(), kind: reason, text: describeEnd(runner, text) };
   // Out of the supply first; should its end not get through after that, the `finished` rule sees to it.
   const { runnerName, launchId, provider, instanceId } = runner;
   const isFirst = await context.ledger.recordStep(runnerName, "finished", context.now(), note);
-  const kind = isBootFailure(runner, reason) ? "boot-failed" : reason;
-  if (isFirst) await tellDemand(context, runner, { ...note, kind });
+  if (isFirst) await tellDemand(context, runner, { ...note, kind: endKind(runner, reason) });
   const machine = instanceId === undefined ? {} : { instanceId };
   await end(context, { kind: "end", runnerName, launchId, provider, reason, ...machine });
 }

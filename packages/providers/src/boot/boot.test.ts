@@ -210,16 +210,44 @@ describe("the boot script", function () {
     expect(Date.now() - began).to.be.greaterThan(2_000);
   });
 
-  it("stays for as long as it is in line, though that is longer than a boot may take", async () => {
-    const inLine = { status: 503, headers: { "Retry-After": "2" }, body: '{"error":"claim_in_line"}' };
-    const began = Date.now();
-    const { claims, phases, output } = await play({
-      claims: [inLine, inLine, inLine],
-      env: { GRP_BOOT_TIMEOUT: "5" },
+  const putOff = (error: string, seconds: number) => ({
+    status: 503,
+    headers: { "Retry-After": String(seconds) },
+    body: JSON.stringify({ error }),
+  });
+
+  for (const error of ["claim_in_line", "github_unavailable", "redis_unavailable"])
+    it(`stays for as long as it is answered ${error}, though that is longer than a boot may take`, async () => {
+      const began = Date.now();
+      const { claims, phases, output } = await play({
+        claims: [putOff(error, 2), putOff(error, 2), putOff(error, 2)],
+        env: { GRP_BOOT_TIMEOUT: "5" },
+      });
+      expect(claims).to.have.length(4);
+      expect(phases.at(-1), output).to.equal("finished");
+      expect(Date.now() - began).to.be.greaterThan(6_000);
     });
-    expect(claims).to.have.length(4);
+
+  it("stays until it is to come again, though that is later than a boot may take", async () => {
+    const { claims, phases, machine, output } = await play({
+      claims: [putOff("github_unavailable", 120)],
+      env: { GRP_BOOT_TIMEOUT: "3", GRP_IDLE_TIMEOUT: "57", GRP_MAX_RUNTIME: "60" },
+      // Two minutes are five seconds here, which is longer than the boot may take.
+      commands: { sleep: '#!/bin/sh\ncase $1 in 120.*) exec /bin/sleep 5 ;; esac\nexec /bin/sleep "$@"\n' },
+    });
+    expect(claims).to.have.length(2);
     expect(phases.at(-1), output).to.equal("finished");
-    expect(Date.now() - began).to.be.greaterThan(6_000);
+    // Its belt is later by that wait.
+    expect(machine.calls("shutdown").slice(0, 2)).to.deep.equal(["shutdown -h +7", "shutdown -h +9"]);
+  });
+
+  it("has the time of one boot for a refusal to be mended", async () => {
+    const { phases, reports } = await play({
+      claims: Array.from({ length: 9 }, () => putOff("github_refused", 1)),
+      env: { GRP_BOOT_TIMEOUT: "4" },
+    });
+    expect(phases).to.deep.equal(["booted", "failed"]);
+    expect(reports.at(-1)).to.include({ detail: "boot timeout" });
   });
 
   for (const status of [400, 401, 409, 410]) {

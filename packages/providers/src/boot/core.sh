@@ -183,13 +183,20 @@ spot_notice() {
   return 1
 }
 
+# The seconds that the last answer's Retry-After names, if it does.
+retry_after() {
+  local after
+  after=$(tr -d '\r' <"$WORK/headers.claims" 2>/dev/null | awk -F': *' 'tolower($1) == "retry-after" { print $2; exit }')
+  ! is_number "$after" || printf '%s' "$((10#$after))"
+}
+
 # Waits before try number $1: as long as Retry-After says and no more than a second longer, or, if the answer had none,
 # up to an exponential time to 30 s, at random.
 pause_before() {
   local wait=1 after i=1
-  after=$(tr -d '\r' <"$WORK/headers.claims" 2>/dev/null | awk -F': *' 'tolower($1) == "retry-after" { print $2; exit }')
-  if is_number "$after"; then
-    sleep "$((10#$after)).$((RANDOM % 10))"
+  after=$(retry_after)
+  if [ -n "$after" ]; then
+    sleep "$after.$((RANDOM % 10))"
     return
   fi
   while [ "$i" -lt "$1" ] && [ "$wait" -lt 30 ]; do
@@ -225,7 +232,7 @@ read_claim() {
 }
 
 claim() {
-  local try=1 arch notice
+  local try=1 arch notice after
   case $(uname -m) in arm64 | aarch64) arch=arm64 ;; *) arch=x64 ;; esac
   while :; do
     # A workflow job begun here would die with the machine.
@@ -243,11 +250,13 @@ claim() {
         ;;
     esac
     log "claim $try answered $STATUS"
-    # We are expected, and in line for what GitHub allows: the time it takes to boot begins anew.
+    # We are expected, and in line for what GitHub allows, or GitHub or the ledger is away: when we are to come again, the
+    # time it takes to boot begins anew. It ends with the ticket.
     case $ANSWER in
-      *claim_in_line*)
-        deadline "$GRP_BOOT_TIMEOUT" boot
-        platform_arm
+      *claim_in_line* | *github_unavailable* | *redis_unavailable*)
+        after=$(retry_after)
+        deadline "$((GRP_BOOT_TIMEOUT + ${after:-0}))" boot
+        platform_arm "${after:-0}"
         ;;
     esac
     pause_before "$try"

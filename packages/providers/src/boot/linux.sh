@@ -6,9 +6,10 @@ PLATFORM_SPOT=1
 RUNNER_USER=grp-runner
 PREPARE_FAULT=''
 
-# The belt: the system's own timer takes the machine down even if every process of ours is dead.
+# The belt: the system's own timer takes the machine down even if every process of ours is dead. platform_arm [SECONDS]:
+# so much later, for the machine is to wait before it goes on.
 platform_arm() {
-  shutdown -h "+$(((GRP_BOOT_TIMEOUT + GRP_IDLE_TIMEOUT + GRP_MAX_RUNTIME) / 60 + 5))" >>"$WORK/boot.log" 2>&1
+  shutdown -h "+$(((GRP_BOOT_TIMEOUT + GRP_IDLE_TIMEOUT + GRP_MAX_RUNTIME + ${1:-0}) / 60 + 5))" >>"$WORK/boot.log" 2>&1
 }
 
 platform_power_off() { shutdown -h now >/dev/null 2>&1 || poweroff -f; }

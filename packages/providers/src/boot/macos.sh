@@ -9,7 +9,7 @@ PREPARE_FAULT=''
 # Each shutdown that is scheduled keeps its own time: the last one is to count.
 platform_arm() {
   pkill -x shutdown
-  shutdown -h "+$(((GRP_BOOT_TIMEOUT + GRP_IDLE_TIMEOUT + GRP_MAX_RUNTIME) / 60 + 5))" >>"$WORK/boot.log" 2>&1
+  shutdown -h "+$(((GRP_BOOT_TIMEOUT + GRP_IDLE_TIMEOUT + GRP_MAX_RUNTIME + ${1:-0}) / 60 + 5))" >>"$WORK/boot.log" 2>&1
 }
 
 platform_power_off() { shutdown -h now >/dev/null 2>&1 || halt -q; }

@@ -1,6 +1,6 @@
 import { type RunnerClass, scopeKey } from "@grp/core";
 import type { ClassCount } from "@grp/ledger";
-import { countBootFailures, firstOffering } from "../../setbacks.ts";
+import { countBootFailures, findBootFailure, firstOffering } from "../../setbacks.ts";
 import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast, type OpenDemand, type World } from "../world.ts";
 
@@ -69,13 +69,11 @@ function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: Cl
 function judgeDemand(runnerClass: RunnerClass, { record }: OpenDemand): Deed {
   const { demand, notes, revivedGeneration = 0 } = record;
   const failures = countBootFailures(notes);
-  if (failures >= MAX_BOOT_FAILURES)
-    return {
-      kind: "fail",
-      demand,
-      errorClass: "boot",
-      message: `${failures} machines were started and none came`,
-    };
+  if (failures >= MAX_BOOT_FAILURES) {
+    const last = findBootFailure(notes)?.text;
+    const message = `${failures} machines were started and none came${last ? `; of the last: ${last}` : ""}`;
+    return { kind: "fail", demand, errorClass: "boot", message };
+  }
   if (demand.generation - revivedGeneration >= MAX_GENERATIONS)
     return {
       kind: "fail",

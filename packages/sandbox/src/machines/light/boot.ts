@@ -33,6 +33,8 @@ export interface LightMachine {
 
 /** As core.sh: a claim that is refused so is final. */
 const FINAL = [400, 401, 409, 410];
+/** And these give the machine its time to boot anew. */
+const PUT_OFF = ["claim_in_line", "github_unavailable", "redis_unavailable"];
 const [REPORT_TIMEOUT_MS, CLAIM_TIMEOUT_MS] = [10_000, 30_000];
 
 /**
@@ -140,9 +142,11 @@ async function claim(machine: LightMachine, deadline: Deadline): Promise<Granted
     }
     machine.log(`claim ${tries} answered ${entry.status}`);
     if (FINAL.includes(status)) return undefined;
-    if (text.includes("claim_in_line")) deadline.set(settings.bootTimeoutMs, "boot");
+    const retryAfter = headers["retry-after"];
+    if (PUT_OFF.some((word) => text.includes(word)))
+      deadline.set(settings.bootTimeoutMs + Number(retryAfter ?? 0) * 1_000, "boot");
     const signal = deadline.signal;
-    await sleep(pauseMs(tries, headers["retry-after"], fate.random), undefined, { signal });
+    await sleep(pauseMs(tries, retryAfter, fate.random), undefined, { signal });
   }
 }
 
