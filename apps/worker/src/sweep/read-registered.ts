@@ -1,4 +1,4 @@
-import { type Scope, scopeKey } from "@grp/core";
+import { ProvisionError, type Scope, scopeKey } from "@grp/core";
 import type { RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import type { GitHubRound } from "./ask-github.ts";
@@ -28,21 +28,31 @@ export async function readRegistered(
 ): Promise<World["registered"]> {
   const memory = noteNew(await remember(context, times), runners, times);
   const scopes = chooseScopes(memory, runners, times);
+  const lived = new Set(runners.map(({ scope }) => scopeKey(scope)));
   const answers = await round.askEach(scopes, questionOf, (github, scope, signal) =>
-    github.listRunners(scope, signal),
+    github.listRunners(scope, signal).catch((error: unknown) => {
+      if (lived.has(scopeKey(scope)) || !isTakenFromUs(error)) throw error;
+      return null;
+    }),
   );
   const found = new Map<string, RegisteredScope>();
   const asked: { key: string; runners?: number }[] = [];
   for (const [index, scope] of scopes.entries()) {
     const key = scopeKey(scope);
     const answer = answers[index];
-    if (answer?.kind === "said") found.set(key, { scope, runners: answer.value });
-    if (answer?.kind === "said") asked.push({ key, runners: answer.value.length });
-    if (answer?.kind === "failed") asked.push({ key });
+    if (!answer || answer.kind === "later") continue;
+    const list = answer.kind === "said" ? answer.value : null;
+    if (list) found.set(key, { scope, runners: list });
+    asked.push({ key, ...(list && { runners: list.length }) });
   }
   const next = noteAsked(memory, asked, times.now);
   await context.ledger.setMark(MARK, JSON.stringify(next), KEPT_MS);
   return found;
+}
+
+/** Deleted, renamed, or no longer an App's: nobody mends that, and where nothing of ours lives nothing is missed there. */
+function isTakenFromUs(error: unknown): boolean {
+  return error instanceof ProvisionError && (error.code === "404" || error.code === "app_not_installed");
 }
 
 export function questionOf(scope: Scope): { owner: string; place: string } {

@@ -1,4 +1,11 @@
-import { RateLimitedError, runnerName, scopeKey, TransientError } from "@grp/core";
+import {
+  InvalidSpecError,
+  RateLimitedError,
+  runnerName,
+  scopeKey,
+  TransientError,
+  UnauthorizedError,
+} from "@grp/core";
 import type { GitHub } from "@grp/github";
 import { expect } from "chai";
 import { buryDead } from "../dead.ts";
@@ -561,6 +568,32 @@ describe("sweep", () => {
     for (let round = 1; round <= 20; round++, pass(MINUTE / 2)) await sweep();
     expect(await warnings()).to.deep.equal([]);
   });
+
+  for (const error of [
+    new InvalidSpecError("GitHub answered 404", { code: "404" }),
+    new UnauthorizedError("GitHub App 1 is not installed on acme/app", { code: "app_not_installed" }),
+  ])
+    it(`warns of a repository that was taken from us (${error.code}) only while a runner of ours is there`, async () => {
+      const { runner } = await launchOne();
+      await claim(runner.runnerName);
+      let asked = 0;
+      const listRunners = async () => {
+        asked += 1;
+        throw error;
+      };
+      const github = { ...harness.github, listRunners };
+      const round = createSweep(harness.with({ github }), { graceMs: GRACE_MS });
+      const sweepFor = async (minutes: number) => {
+        for (let at = 0; at < 2 * minutes; at++, pass(MINUTE / 2)) await round(new AbortController().signal);
+        return (await harness.ledger.listWarnings(harness.clock.now)).map(({ text }) => text.split(",")[0]);
+      };
+      expect(await sweepFor(2)).to.deep.equal(["the sweep can't ask GitHub repo:acme/app"]);
+      await harness.ec2.terminate(runner.instanceId ?? "", new AbortController().signal);
+      await harness.ledger.recordStep(runner.runnerName, "gone", harness.clock.now);
+      asked = 0;
+      expect(await sweepFor(60)).to.deep.equal([]);
+      expect(asked).to.be.within(4, 8);
+    });
 
   const runBusy = async (repositories: number) => {
     for (let number = 0; number < repositories; number++) {
