@@ -1,4 +1,11 @@
-import type { Catalog, ErrorClass, ProviderName, RunnerProvider, TicketSigner } from "@grp/core";
+import {
+  type Catalog,
+  type ErrorClass,
+  InvalidSpecError,
+  type ProviderName,
+  type RunnerProvider,
+  type TicketSigner,
+} from "@grp/core";
 import type { GitHub } from "@grp/github";
 import type { Ledger } from "@grp/ledger";
 import type { QueueProducer } from "@grp/queue";
@@ -55,9 +62,13 @@ export interface WorkerContext {
   readonly now: () => number;
 }
 
-/** The provider, or a fault of the set-up: a class names one that this worker has no credentials for. */
+/** This worker was given no credentials for the provider. */
+export const NO_PROVIDER = "no_provider";
+
+/** The provider, or a fault of the set-up that no further try mends: its machines are there, and its credentials are not. */
 export function providerOf(context: WorkerContext, name: ProviderName): RunnerProvider {
   const provider = context.providers.get(name);
-  if (!provider) throw new Error(`this worker has no provider "${name}"`);
+  if (!provider)
+    throw new InvalidSpecError(`this worker has no credentials for ${name}`, { code: NO_PROVIDER });
   return provider;
 }

@@ -1,5 +1,5 @@
 import type { ProviderName } from "@grp/core";
-import type { WorkerContext } from "./context.ts";
+import { NO_PROVIDER, type WorkerContext } from "./context.ts";
 
 type Warner = Pick<WorkerContext, "ledger" | "log" | "now">;
 
@@ -15,6 +15,12 @@ export async function warn(
   if (isNew) log.warn("warning.raised", { kind, text });
 }
 
+/** The settings without which a worker does not have the provider. */
+const TOKENS: Readonly<Record<ProviderName, string>> = {
+  codemagic: "CODEMAGIC_TOKEN",
+  ec2: "credentials of AWS",
+};
+
 /** Machines that can't be ended cost money: told for as long as it goes on. */
 export async function warnOfMachines(
   context: Warner,
@@ -22,6 +28,9 @@ export async function warnOfMachines(
   { errorClass, code }: { readonly errorClass: string; readonly code?: string },
 ): Promise<void> {
   const why = code === undefined ? errorClass : `${errorClass}, ${code}`;
-  const text = `machines of ${provider} can't be ended (${why}) and may run on: see end-… in the worker's log`;
+  const text =
+    code === NO_PROVIDER
+      ? `machines of ${provider} are still there and can't be ended, for this worker has no ${TOKENS[provider]}: they may run on, and keep their places, until it is set again`
+      : `machines of ${provider} can't be ended (${why}) and may run on: see end-… in the worker's log`;
   await warn(context, { kind: "termination", text, ttlMs: MACHINES_MS });
 }

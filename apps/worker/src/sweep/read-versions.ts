@@ -8,7 +8,8 @@ const KEPT_MS = 90 * 24 * 3_600_000;
 
 /**
  * What GitHub gives out and asks for, when some runner has a version to be judged: a request an hour and worker. GitHub
- * doesn't say when a version came out, so it is remembered when each was first heard of; that is too late, never too early.
+ * doesn't say when a version came out, so it is remembered when each was first heard of; that is too late, never too early, and
+ * the rule knows it.
  */
 export async function readVersions(
   context: WorkerContext,

@@ -339,6 +339,33 @@ describe("sweep", () => {
     expect(told).to.deep.equal(["unauthorized"]);
   });
 
+  it("says what is missing when machines of a provider are left that it has no credentials for", async () => {
+    const demand = await harness.addDemand({ runnerClass: "mac", labels: ["mac"] });
+    await provision(harness, "codemagic", demand, makeWork());
+    const [runner] = await harness.ledger.listLiveRunners();
+    const without = harness.with({ providers: new Map([["ec2", harness.ec2]]) });
+    const end = {
+      runnerName: runner?.runnerName ?? "",
+      launchId: runner?.launchId ?? "",
+      reason: "finished",
+    };
+    const termination = {
+      version: 1,
+      provider: "codemagic",
+      requestedAt: harness.clock.now,
+      ...end,
+    } as const;
+    const error = await terminate(without, termination, makeWork()).catch((reason: unknown) => reason);
+    // Not tried again and again as a fault of ours would be.
+    expect(error).to.be.instanceOf(InvalidSpecError);
+    await buryDead(without, {
+      ...{ jobId: "end-1", provider: "codemagic", attempts: 1, error: error as Error, termination },
+    });
+    const [warning] = await harness.ledger.listWarnings(harness.clock.now);
+    expect(warning?.text).to.include("can't be ended, for this worker has no CODEMAGIC_TOKEN");
+    expect(await harness.ledger.listDead(9)).to.deep.equal([]);
+  });
+
   it("ends a stray machine of ours, and no stranger's", async () => {
     harness.ec2.addForeign();
     const order = { launchId: "l-unknown", size: 1, scope: SCOPE, runnerClass: harness.catalog.classes[0] };

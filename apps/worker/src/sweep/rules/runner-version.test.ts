@@ -44,10 +44,28 @@ describe("rule runner-version", () => {
     expect(judge("2.9.0", versions(DAY))[0]).to.contain("2.9.0, which is too old");
   });
 
+  it("warns at once of one two releases behind, when nobody knows since when it is", () => {
+    const firstSeen = versions(0, { releases: [{ version: "2.337.0", seenAt: now }] });
+    for (const version of ["2.335.9", "2.329.0", "1.400.0"])
+      expect(judge(version, firstSeen)[0], version).to.contain(
+        `${version}, which is 2 releases or more behind`,
+      );
+    for (const version of ["2.336.0", "2.337.0", "2.338.0"])
+      expect(judge(version, firstSeen), version).to.deep.equal([]);
+  });
+
+  it("goes by the days where those are known, however many came out", () => {
+    const seen = ["2.335.0", "2.336.0", "2.337.0"].map((version, index) => ({
+      version,
+      seenAt: now - (10 - index) * DAY,
+    }));
+    expect(judge("2.335.0", versions(0, { releases: seen }))).to.deep.equal([]);
+  });
+
   it("tells one that can't even register, where the server has such a limit", () => {
     const known = versions(DAY, { releases: [{ version: "2.337.0", seenAt: now - DAY }] });
     expect(judge("2.328.9", { ...known, least: "2.329.0" })[0]).to.contain("to register (at least 2.329.0)");
-    expect(judge("2.328.9", known)).to.deep.equal([]);
+    expect(judge("2.328.9", known)[0]).not.to.contain("to register");
   });
 
   it("warns once of many of the same, and never of a stranger's runner", () => {

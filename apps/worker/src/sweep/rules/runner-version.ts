@@ -8,6 +8,9 @@ const ACCEPTED_MS = 30 * 24 * 3_600_000;
 /** A week to make a new image before it is too late. */
 const AHEAD_MS = 7 * 24 * 3_600_000;
 
+/** GitHub brings out one a month or so: the first that is newer than such a one has been out for about that long. */
+const FAR_BEHIND = 2;
+
 /**
  * A runner of ours runs a program that GitHub refuses, or soon will. grp itself always hands out the newest, so somebody
  * has pinned one: an image with a start of its own, or a changed copy of codemagic.yaml. What a runner really runs is
@@ -39,12 +42,25 @@ function describe(
 }
 
 /** What becomes of a version; undefined when all is well. */
-function judge({ least, releases }: KnownVersions, version: string, now: number): string | undefined {
+function judge({ least, newest, releases }: KnownVersions, version: string, now: number): string | undefined {
   if (least !== undefined && compareVersions(version, least) < 0)
     return `is too old for GitHub to register (at least ${least})`;
   const newer = releases.filter((release) => compareVersions(version, release.version) < 0);
   const since = Math.min(...newer.map(({ seenAt }) => seenAt));
   if (now - since > ACCEPTED_MS) return "is too old for GitHub to give it workflow jobs";
+  // What came out between that one and the newest was out before we first looked, and nobody knows since when.
+  const isDated = releases.some((release) => compareVersions(version, release.version) >= 0);
+  if (!isDated && isFarBehind(version, newest))
+    return `is ${FAR_BEHIND} releases or more behind, so that GitHub gives it no workflow job any more, or soon will not`;
   if (now - since <= ACCEPTED_MS - AHEAD_MS) return undefined;
   return `GitHub gives no workflow job to after ${new Date(since + ACCEPTED_MS).toISOString().slice(0, 10)}`;
+}
+
+function isFarBehind(version: string, newest: string): boolean {
+  const [[major = 0, minor = 0], [newestMajor = 0, newestMinor = 0]] = [parts(version), parts(newest)];
+  return major < newestMajor || (major === newestMajor && newestMinor - minor >= FAR_BEHIND);
+}
+
+function parts(version: string): readonly number[] {
+  return version.split(".").map(Number);
 }
