@@ -69,7 +69,7 @@ limits:
     terminateInstances: { burst: 100, perSecond: ${5 * speed} }
     endedInstances: { burst: 1000, perSecond: ${20 * speed} }
     describe: { burst: 100, perSecond: ${20 * speed} }
-  github: { points: ${GITHUB.points * share}, window: ${GITHUB.windowMs / 1_000 / speed}s, concurrent: ${GITHUB.concurrent} }
+  github: { points: ${GITHUB.points * share}, window: ${GITHUB.windowMs / 1_000 / speed}s, concurrent: ${GITHUB.concurrent}, registrations: { window: ${seconds(300)} } }
 classes:
   - name: linux
     labels: [linux, self-hosted]

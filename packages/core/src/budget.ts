@@ -15,6 +15,8 @@ export interface WindowLimit {
   readonly windowMs: number;
   /** Who waits for it stands in this line: one for all the windows that serve the same calls. Its own without. */
   readonly line?: string;
+  /** Not what the other side tells of (`Told`). Shown to people only when half of it is spent. */
+  readonly isUntold?: boolean;
 }
 
 /** No more than `most` at the same time; who does not give back is counted for `leaseMs`. */
@@ -60,7 +62,10 @@ export interface Spending {
   readonly ways: readonly Way[];
   /** So long may the call be held back by us: what a bucket will hold by then may be spent now. */
   readonly holdMs?: number;
-  /** Takes its turn in the windows' line, behind all that stand before it, whichever way those will go. */
+  /**
+   * Takes its turn in the windows' lines, behind all that stand before it, whichever way those will go: of several windows
+   * of one way, in the line of the first that is spent or that others wait for, else in the last one's.
+   */
   readonly turn?: Turn;
   /**
    * Goes after everybody in line, and leaves them room: it may use this part of a window, and of a window before which

@@ -155,6 +155,13 @@ const limits = z
         points: number(z.number().int().min(10)).default(900),
         window: duration.default(60_000),
         concurrent: number(z.number().int().min(1)).default(100),
+        /** Runners, per repository or organization. https://docs.github.com/actions/reference/limits */
+        registrations: z
+          .strictObject({
+            most: number(z.number().int().min(1)).default(1_500),
+            window: duration.default(300_000),
+          })
+          .prefault({}),
       })
       .prefault({}),
     /** Per user whose token it is. https://docs.codemagic.io/rest-api/codemagic-rest-api/ */

@@ -10,6 +10,7 @@ import {
   createTokenIdentity,
   type Identity,
   PagedOctokit,
+  placeOf,
   type RequestOptions,
   type Subject,
   settingsFor,
@@ -86,6 +87,9 @@ interface Sending {
   readonly refusals: ReturnType<typeof createRefusals>;
 }
 
+/** The end of the address at which a runner is registered, a repository's or an organization's. */
+const REGISTER = "/actions/runners/generate-jitconfig";
+
 type Door = Access & { readonly identity: Identity };
 
 /** One request, by one identity after the other until one is not refused; a refused request had no effect. */
@@ -97,7 +101,8 @@ async function send(
 ): ReturnType<Access["send"]> {
   if (doors.length === 0) throw chooseError(errors);
   const { subject, signal, gate } = sending;
-  const departure = { method: request.method, turn: subject.turn, signal };
+  const registersAt = request.url.endsWith(REGISTER) ? placeOf(subject) : undefined;
+  const departure = { method: request.method, turn: subject.turn, registersAt, signal };
   const passports = doors.map(({ passport }) => passport);
   const pass = await gate.admit(passports, departure).catch((error: unknown) => {
     throw chooseError([...errors, error]);

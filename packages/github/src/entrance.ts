@@ -9,7 +9,14 @@ import {
   UNLIMITED,
 } from "@grp/core";
 import { rateLimited } from "./errors.ts";
-import { costOf, GITHUB_LIMITS, type GitHubLimits, limitsOf, type Passport } from "./limits.ts";
+import {
+  costOf,
+  GITHUB_LIMITS,
+  type GitHubLimits,
+  limitsOf,
+  type Passport,
+  registrationsOf,
+} from "./limits.ts";
 
 /**
  * What is no claim leaves two fifths to claims, and all but a twentieth while claims wait. What can wait for GitHub's next
@@ -35,6 +42,8 @@ export interface Departure {
   readonly method: string;
   /** Its place among those that wait. */
   readonly turn?: Turn | undefined;
+  /** It registers a runner there: at `owner`, or `owner/repository`. */
+  readonly registersAt?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -57,13 +66,11 @@ export function createEntrance(options: EntranceOptions): Entrance {
   const { budget = UNLIMITED, limits = GITHUB_LIMITS, holdMs = 0 } = options;
   const background = options.background ? { background: BACKGROUNDS[options.background] } : {};
   return {
-    async enter(passports, { method, turn, signal }) {
+    async enter(passports, { method, turn, registersAt, signal }) {
+      const registrations = registersAt ? [{ limit: registrationsOf(registersAt, limits), cost: 1 }] : [];
       const ways = passports.map((passport) => {
         const { points, parallel } = limitsOf(passport, limits);
-        return [
-          { limit: parallel, cost: 1 },
-          { limit: points, cost: costOf(method) },
-        ];
+        return [{ limit: parallel, cost: 1 }, ...registrations, { limit: points, cost: costOf(method) }];
       });
       const spending = { ways, ...(turn && { turn }), ...background };
       const { way, lease } = await waitForLeave(budget, spending, { holdMs, signal });

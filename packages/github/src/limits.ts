@@ -1,9 +1,15 @@
 import type { Catalog, ParallelLimit, WindowLimit } from "@grp/core";
 
-export type GitHubLimits = Catalog["limits"]["github"];
+type Known = Catalog["limits"]["github"];
+export type GitHubLimits = Omit<Known, "registrations"> & Partial<Pick<Known, "registrations">>;
 
 /** As GitHub publishes them. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
-export const GITHUB_LIMITS: GitHubLimits = { points: 900, window: 60_000, concurrent: 100 };
+export const GITHUB_LIMITS = {
+  points: 900,
+  window: 60_000,
+  concurrent: 100,
+  registrations: { most: 1_500, window: 300_000 },
+} as const satisfies GitHubLimits;
 
 /** Longer than any request. */
 const LEASE_MS = 15_000;
@@ -26,6 +32,12 @@ export function limitsOf(
     points: { kind: "window", name, most: limits.points, windowMs: limits.window, ...inLine },
     parallel: { kind: "parallel", name, most: limits.concurrent, leaseMs: LEASE_MS },
   };
+}
+
+/** What one repository or organization takes in new runners, whoever registers them. */
+export function registrationsOf(place: string, limits: GitHubLimits): WindowLimit {
+  const { most, window: windowMs } = limits.registrations ?? GITHUB_LIMITS.registrations;
+  return { kind: "window", name: `github:registrations:${place}`, most, windowMs, isUntold: true };
 }
 
 /** In points: a write costs five. */

@@ -83,6 +83,21 @@ describe("several GitHub Apps", () => {
       await mint(github);
     });
 
+    it("register together no more than one repository takes, and at another one goes on", async () => {
+      const budget = createBudget({ redis, now: () => now });
+      const registrations = { most: 4, window: 5 * MINUTE };
+      const limits = { points: 900, window: MINUTE, concurrent: 9, registrations };
+      const github = await connect({ budget, limits });
+      for (let count = 0; count < 4; count++, now += 1_000) await mint(github);
+      const late = (await failureOf(mint(github))) as RateLimitedError;
+      expect(late).to.include({ code: "in_line", isShared: true, retryAfterMs: 296_000 });
+      await github.listRunners(SCOPE, signal);
+      const order = { scope: { ...SCOPE, repository: "other" }, name: "grp-other-0", labels: ["x"] };
+      await github.mintRegistration(order, signal);
+      now += 296_000;
+      await mint(github);
+    });
+
     it("leave the one alone that GitHub slowed down, also in another process, and ask less of it then", async () => {
       const limits = { points: 60, window: MINUTE, concurrent: 9 };
       const budget = () => createBudget({ redis, now: () => now });

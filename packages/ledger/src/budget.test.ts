@@ -388,6 +388,59 @@ describe("the budget", () => {
     });
   });
 
+  describe("of two windows that one call needs", () => {
+    const runners = (place: string): WindowLimit => ({
+      ...{
+        kind: "window",
+        name: `github:registrations:${place}`,
+        most: 4,
+        windowMs: 300_000,
+        isUntold: true,
+      },
+    });
+    const register = async (place: string, order: number) => {
+      const charges = [
+        { limit: runners(place), cost: 1 },
+        { limit: POINTS, cost: 5 },
+      ];
+      const verdict = await budget.spend({ ways: [charges, charges], ...turn(`m${order}`, order) });
+      if (!verdict.granted) return verdict.waitMs;
+      await budget.giveBack(verdict.lease, { charges, told: { left: 50, resetInMs: 900_000 } });
+      return 0;
+    };
+
+    it("lets those wait in the line of the one that is spent, oldest first, and in nobody else's way", async () => {
+      for (let order = 1; order <= 4; order++, now += 1_000) expect(await register("a", order)).to.equal(0);
+      expect(await register("a", 6)).to.equal(296_000);
+      expect(await register("a", 5)).to.equal(296_000);
+      expect(await register("a", 6)).to.equal(297_000);
+      // Younger, and of another place.
+      for (let order = 7; order <= 10; order++) expect(await register("b", order)).to.equal(0);
+      now += 296_000;
+      expect(await register("a", 6)).to.equal(1_000);
+      expect(await register("a", 11)).to.equal(2_000);
+      expect(await register("a", 5)).to.equal(0);
+      now += 1_000;
+      expect(await register("a", 6)).to.equal(0);
+    });
+
+    it("lets them wait in the other's line when that is spent, and hears of an hour only for that", async () => {
+      await spend(POINTS, 95);
+      expect(await register("a", 1)).to.equal(0);
+      expect(await register("a", 2)).to.equal(60_000);
+      expect(await register("b", 3)).to.equal(60_000);
+      const [points] = await test.ledger.listRateLimits(now);
+      expect(points).to.include({ name: POINTS.name, waiting: 2, left: 50 });
+      now += 60_000;
+      expect(await register("a", 2)).to.equal(0);
+      const listed = (await test.ledger.listRateLimits(now)).map(({ name, left }) => [name, left]);
+      expect(listed).to.deep.equal([
+        [POINTS.name, 50],
+        ["github:registrations:a", undefined],
+      ]);
+    });
+  });
+
   it("counts what is under way until it is given back, or long over", async () => {
     const limit: ParallelLimit = { kind: "parallel", name: "github:acme", most: 2, leaseMs: 15_000 };
     const first = await spend(limit, 1);

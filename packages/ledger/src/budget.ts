@@ -131,8 +131,10 @@ function window.take(charge, amount)
   if A.background then redis.call('HINCRBY', keyOf(limit), 'background', amount) end
   countDown(limit)
   redis.call('HSET', keyOf(limit), 'most', limit.most, 'windowMs', limit.windowMs, 'line', limit.line or limit.name)
-  redis.call('ZADD', P .. 'limits', now, limit.name)
-  redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
+  if not limit.isUntold or 2 * number(limit, 'used') >= limit.most then
+    redis.call('ZADD', P .. 'limits', now, limit.name)
+    redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
+  end
   redis.call('PEXPIRE', spentKey(limit), ${KEEP_MS})
 end
 
@@ -151,7 +153,7 @@ local KINDS = { bucket = bucket, window = window, parallel = parallel }
 
 -- What each way has, and how long until it will do. Without a turn that is the answer; with one, those ahead come first.
 local function weigh(charges)
-  local way = { waitMs = 0, otherMs = 0, room = 0, amounts = {}, haves = {} }
+  local way = { waitMs = 0, otherMs = 0, room = 0, windows = {}, amounts = {}, haves = {} }
   for i, charge in ipairs(charges) do
     local of, least, have = KINDS[charge.limit.kind], charge.least or charge.cost, nil
     have = of.have(charge)
@@ -162,8 +164,8 @@ local function weigh(charges)
     local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
     if charge.limit.kind == 'window' then
-      way.window = charge
       way.room = heldMs == 0 and math.max(0, have) or 0
+      way.windows[#way.windows + 1] = { charge = charge, room = way.room, isShort = shortMs > 0 }
     else
       way.otherMs = math.max(way.otherMs, shortMs)
     end
@@ -179,21 +181,39 @@ for i, charges in ipairs(A.ways) do
   waitMs = math.min(waitMs or way.waitMs, way.waitMs)
 end
 
--- Those ahead in line are taken to want as much each, whichever way they go.
-local function waitInLine()
-  local limit, cost = ways[1].window.limit, ways[1].window.cost
+-- Those ahead in line are taken to want as much each, whichever way they go. The ways may share a window.
+local function waitInLine(place)
+  local limit, cost = ways[1].windows[place].charge.limit, ways[1].windows[place].charge.cost
   forgetAbsent(limit)
   redis.call('ZADD', lineKey(limit), A.turn.order, A.turn.member)
-  local windows, missing, otherMs = {}, (redis.call('ZRANK', lineKey(limit), A.turn.member) + 1) * cost, nil
-  for i, way in ipairs(ways) do
-    windows[i], missing = way.window, missing - math.floor(way.room / cost) * cost
-    otherMs = math.min(otherMs or way.otherMs, way.otherMs)
+  local charges, counted, missing = {}, {}, (redis.call('ZRANK', lineKey(limit), A.turn.member) + 1) * cost
+  for _, way in ipairs(ways) do
+    local window = way.windows[place]
+    local name = window.charge.limit.name
+    if not counted[name] then
+      charges[#charges + 1], missing = window.charge, missing - math.floor(window.room / cost) * cost
+      counted[name] = true
+    end
   end
-  if missing <= 0 and best then return 0 end
-  return math.max(1, otherMs, missing > 0 and untilFree(windows, missing) or 0)
+  return missing > 0 and math.max(1, untilFree(charges, missing)) or 0
 end
-local inLine = A.turn and ways[1].window and ways[1].window.limit
-if inLine then waitMs = waitInLine() end
+
+local function isLine(place)
+  local window = ways[1].windows[place]
+  return place == #ways[1].windows or window.isShort or redis.call('EXISTS', lineKey(window.charge.limit)) == 1
+end
+
+local inLine
+if A.turn and #ways[1].windows > 0 then
+  local otherMs, place, lineMs = nil, 0, 0
+  repeat
+    place = place + 1
+    if isLine(place) then lineMs = waitInLine(place) end
+  until lineMs > 0 or place == #ways[1].windows
+  for _, way in ipairs(ways) do otherMs = math.min(otherMs or way.otherMs, way.otherMs) end
+  inLine = ways[1].windows[place].charge.limit
+  if lineMs == 0 and best then waitMs = 0 else waitMs = math.max(1, otherMs, lineMs) end
+end
 
 if waitMs > 0 and inLine then
   redis.call('ZADD', lineKey(inLine) .. ':seen', now + waitMs + A.turn.patienceMs, A.turn.member)
@@ -209,8 +229,13 @@ for i, charges in ipairs(A.ways) do
     if redis.call('EXISTS', keyOf(charge.limit)) == 1 then redis.call('PEXPIRE', keyOf(charge.limit), ${KEEP_MS}) end
   end
 end
+if inLine then
+  for _, window in ipairs(ways[1].windows) do
+    local limit = window.charge.limit
+    if waitMs == 0 or limit.name ~= inLine.name then leave(limit, A.turn.member) end
+  end
+end
 if waitMs > 0 then return { 0, math.ceil(waitMs), ways[1].lacks or -1 } end
-if inLine then leave(inLine, A.turn.member) end
 local amounts = ways[best].amounts
 return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1 }`,
 };
@@ -260,7 +285,7 @@ for _, charge in ipairs(A.charges) do
   if limit.kind == 'window' then
     redis.call('ZADD', spentKey(limit), 'XX', 'GT', now, A.lease .. ':' .. charge.cost .. ':' .. kind)
     local isScout = takeScout(limit)
-    if A.told then hear(limit, A.told, isScout) elseif not isScout then undo(limit) end
+    if A.told and not limit.isUntold then hear(limit, A.told, isScout) elseif not isScout then undo(limit) end
   end
 end`,
 };
