@@ -33,7 +33,7 @@ export async function collectState(
   { ledger, producer, now }: Pick<WorkerContext, "ledger" | "producer" | "now">,
   metrics: Metrics,
 ): Promise<void> {
-  const [queues, caps, rateLimits, classes, oldest, dead, warnings] = await Promise.all([
+  const [queues, caps, rateLimits, classes, oldest, dead, warnings, lastSweep] = await Promise.all([
     producer.counts(),
     ledger.listCaps(),
     ledger.listRateLimits(now()),
@@ -41,6 +41,8 @@ export async function collectState(
     ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
+    ledger.getLastSweep(),
   ]);
-  showState(metrics, { queues, caps, rateLimits, classes, oldest, dead, warnings });
+  const sweepAgeMs = lastSweep ? Math.max(now() - lastSweep.at, 0) : undefined;
+  showState(metrics, { queues, caps, rateLimits, classes, oldest, dead, warnings, sweepAgeMs });
 }

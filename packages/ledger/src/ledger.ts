@@ -9,6 +9,7 @@ import { createQueries } from "./queries.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { createRunners } from "./runners.ts";
 import { createStore, type RedisClient } from "./store.ts";
+import { createSweeps } from "./sweeps.ts";
 import { createTakeUp } from "./take-up.ts";
 import type { Ledger } from "./types.ts";
 import { createWarnings } from "./warnings.ts";
@@ -43,6 +44,7 @@ export interface LedgerOptions {
  * | `plan:<key>` `lock:<name>`                      | results of dry runs; locks |
  * | `ignored:<id>` `ignored`                        | why a workflow job is not ours; their index, by time |
  * | `mark:<name>` `warnings`                        | how far somebody has read; what people should see |
+ * | `last-sweep`                                    | when a sweep last came to its end |
  */
 export function createLedger(options: LedgerOptions): Ledger {
   const store = createStore(options.redis, {
@@ -58,6 +60,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     ...createDeadLetters(store),
     ...createLaunches(store),
     ...createRunners(store),
+    ...createSweeps(store),
     ...createClaims(store),
     ...createCaps(store),
     ...createRateLimits(store),

@@ -69,4 +69,20 @@ describe("what all processes remember", () => {
     expect(await test.ledger.raiseWarning({ ...warning, text: "other", at: T0 + 2_000 })).to.equal(true);
     expect(await test.redis.hlen("{grp}:warnings")).to.equal(1);
   });
+
+  it("warns that no sweep ends any more once five are missed, whoever looks, until one does", async () => {
+    const { ledger } = test;
+    const kinds = async (at: number) =>
+      (await ledger.listWarnings(at)).map(({ kind, since }) => [kind, since - T0]);
+    expect(await ledger.getLastSweep()).to.equal(null);
+    expect(await kinds(T0)).to.deep.equal([]);
+    await ledger.recordSweep({ at: T0, everyMs: 60_000 });
+    expect(await test.another().getLastSweep()).to.deep.equal({ at: T0, everyMs: 60_000 });
+    expect(await kinds(T0 + 300_000)).to.deep.equal([]);
+    expect(await kinds(T0 + 300_001)).to.deep.equal([["sweep", 300_000]]);
+    await ledger.recordSweep({ at: T0 + 400_000, everyMs: 1_000 });
+    expect(await kinds(T0 + 550_000)).to.deep.equal([]);
+    expect(await kinds(T0 + 550_001)).to.deep.equal([["sweep", 550_000]]);
+    expect(await test.redis.pttl("{grp}:last-sweep")).to.be.above(0);
+  });
 });

@@ -238,6 +238,12 @@ export interface Warning {
   readonly at: number;
 }
 
+export interface LastSweep {
+  readonly at: number;
+  /** From one sweep's begin to the next's. */
+  readonly everyMs: number;
+}
+
 /** What the ledger knows of a demand once a `queued` delivery of it is recorded. */
 export interface RecordedDemand {
   readonly isNew: boolean;
@@ -400,7 +406,12 @@ export interface Ledger {
   setMark(name: string, value: string, ttlMs: number): Promise<void>;
   /** Something that people should see until it is over. True when it is new; it ends `ttlMs` after the last time. */
   raiseWarning(warning: { kind: string; text: string; at: number; ttlMs: number }): Promise<boolean>;
+  /** Also that no sweep ends any more, which nobody need raise. */
   listWarnings(at: number): Promise<readonly Warning[]>;
+  /** Of a sweep that came to its end. */
+  recordSweep(sweep: LastSweep): Promise<void>;
+  /** Null when there was none for a month. */
+  getLastSweep(): Promise<LastSweep | null>;
 
   /** One holder at a time across all processes; null when another has it. Renew by calling again. */
   tryLock(name: string, owner: string, ttlMs: number): Promise<boolean>;

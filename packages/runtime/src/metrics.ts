@@ -116,6 +116,7 @@ function declareState({ counter, gauge }: Declare) {
     ]),
     deadLetters: gauge("grp_dead_letters", "Dead letters that wait for a person", []),
     warnings: gauge("grp_warnings", "What a person should look at before it fails", ["kind"]),
+    lastSweepSeconds: gauge("grp_last_sweep_seconds", "Since a sweep last came to its end", []),
     collectErrors: counter("grp_collect_errors_total", "Times the state gauges could not be read", []),
   };
 }

@@ -14,6 +14,7 @@ const BUSY: State = {
   oldest: [{ ...pool, ageMs: 60_000 }],
   dead: 7,
   warnings: [{ kind: "runner-version" }, { kind: "runner-version" }],
+  sweepAgeMs: 12_500,
 };
 
 describe("showState", () => {
@@ -42,6 +43,7 @@ describe("showState", () => {
       'grp_supply{runner_class="linux",scope="repo:acme/app"} 2',
       "grp_dead_letters{} 7",
       'grp_warnings{kind="runner-version"} 2',
+      "grp_last_sweep_seconds{} 12.5",
     ]);
   });
 
@@ -55,7 +57,7 @@ describe("showState", () => {
       oldest: [],
       warnings: [],
     });
-    expect(after.filter((line) => /class:linux|acme|runner-version/.test(line))).to.deep.equal([]);
+    expect(after.filter((line) => /class:linux|acme|runner-version|last_sweep/.test(line))).to.deep.equal([]);
     expect(after).to.include.members([
       'grp_queue_oldest_seconds{provider="ec2",state="waiting"} 0',
       "grp_dead_letters{} 0",

@@ -35,6 +35,8 @@ export interface State {
   }[];
   readonly dead: number;
   readonly warnings: readonly { readonly kind: string }[];
+  /** Since the last sweep's end; undefined when none is known. */
+  readonly sweepAgeMs?: number | undefined;
 }
 
 /**
@@ -47,6 +49,8 @@ export function showState(metrics: Metrics, state: State): void {
   metrics.deadLetters.set(state.dead);
   metrics.warnings.reset();
   for (const { kind } of state.warnings) metrics.warnings.inc({ kind });
+  if (state.sweepAgeMs === undefined) metrics.lastSweepSeconds.remove();
+  else metrics.lastSweepSeconds.set(state.sweepAgeMs / 1_000);
 }
 
 function showRateLimits(metrics: Metrics, { rateLimits }: State): void {

@@ -1,6 +1,6 @@
 import { formatExplanation } from "../explain/format-explanation.ts";
 import { formatDuration, formatRepository, formatTime } from "../format.ts";
-import { describeStep, type Status } from "../server/status.ts";
+import { describeStep, describeSweep, type Status } from "../server/status.ts";
 import type { WorkflowJobView } from "../view.ts";
 import type { CliContext } from "./context.ts";
 import { CliError } from "./failure.ts";
@@ -30,7 +30,8 @@ export async function runStatus(context: CliContext, flags: LookFlags): Promise<
   for (const part of parts) context.print(part);
 }
 
-function summarise({ runners, dead, classes }: Status): string {
+function summarise(status: Status): string {
+  const { runners, dead, classes } = status;
   const waiting = classes.reduce((sum, { demand }) => sum + demand, 0);
   const alive = runners.map((one) => `${one.count} ${one.runnerClass} ${describeStep(one)}`);
   const letters = dead === 0 ? "none" : `${dead} (grp dead lists them)`;
@@ -38,6 +39,7 @@ function summarise({ runners, dead, classes }: Status): string {
     `waiting for a runner  ${waiting}`,
     `machines              ${alive.join(", ") || "none"}`,
     `dead letters          ${letters}`,
+    `last sweep            ${describeSweep(status)}`,
   ].join("\n");
 }
 

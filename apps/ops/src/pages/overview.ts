@@ -1,7 +1,7 @@
 import type { Catalog } from "@grp/core";
 import type { Warning } from "@grp/ledger";
 import { formatDuration, formatRepository } from "../format.ts";
-import type { Status } from "../server/status.ts";
+import { describeSweep, type Status } from "../server/status.ts";
 import type { WaitGroup } from "../server/wait-groups.ts";
 import type { WorkflowJobView } from "../view.ts";
 import { drawClasses, drawOtherCaps, drawRateLimits } from "./classes.ts";
@@ -28,7 +28,8 @@ function drawWarning({ text, since }: Warning, now: number): Html {
   return html`<div class="banner"><b>Warning</b><span>${text}</span><small>for ${formatDuration(now - since)}</small></div>`;
 }
 
-function drawTiles({ classes, runners, dead, queues, waiting, at }: Status): Html {
+function drawTiles(status: Status): Html {
+  const { classes, runners, dead, queues, waiting, at } = status;
   const demand = classes.reduce((sum, one) => sum + one.demand, 0);
   const [oldest] = waiting;
   const busy = runners.filter(({ step }) => step === "busy").reduce((sum, { count }) => sum + count, 0);
@@ -38,7 +39,8 @@ ${drawTile({ name: "Waiting for a runner", count: demand, tone: demand > 0 ? "wa
 ${drawTile({ name: "Starting or idle", count: onTheWay, tone: "", more: "machines on their way, or without a job" })}
 ${drawTile({ name: "Running", count: busy, tone: busy > 0 ? "busy" : "", more: "machines with a workflow job" })}
 ${drawTile({ name: "Dead letters", count: dead, tone: dead > 0 ? "bad" : "", more: dead > 0 ? html`<a href="/dead">each waits for a person</a>` : "nothing waits for a person" })}
-<div class="tile"><h3>Queues</h3>${drawQueues(queues)}</div></div>`;
+<div class="tile"><h3>Queues</h3>${drawQueues(queues)}
+<div class="row"><span>last sweep</span><span class="soft">${describeSweep(status)}</span></div></div></div>`;
 }
 
 function drawTile(tile: { name: string; count: number; tone: string; more: Html | string }): Html {

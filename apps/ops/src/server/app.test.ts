@@ -156,6 +156,19 @@ describe("createOpsApp", () => {
       .and.contain("cap class:ubuntu-arm64");
   });
 
+  it("shows when the last sweep ended, and warns when that is long ago", async () => {
+    const http = await start();
+    expect((await http.get("/api/status")).data).to.not.have.property("sweepAgeMs");
+    expect((await http.get("/")).data).to.contain("none is known");
+    await ledger.recordSweep({ at: Date.now() - 3_600_000, everyMs: 30_000 });
+    const { data } = await http.get("/api/status");
+    expect(data.sweepAgeMs).to.be.within(3_600_000, 3_660_000);
+    expect(data.warnings.map(({ kind }: { kind: string }) => kind)).to.deep.equal(["sweep"]);
+    expect((await http.get("/")).data)
+      .to.contain("no sweep has come to its end")
+      .and.match(/last sweep<[^ ]* class="soft">1 ?h[^<]* ago/);
+  });
+
   it("says what a workflow job waits for", async () => {
     const http = await start();
     await ledger.recordQueued(aDemand(7));

@@ -7,6 +7,7 @@ import {
   type RunnerStep,
   type Warning,
 } from "@grp/ledger";
+import { formatDuration } from "../format.ts";
 import { joinWorkflowJobs } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
 import { readWorld } from "./read-world.ts";
@@ -24,6 +25,8 @@ export interface Counts {
   readonly oldest: readonly LongestWait[];
   readonly dead: number;
   readonly warnings: readonly Warning[];
+  /** Since the last sweep's end; absent when none is known. */
+  readonly sweepAgeMs?: number;
 }
 
 export interface RunnerCount {
@@ -45,7 +48,7 @@ export interface Status extends Counts {
 
 export async function readCounts(context: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
   const { ledger, producer, now } = context;
-  const [caps, rateLimits, queues, classes, oldest, dead, warnings] = await Promise.all([
+  const [caps, rateLimits, queues, classes, oldest, dead, warnings, lastSweep] = await Promise.all([
     ledger.listCaps(),
     ledger.listRateLimits(now()),
     producer.counts(),
@@ -53,8 +56,10 @@ export async function readCounts(context: Pick<OpsContext, "ledger" | "producer"
     ledger.listLongestWaits(now()),
     ledger.countDead(),
     ledger.listWarnings(now()),
+    ledger.getLastSweep(),
   ]);
-  return { caps, rateLimits, queues, classes, oldest, dead, warnings };
+  const counts = { caps, rateLimits, queues, classes, oldest, dead, warnings };
+  return lastSweep ? { ...counts, sweepAgeMs: Math.max(now() - lastSweep.at, 0) } : counts;
 }
 
 /** Everything at a glance. */
@@ -68,6 +73,10 @@ export async function readStatus(context: OpsContext): Promise<Status> {
   const world = await readWorld(context, counts.queues);
   const views = await joinWorkflowJobs(ledger, open, world);
   return { at: world.now, isReadOnly, ...counts, runners: countRunners(live), waiting: groupWaits(views) };
+}
+
+export function describeSweep({ sweepAgeMs }: Counts): string {
+  return sweepAgeMs === undefined ? "none is known" : `${formatDuration(sweepAgeMs)} ago`;
 }
 
 /** `booted`, or `booted (1 taken back)`. */

@@ -61,6 +61,25 @@ describe("sweep", () => {
     expect(harness.lines.map((line) => line.message)).to.deep.equal(["runner.provisioned"]);
   });
 
+  it("leaves its time, and is missed when it can't be made any more", async () => {
+    await sweep();
+    expect(await harness.ledger.getLastSweep()).to.deep.equal({ at: harness.clock.now, everyMs: 30_000 });
+    const ledger = {
+      ...harness.ledger,
+      listOpenDemands: () => Promise.reject(new Error("Command timed out")),
+    };
+    const failing = createSweep(harness.with({ ledger }), { graceMs: GRACE_MS });
+    const kinds = async () => (await harness.ledger.listWarnings(harness.clock.now)).map(({ kind }) => kind);
+    for (let round = 0; round < 6; round++) {
+      expect(await kinds()).to.deep.equal([]);
+      pass(MINUTE / 2);
+      await failing(new AbortController().signal).catch(() => undefined);
+    }
+    expect(await kinds()).to.deep.equal(["sweep"]);
+    await sweep();
+    expect(await kinds()).to.deep.equal([]);
+  });
+
   it("goes on when a rule throws, and warns of it in the third round, until it is well again", async () => {
     let isBroken = true;
     const broken: Rule = {
@@ -749,12 +768,16 @@ describe("sweep", () => {
     await sweep();
     expect(await harness.ledger.listWarnings(harness.clock.now)).to.deep.equal([]);
     pass(24 * 24 * HOUR);
-    for (let round = 0; round < 3; round++, pass(HOUR)) await sweep();
+    for (let round = 0; round < 3; round++) {
+      pass(HOUR);
+      await sweep();
+    }
     const [warning, ...more] = await harness.ledger.listWarnings(harness.clock.now);
     expect([warning?.kind, more.length]).to.deep.equal(["runner-version", 0]);
     expect(warning?.text).to.contain("class linux runs runner program 2.336.0");
     expect(harness.lines.filter(({ message }) => message === "warning.raised")).to.have.length(1);
     harness.github.fail("runnerVersions", new TransientError("down"));
+    pass(HOUR);
     await sweep();
     expect(harness.lines.at(-1)?.fields).to.deep.include({ blind: ["GitHub's runner versions"] });
   });

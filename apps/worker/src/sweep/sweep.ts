@@ -78,6 +78,7 @@ async function sweepOnce(
   const sight = { blind: [...blind, ...atGitHub.blind, ...broken], seen: [...seen, ...atGitHub.seen] };
   tellBlindness(context, sight.blind);
   await warnOfBlindness(context, { ...sight, durationMs, intervalMs });
+  await context.ledger.recordSweep({ at: context.now(), everyMs: durationMs + intervalMs });
   if (tally.done + tally.failed + sight.blind.length === 0) return;
   context.log.info("sweep.done", {
     durationMs,
