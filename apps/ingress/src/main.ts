@@ -23,6 +23,7 @@ import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
 import type { IngressContext } from "./context.ts";
 import { createRoutes } from "./routes.ts";
 import { startPublicServer } from "./server.ts";
+import { showPresence } from "./show-presence.ts";
 import { createSignatureCheck } from "./webhook/verify.ts";
 
 const HELP = `grp-ingress: all that the internet may call. GitHub's deliveries become demands in Redis; booted machines
@@ -99,12 +100,14 @@ async function start(config: IngressConfig, log: Logger) {
     metrics,
   });
   const server = await startPublicServer(createRoutes(context), { port: config.PORT, host: config.HOST });
+  const presence = showPresence(context);
   log.info("ingress.listening", {
     port: server.port,
     internalPort: internal.port,
     runnerClasses: config.catalog.classes.map((one) => one.name),
   });
   return [
+    { name: "presence", close: async () => presence.close() },
     { name: "public server", close: () => server.close() },
     { name: "producer", close: () => producer.close() },
     { name: "redis", close: () => closeRedis(redis) },

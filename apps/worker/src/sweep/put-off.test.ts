@@ -1,3 +1,4 @@
+import { signIngress } from "@grp/ledger";
 import { expect } from "chai";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
@@ -97,5 +98,31 @@ describe("a machine whose claim is not granted", () => {
         `3 machines were started and none came; of the last: its machine did not claim in time; its claim was refused: ${text}`,
       );
     }
+  });
+
+  it("costs its demand no try where no ingress is there, and does once there is one", async () => {
+    await signIngress(harness.ledger, harness.clock.now);
+    const demands = await startTwo();
+    const outlast = async (minutes: number, hasIngress: boolean) => {
+      for (let minute = 0; minute < minutes; minute++) {
+        harness.clock.now += MINUTE;
+        if (hasIngress) await signIngress(harness.ledger, harness.clock.now);
+        await work();
+      }
+    };
+    await outlast(60, false);
+    expect(harness.ec2.machines.length).to.be.greaterThan(7);
+    for (const record of await recordsOf(demands)) {
+      expect(record?.demandState).to.equal("waiting");
+      expect(record?.notes.at(-1)).to.deep.include({
+        kind: "unclaimed",
+        text: "its machine did not claim in time; no ingress was there to take its claim",
+      });
+    }
+    await outlast(60, true);
+    expect((await recordsOf(demands)).map((record) => record?.demandState)).to.deep.equal([
+      "failed",
+      "failed",
+    ]);
   });
 });
