@@ -158,6 +158,33 @@ describe("the gatherer", () => {
     expect(log).to.deep.equal(["used", "given back", "given back"]);
   });
 
+  it("lets nobody wait behind a call that is overdue, and counts those in it among the held", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ mostHeld: 3, overdueMs: 40 });
+    const behind = (name: string, more: Partial<Joining<string, string>> = {}) =>
+      gatherer.join(joining(calls, name, more)).catch((error: RateLimitedError) => error);
+    const hung = ["a", "b", "c"].map((name) => behind(name));
+    await calls.made(1);
+    const isLaid = { code: "unanswered", isShared: true, retryAfterMs: 2_000 };
+    expect(await behind("d")).to.include(isLaid);
+    expect(await behind("e")).to.include(isLaid);
+    const admit = async () => ({ waitMs: 5 });
+    expect(isAside(await behind("f", { key: "k2", admit }))).to.equal(true);
+    const other = behind("g", { key: "k3" });
+    await calls.made(2);
+    for (const call of calls.calls) call.end();
+    expect(await Promise.all([...hung, other])).to.deep.equal(["for a", "for b", "for c", "for g"]);
+    // The line is as good as new.
+    const next = behind("h");
+    await calls.made(3);
+    const later = behind("i");
+    calls.calls[2]?.end();
+    expect(await next).to.equal("for h");
+    await calls.made(4);
+    calls.calls[3]?.end();
+    expect(await later).to.equal("for i");
+  });
+
   it("tells those who wait that leave could not be asked for, and goes on with the next", async () => {
     const calls = createCalls();
     const gatherer = createGatherer<string, string>();

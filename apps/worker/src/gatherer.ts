@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admission, Leave } from "@grp/core";
+import { type Admission, type Leave, RateLimitedError } from "@grp/core";
 import { createAside } from "./aside.ts";
 
 /** What one call is made for; several of them may share it. */
@@ -45,6 +45,8 @@ interface Line<M, R> {
   isCalling: boolean;
   /** Set from when leave was refused until there was enough for all that one call takes. */
   refusal?: Refusal;
+  /** How many wait for an answer that is overdue. */
+  overdue: number;
 }
 
 interface Admitted<M, R> {
@@ -55,8 +57,10 @@ interface Admitted<M, R> {
 type Refusal = Exclude<Admission, { readonly granted: number }>;
 
 export interface GathererOptions {
-  /** The most that wait for leave at a time, whatever their keys; no limit when absent. */
+  /** The most that wait for leave, or for an answer that is overdue, whatever their keys; no limit when absent. */
   readonly mostHeld?: number;
+  /** A call is overdue then, and nobody waits behind it any more. */
+  readonly overdueMs?: number;
   readonly now?: () => number;
 }
 
@@ -65,7 +69,7 @@ export interface GathererOptions {
  * for company: the first goes at once, and the busier it gets, the larger the calls become.
  */
 export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M, R> {
-  const { now = Date.now } = options;
+  const { now = Date.now, overdueMs = LONGEST_HOLD_MS } = options;
   const lines = new Map<string, Line<M, R>>();
   const failures = createFailures(now);
   const hold = createHold(lines, options);
@@ -93,12 +97,23 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
     }
   }
 
+  async function serveNext(line: Line<M, R>): Promise<void> {
+    const admitted = await takeAdmitted(line, hold);
+    const timer = setTimeout(() => {
+      line.overdue = admitted.members.length;
+      layAll(line);
+    }, overdueMs).unref();
+    await serve(admitted);
+    clearTimeout(timer);
+    line.overdue = 0;
+  }
+
   async function callOn(key: string, line: Line<M, R>): Promise<void> {
     if (line.isCalling) return;
     line.isCalling = true;
     // Those that come in the same turn of the event loop come together.
     await new Promise(setImmediate);
-    while (line.waiting.size > 0) await serve(await takeAdmitted(line, hold));
+    while (line.waiting.size > 0) await serveNext(line);
     lines.delete(key);
   }
 
@@ -107,7 +122,7 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
       const { key, signal, limit, member, run } = joining;
       signal.throwIfAborted();
       if (limit === 1 && !joining.admit) return (await run([member], signal))[0] as R;
-      const line = lines.get(key) ?? { waiting: new Set(), isCalling: false };
+      const line = lines.get(key) ?? { waiting: new Set(), isCalling: false, overdue: 0 };
       lines.set(key, line);
       return new Promise<R>((resolve, reject) => {
         const leave = () => {
@@ -128,7 +143,8 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
         };
         signal.addEventListener("abort", leave, { once: true });
         line.waiting.add(waiting);
-        if (line.refusal) hold(line, line.refusal);
+        if (line.overdue > 0) layAll(line);
+        else if (line.refusal) hold(line, line.refusal);
         void callOn(key, line);
       });
     },
@@ -154,8 +170,21 @@ function createFailures(now: () => number) {
 /** Asks for leave again after so long at most, for those who waited for it may have gone. */
 const LONGEST_SLEEP_MS = 1_000;
 
-/** Whoever waits for leave for longer gives its work back meanwhile; as for the calls that are no launches. */
+/** Whoever waits for leave, or behind a call, for longer gives its work back meanwhile; as for calls that are no launches. */
 const LONGEST_HOLD_MS = 5_000;
+
+/** A provider that hangs is asked in vain for half a minute: those who come back for it are few hands each second. */
+const OVERDUE_RETRY_MS = 2_000;
+
+/** The answer that they wait behind may be long in coming. */
+function layAll<M, R>({ waiting }: Line<M, R>): void {
+  for (const one of waiting) {
+    waiting.delete(one);
+    const text = `the call before is not answered yet (${one.joining.key})`;
+    const details = { code: "unanswered", retryAfterMs: OVERDUE_RETRY_MS, isShared: true };
+    one.reject(new RateLimitedError(text, details));
+  }
+}
 
 /** Leave was refused to a line: few enough of it wait, none for long, and the others are laid aside. */
 type Hold<M, R> = (line: Line<M, R>, refusal: Refusal) => void;
@@ -164,8 +193,9 @@ function createHold<M, R>(lines: ReadonlyMap<string, Line<M, R>>, options: Gathe
   const { now = Date.now, mostHeld = Number.POSITIVE_INFINITY } = options;
   const aside = createAside(now);
   const roomFor = (line: Line<M, R>, limit: number) => {
-    const others = [...lines.values()].filter((other) => other !== line && other.refusal);
-    return Math.min(limit, mostHeld - others.reduce((sum, { waiting }) => sum + waiting.size, 0));
+    const others = [...lines.values()].filter((other) => other !== line);
+    const heldBy = ({ refusal, waiting, overdue }: Line<M, R>) => overdue + (refusal ? waiting.size : 0);
+    return Math.min(limit, mostHeld - others.reduce((sum, other) => sum + heldBy(other), 0));
   };
   const keep = (one: Waiting<M, R>) => {
     if (one.heldAt === undefined) one.joining.held?.(one.joining.member);
