@@ -186,6 +186,36 @@ describe("redeliverFailed", () => {
     expect(guids()).to.have.length(3);
   });
 
+  it("repeats few when a worker is frozen in the middle, which then knows that it is late", async () => {
+    standIn.dropNext(70);
+    await queue(70);
+    const real = context.github;
+    const frozen = Promise.withResolvers<void>();
+    const thawed = Promise.withResolvers<void>();
+    let asked = 0;
+    const slow = contextWith({
+      async redeliver(target, id) {
+        await real.redeliver(target, id, signal);
+        if (++asked !== 35) return;
+        frozen.resolve();
+        await thawed.promise;
+      },
+    });
+    const late = redeliverFailed(slow, createHookFinder(slow, `${ingress.url}/webhook`), signal);
+    await frozen.promise;
+    await round(contextWith({}));
+    expect(redeliveries()).to.have.length(35 + 40);
+    thawed.resolve();
+    const error = await late.catch((reason: Error) => reason);
+    expect(error)
+      .to.have.property("message")
+      .that.matches(/^another worker has made a round/);
+    expect(asked).to.equal(60);
+    for (let rounds = 0; rounds < 8; rounds++) await round();
+    expect(redeliveries()).to.have.length(60 + 40);
+    expect(new Set(takenGuids())).to.have.property("size", 70);
+  });
+
   it("stops at GitHub's rate limit, and goes on in the next round", async () => {
     standIn.dropNext(3);
     await queue(3);

@@ -2,13 +2,24 @@ import { RateLimitedError } from "@grp/core";
 import type { HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import { countBlindness, MANY, warnOfLostWork } from "./blindness.ts";
-import { chooseDue, chooseProbe, countTaken, type Failure, makeDue, markAsked, nameOf } from "./failures.ts";
+import {
+  type Answers,
+  chooseDue,
+  chooseProbe,
+  countTaken,
+  type Failure,
+  makeDue,
+  markAsked,
+  nameOf,
+} from "./failures.ts";
 import { credentialOf, type FindHooks, keyOf } from "./find-hooks.ts";
 import { readHook } from "./read-hook.ts";
 import { loadState, type RecoveryState, saveState } from "./state.ts";
 
 /** Of GitHub's 900 points a minute a redelivery costs five: this leaves the other half to registrations. */
 const MOST_REDELIVERIES = 90;
+/** Asked for between two saves: what a crash has sent twice. */
+const UNSAVED = 30;
 /** While the ingress takes none, a few are enough to see when it is back. */
 const CANARIES = 3;
 /** With more hooks than that, each is read every second round, or third: 1,200 calls an hour at the most. */
@@ -20,7 +31,7 @@ const MOST_PAGES = 50;
  * One round: reads what GitHub could not deliver since the last one (up to its three days) and has it sent again. Each
  * failed attempt is answered once, at growing pauses, until the ingress takes it or GitHub forgets it. While the ingress
  * takes none, a few show when it is back; then all are asked for at once, however long it was away. A crash in
- * mid-round may have one sent twice, which the ingress knows; none is ever dropped. Where GitHub refuses one hook, or
+ * mid-round may have thirty sent twice, which the ingress knows; none is ever dropped. Where GitHub refuses one hook, or
  * wants a pause of one App, the others go on.
  *
  * Cost in REST calls: one an hour for each App, or owner and repository, to find the hooks; one a round and hook to read
@@ -114,9 +125,10 @@ function judgeIngress({ context, round }: Part, state: RecoveryState): RecoveryS
   return { ...state, isDown, open: isBack ? makeDue(state.open, context.now()) : state.open };
 }
 
-async function askForDue(part: Part, state: RecoveryState): Promise<RecoveryState> {
+async function askForDue(part: Part, before: RecoveryState): Promise<RecoveryState> {
   const { context, round, hooks, signal } = part;
   const targets = new Map(hooks.map((hook) => [keyOf(hook), hook]));
+  let state = before;
   const most = state.isDown ? CANARIES : MOST_REDELIVERIES;
   // Another worker may have found a hook that this one has not heard of yet: its failures wait for that one's round.
   const known = state.open.filter(({ hook }) => targets.has(hook));
@@ -126,13 +138,21 @@ async function askForDue(part: Part, state: RecoveryState): Promise<RecoveryStat
     if (signal.aborted || answers.size >= most) break;
     const answer = await ask(part, targets.get(failure.hook) as HookTarget, failure);
     if (answer) answers.set(nameOf(failure), answer);
+    if (answer && answers.size % UNSAVED === 0)
+      state = await saveState(context.ledger, { ...state, ...noteAnswers(before, answers, context.now()) });
   }
   round.redelivered = countTaken(answers);
   const [oldest] = due;
   if (oldest) round.oldestAgeMs = context.now() - oldest.firstFailedAt;
-  const open = markAsked(state.open, answers, context.now());
-  const lastAskedAt = answers.size > 0 ? context.now() : state.lastAskedAt;
-  return { ...state, open, lastAskedAt };
+  return { ...before, revision: state.revision, ...noteAnswers(before, answers, context.now()) };
+}
+
+function noteAnswers(
+  { open, lastAskedAt }: RecoveryState,
+  answers: Answers,
+  now: number,
+): Pick<RecoveryState, "open" | "lastAskedAt"> {
+  return { open: markAsked(open, answers, now), lastAskedAt: answers.size > 0 ? now : lastAskedAt };
 }
 
 function choose(
