@@ -10,8 +10,8 @@ import { warnOfMachines } from "./warn.ts";
 const COUNTED_MS = 24 * 3_600_000;
 
 /**
- * The end of a piece of work that failed for good: one dead letter, one error line, one metric, however often it is
- * told. Its places go to the next in line, unless a machine may be running on them: that one the sweep ends.
+ * The end of a piece of work that failed for good: one dead letter and one metric, however often it is told, and an error
+ * line each time, for whoever told it before may have died with that line unwritten. Its places go to the next in line, unless a machine may be running on them: that one the sweep ends.
  */
 export async function buryDead(context: WorkerContext, work: DeadWork): Promise<void> {
   if (work.demand && !work.demand.dryRun) return buryDemand(context, work, work.demand);
@@ -44,9 +44,7 @@ async function buryDemand(context: WorkerContext, work: DeadWork, demand: Demand
   const { error, provider, attempts } = work;
   const failure = { at: context.now(), ...sort(error), message: error.message, demand };
   const isFirst = await context.ledger.recordFailure(demand.key, failure);
-  await freePlaces(context, demand);
-  if (!isFirst) return;
-  context.metrics.failed({ runnerClass: demand.runnerClass, ...sort(error) });
+  if (isFirst) context.metrics.failed({ runnerClass: demand.runnerClass, ...sort(error) });
   context.log.error("runner.failed", {
     key: demand.key,
     workflowJobId: demand.workflowJobId,
@@ -59,7 +57,9 @@ async function buryDemand(context: WorkerContext, work: DeadWork, demand: Demand
     error: error.message,
     // A bug shows where it is; our own classes say it in their message.
     ...(error instanceof ProvisionError ? {} : { stack: error.stack }),
+    ...(isFirst ? {} : { isRepeat: true }),
   });
+  await freePlaces(context, demand);
 }
 
 async function freePlaces(context: WorkerContext, demand: Demand): Promise<void> {

@@ -172,7 +172,8 @@ describe("provision", () => {
       await buryDead(harness, work);
       expect(await usedOf("class:linux")).to.equal(0);
       expect(await harness.ledger.countByClass()).to.deep.equal([]);
-      expect(harness.lines.filter((line) => line.message === "runner.failed")).to.have.length(1);
+      const lines = harness.lines.filter((line) => line.message === "runner.failed");
+      expect(lines.map(({ fields }) => fields.isRepeat)).to.deep.equal([undefined, true]);
       expect(await harness.ledger.listDead(10)).to.have.length(1);
     });
 
