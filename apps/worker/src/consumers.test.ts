@@ -137,7 +137,11 @@ describe("workers on one Redis", () => {
       harness.with({ metrics: { ...harness.metrics, failed: () => seen.push(["again", {}]) } }),
       work,
     );
-    expect(seen.map(([name]) => name).sort()).to.deep.equal(["counted", "runner.failed", "runner.failed"]);
+    expect(seen.map(([name]) => name).sort()).to.deep.equal(["counted", "runner.failed"]);
+    expect(harness.lines.filter(({ message }) => message === "runner.failed")).to.have.nested.property(
+      "[0].fields.isRepeat",
+      true,
+    );
     expect(seen.find(([name]) => name === "runner.failed")?.[1]).to.include({
       ...{ key: demand.key, errorClass: "invalid-spec", attempts: 1 },
     });
