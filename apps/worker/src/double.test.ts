@@ -1,7 +1,7 @@
 import type { Catalog, Demand } from "@grp/core";
 import { expect } from "chai";
 import { provision } from "./provision.ts";
-import { CATALOG, type Harness, makeWork, startHarness } from "./testing/harness.ts";
+import { CATALOG, type Harness, makeWork, useHarness } from "./testing/harness.ts";
 
 /** CodeMagic was first; now EC2 is. */
 const CHANGED: Catalog = {
@@ -12,14 +12,9 @@ const CHANGED: Catalog = {
 };
 
 describe("a demand that two providers' queues have, since its class changed between two deliveries", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const run = (demand: Demand, provider: "ec2" | "codemagic", catalog = CHANGED) =>

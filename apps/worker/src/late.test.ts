@@ -1,20 +1,15 @@
 import { RateLimitedError, TransientError } from "@grp/core";
 import { expect } from "chai";
 import { provision } from "./provision.ts";
-import { type Harness, makeWork, startHarness } from "./testing/harness.ts";
+import { type Harness, makeWork, useHarness } from "./testing/harness.ts";
 
 const HOUR = 3_600_000;
 const OURS = "grp-0123456789abcdef01234567-0";
 
 describe("a workflow job that is heard of late", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const addLate = () =>

@@ -6,17 +6,12 @@ import type { WorkerContext } from "./context.ts";
 import { createGatherer } from "./gatherer.ts";
 import { provision } from "./provision.ts";
 import { terminate } from "./terminate.ts";
-import { type Harness, makeWork, startHarness } from "./testing/harness.ts";
+import { type Harness, makeWork, useHarness } from "./testing/harness.ts";
 
 describe("launches of several", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const addDemands = async (count: number) => {

@@ -1,17 +1,12 @@
 import { expect } from "chai";
 import { listLiveRegions } from "./live-places.ts";
 import { provision } from "./provision.ts";
-import { type Harness, makeWork, startHarness } from "./testing/harness.ts";
+import { type Harness, makeWork, useHarness } from "./testing/harness.ts";
 
 describe("listLiveRegions", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   it("names the regions of live EC2 machines, each once", async () => {

@@ -2,7 +2,7 @@ import type { Demand } from "@grp/core";
 import { expect } from "chai";
 import { releasePlace } from "./places.ts";
 import { provision } from "./provision.ts";
-import { type Harness, makeWork, OFFERING, readCatalog, startHarness } from "./testing/harness.ts";
+import { type Harness, makeWork, OFFERING, readCatalog, useHarness } from "./testing/harness.ts";
 
 const CATALOG = readCatalog(`
 version: 1
@@ -25,14 +25,9 @@ classes:
 `);
 
 describe("places", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const queue = async (count: number, repository: string, more: Partial<Demand> = {}) => {

@@ -1,17 +1,12 @@
 import { type Plan, UnauthorizedError } from "@grp/core";
 import { expect } from "chai";
 import { provision } from "./provision.ts";
-import { type Harness, makeDemand, makeWork, startHarness } from "./testing/harness.ts";
+import { type Harness, makeDemand, makeWork, useHarness } from "./testing/harness.ts";
 
 describe("planDemand", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const dry = makeDemand({ key: "dry-delivery-1", dryRun: true });

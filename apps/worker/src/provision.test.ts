@@ -4,17 +4,12 @@ import { buryDead } from "./dead.ts";
 import { releasePlace } from "./places.ts";
 import { provision } from "./provision.ts";
 import { tellRetry } from "./retried.ts";
-import { type Harness, makeDemand, makeWork, startHarness } from "./testing/harness.ts";
+import { type Harness, makeDemand, makeWork, useHarness } from "./testing/harness.ts";
 
 describe("provision", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const run = (demand = makeDemand(), provider: ProviderName = "ec2", work = makeWork()) =>

@@ -1,17 +1,12 @@
 import { RateLimitedError, TransientError } from "@grp/core";
 import { expect } from "chai";
 import { tellRetry } from "./retried.ts";
-import { type Harness, startHarness } from "./testing/harness.ts";
+import { type Harness, useHarness } from "./testing/harness.ts";
 
 describe("a try that is made again", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   it("is noted with its reason; a throttle is what the demand waits for, and no failure", async () => {

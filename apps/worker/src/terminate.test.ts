@@ -4,17 +4,12 @@ import type { Termination } from "@grp/queue";
 import { expect } from "chai";
 import { provision } from "./provision.ts";
 import { terminate } from "./terminate.ts";
-import { type Harness, makeWork, SCOPE, startHarness } from "./testing/harness.ts";
+import { type Harness, makeWork, SCOPE, useHarness } from "./testing/harness.ts";
 
 describe("terminate", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const launchOne = async () => {

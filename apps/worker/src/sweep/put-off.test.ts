@@ -2,19 +2,14 @@ import { signIngress } from "@grp/ledger";
 import { expect } from "chai";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
-import { type Harness, makeWork, startHarness } from "../testing/harness.ts";
+import { type Harness, makeWork, useHarness } from "../testing/harness.ts";
 import { GRACE_MS, MINUTE } from "../testing/world.ts";
 import { createSweep } from "./sweep.ts";
 
 describe("a machine whose claim is not granted", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const machines = async () =>

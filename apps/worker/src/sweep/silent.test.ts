@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
-import { type Harness, makeWork, SCOPE, startHarness } from "../testing/harness.ts";
+import { type Harness, makeWork, SCOPE, useHarness } from "../testing/harness.ts";
 import { GRACE_MS, MINUTE } from "../testing/world.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -9,14 +9,9 @@ import { createSweep } from "./sweep.ts";
 const ROUNDS = 8;
 
 describe("sweep of a runner that claimed and of which nothing more was heard", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  useHarness((fresh) => {
+    harness = fresh;
   });
 
   const launchOne = async () => {

@@ -11,21 +11,16 @@ import { expect } from "chai";
 import { buryDead } from "../dead.ts";
 import { provision } from "../provision.ts";
 import { terminate } from "../terminate.ts";
-import { type Harness, makeDemand, makeWork, SCOPE, startHarness } from "../testing/harness.ts";
+import { type Harness, makeDemand, makeWork, SCOPE, useHarness } from "../testing/harness.ts";
 import { GRACE_MS, HOUR, MINUTE } from "../testing/world.ts";
 import type { Rule } from "./rule.ts";
 import { RULES } from "./rules/index.ts";
 import { createSweep } from "./sweep.ts";
 
 describe("sweep", () => {
-  let server: Awaited<ReturnType<typeof startHarness>>;
   let harness: Harness;
-  before(async () => {
-    server = await startHarness();
-  });
-  after(() => server.stop());
-  beforeEach(async () => {
-    harness = await server.create();
+  const server = useHarness((fresh) => {
+    harness = fresh;
   });
 
   const sweep = () => createSweep(harness, { graceMs: GRACE_MS })(new AbortController().signal);

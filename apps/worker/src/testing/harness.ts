@@ -164,6 +164,17 @@ function createHarness(client: RedisClient): Harness {
   };
 }
 
+/** Sets the hooks of a `describe`: one Redis for its tests, and for each a harness of its own. */
+export function useHarness(give: (harness: Harness) => void): { create(): Promise<Harness> } {
+  let server: Awaited<ReturnType<typeof startHarness>>;
+  before(async () => {
+    server = await startHarness();
+  });
+  after(() => server.stop());
+  beforeEach(async () => give(await server.create()));
+  return { create: () => server.create() };
+}
+
 const silentMetrics: WorkerContext["metrics"] = {
   provisioned: () => undefined,
   launchLatency: () => undefined,
