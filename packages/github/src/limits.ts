@@ -1,15 +1,14 @@
 import type { Catalog, ParallelLimit, WindowLimit } from "@grp/core";
 
-type Known = Catalog["limits"]["github"];
-export type GitHubLimits = Omit<Known, "registrations"> & Partial<Pick<Known, "registrations">>;
+export type GitHubLimits = Catalog["limits"]["github"];
 
 /** As GitHub publishes them. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
-export const GITHUB_LIMITS = {
+export const GITHUB_LIMITS: GitHubLimits = {
   points: 900,
   window: 60_000,
   concurrent: 100,
   registrations: { most: 1_500, window: 300_000 },
-} as const satisfies GitHubLimits;
+};
 
 /** Longer than any request. */
 const LEASE_MS = 15_000;
@@ -36,7 +35,7 @@ export function limitsOf(
 
 /** What one repository or organization takes in new runners, whoever registers them. */
 export function registrationsOf(place: string, limits: GitHubLimits): WindowLimit {
-  const { most, window: windowMs } = limits.registrations ?? GITHUB_LIMITS.registrations;
+  const { most, window: windowMs } = limits.registrations;
   return { kind: "window", name: `github:registrations:${place}`, most, windowMs, isUntold: true };
 }
 

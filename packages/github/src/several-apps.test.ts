@@ -15,6 +15,8 @@ const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "app" };
 const [FIRST, SECOND] = [4_242, 4_243];
 const { signal } = new AbortController();
 const MINUTE = 60_000;
+/** As published: out of reach. */
+const REGISTRATIONS = { most: 1_500, window: 5 * MINUTE };
 
 async function failureOf(work: Promise<unknown>): Promise<Error & { code?: string }> {
   try {
@@ -72,7 +74,10 @@ describe("several GitHub Apps", () => {
 
     it("register together what each may, and tell who must wait for the first of them", async () => {
       const budget = createBudget({ redis, now: () => now });
-      const options = { budget, limits: { points: 15, window: MINUTE, concurrent: 9 } };
+      const options = {
+        budget,
+        limits: { points: 15, window: MINUTE, concurrent: 9, registrations: REGISTRATIONS },
+      };
       const github = await connect(options, { points: 15, windowMs: MINUTE, concurrent: 9 });
       for (let count = 0; count < 6; count++, now += 1_000) await mint(github);
       const late = (await failureOf(mint(github))) as RateLimitedError;
@@ -99,7 +104,7 @@ describe("several GitHub Apps", () => {
     });
 
     it("leave the one alone that GitHub slowed down, also in another process, and ask less of it then", async () => {
-      const limits = { points: 60, window: MINUTE, concurrent: 9 };
+      const limits = { points: 60, window: MINUTE, concurrent: 9, registrations: REGISTRATIONS };
       const budget = () => createBudget({ redis, now: () => now });
       const github = await connect({ budget: budget(), limits });
       standIn.rateLimitNext("secondary", 30, "generate-jitconfig");

@@ -37,7 +37,7 @@ describe("three hundred machines that claim at once", function () {
           auth: { kind: "pat", token: github.token },
           baseUrl: github.url,
           budget: createBudget({ redis: suite.client }),
-          limits: { points, window, concurrent },
+          limits: { points, window, concurrent, registrations: { most: 1_500, window: 300_000 } },
           holdMs: HOLD_MS,
         }),
       },

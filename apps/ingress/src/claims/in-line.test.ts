@@ -29,7 +29,7 @@ describe("a claim when GitHub's points are spent", () => {
           auth: { kind: "pat", token: github.token },
           baseUrl: github.url,
           budget: createBudget({ redis: suite.client }),
-          limits: { points, window, concurrent: 100 },
+          limits: { points, window, concurrent: 100, registrations: { most: 1_500, window: 300_000 } },
           holdMs: HOLD_MS,
         }),
       },
