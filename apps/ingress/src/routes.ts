@@ -44,13 +44,13 @@ interface AppOptions {
 
 function createApp({ context, admission, takeDelivery }: AppOptions): Express {
   const app = express();
-  const doubt = createDoubts(context);
+  const claims = { ...context, doubt: createDoubts(context) };
   app.disable("x-powered-by");
   app.set("etag", false);
   app.set("query parser", false);
   app.post("/webhook", takeDelivery);
   app.post("/claims", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
-    answerClaim({ ...context, doubt }, request, response),
+    answerClaim(claims, request, response),
   );
   app.post("/claims/report", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
     answerReport(context, request, response),

@@ -11,7 +11,8 @@ const COUNTED_MS = 24 * 3_600_000;
 
 /**
  * The end of a piece of work that failed for good: one dead letter and one metric, however often it is told, and an error
- * line each time, for whoever told it before may have died with that line unwritten. Its places go to the next in line, unless a machine may be running on them: that one the sweep ends.
+ * line each time, for whoever told it before may have died with that line unwritten. Its places go to the next in line,
+ * unless a machine may be running on them: that one the sweep ends.
  */
 export async function buryDead(context: WorkerContext, work: DeadWork): Promise<void> {
   if (work.demand && !work.demand.dryRun) return buryDemand(context, work, work.demand);

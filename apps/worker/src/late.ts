@@ -1,4 +1,4 @@
-import type { GitHubWorkflowJob } from "@grp/github";
+import { readShown, recordBegun } from "@grp/ledger";
 import type { Attempt } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { isOurName } from "./sweep/world.ts";
@@ -25,21 +25,10 @@ export async function isOver(
     return undefined;
   });
   if (job === undefined) return null;
-  const over = job === null ? null : await record(context, job);
   const at = context.now();
+  const begun = job === null ? undefined : readShown(job.id, job, at);
+  if (begun) await recordBegun(context.ledger, begun);
   const text = `heard of ${Math.round(lateMs / 60_000)} min after it was queued; GitHub says: ${job?.status ?? "not there"}`;
   await context.ledger.addNote(demand.key, { at, kind: NOTE, text });
-  return job?.runnerName && isOurName(context, job.runnerName) ? null : over;
-}
-
-async function record(
-  { ledger, now }: WorkerContext,
-  { id: workflowJobId, status, conclusion, runnerName }: GitHubWorkflowJob,
-): Promise<"completed" | "in_progress" | null> {
-  const update = { workflowJobId, at: now(), ...(runnerName ? { runnerName } : {}) };
-  if (status === "completed")
-    await ledger.recordCompleted({ ...update, conclusion: conclusion ?? "unknown" });
-  else if (status === "in_progress") await ledger.recordInProgress(update);
-  else return null;
-  return status;
+  return job?.runnerName && isOurName(context, job.runnerName) ? null : (begun?.state ?? null);
 }

@@ -1,5 +1,5 @@
 import type { RunnerClass } from "@grp/core";
-import { findClaimNote, type Note, type RunnerRecord } from "@grp/ledger";
+import { findOpenClaim, type Note, type RunnerRecord } from "@grp/ledger";
 
 /** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
 const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
@@ -42,15 +42,15 @@ export function endKind(runner: RunnerRecord, reason: string): string {
 }
 
 /** With what GitHub, or we, said of its claim; nobody would look there for it. */
-export function describeEnd({ times, notes }: RunnerRecord, text: string): string {
-  const claim = times.claimed === undefined ? findClaimNote(notes) : undefined;
+export function describeEnd(runner: RunnerRecord, text: string): string {
+  const claim = findOpenClaim(runner);
   if (!claim) return text;
   const what = claim.kind === "claim-refused" ? "was refused" : "could not be granted";
   return `${text}; its claim ${what}: ${claim.text}`;
 }
 
-function wasPutOff({ times, notes }: RunnerRecord): boolean {
-  const claim = times.claimed === undefined ? findClaimNote(notes) : undefined;
+function wasPutOff(runner: RunnerRecord): boolean {
+  const claim = findOpenClaim(runner);
   return claim !== undefined && claim.kind !== "claim-refused";
 }
 

@@ -1,19 +1,9 @@
 import type { ProviderName } from "@grp/core";
-import { NO_PROVIDER, type WorkerContext } from "./context.ts";
-
-type Warner = Pick<WorkerContext, "ledger" | "log" | "now">;
+import { type Warner, warn } from "@grp/ledger";
+import { NO_PROVIDER } from "./context.ts";
 
 /** Tries are two minutes apart at most; and the sweep asks anew for the end of a machine that it still sees. */
 const MACHINES_MS = 900_000;
-
-/** One line in the log when it is new; status, metric and alert tell it for as long as it is seen. `text` stays the same. */
-export async function warn(
-  { ledger, log, now }: Warner,
-  { kind, text, ttlMs }: { readonly kind: string; readonly text: string; readonly ttlMs: number },
-): Promise<void> {
-  const isNew = await ledger.raiseWarning({ kind, text, at: now(), ttlMs });
-  if (isNew) log.warn("warning.raised", { kind, text });
-}
 
 /** The settings without which a worker does not have the provider. */
 const TOKENS: Readonly<Record<ProviderName, string>> = {

@@ -1,4 +1,4 @@
-import type { Note } from "./types.ts";
+import type { Note, RunnerRecord } from "./types.ts";
 
 /**
  * Why a machine's claim was not granted, in a runner's notes: GitHub refuses and will go on doing so, GitHub or we could
@@ -7,9 +7,17 @@ import type { Note } from "./types.ts";
 export const CLAIM_NOTES = ["claim-refused", "claim-unanswered", "claim-in-line"] as const;
 export type ClaimNoteKind = (typeof CLAIM_NOTES)[number];
 
-/** What became of its last claim, if that was not granted. */
-export function findClaimNote(notes: readonly Note[]): (Note & { readonly kind: ClaimNoteKind }) | undefined {
-  return notes.findLast((note): note is Note & { readonly kind: ClaimNoteKind } =>
-    CLAIM_NOTES.some((kind) => kind === note.kind),
-  );
+type ClaimNote = Note & { readonly kind: ClaimNoteKind };
+
+/** Of its claims that were not granted, the last. */
+export function findClaimNote(notes: readonly Note[]): ClaimNote | undefined {
+  return notes.findLast((note): note is ClaimNote => CLAIM_NOTES.some((kind) => kind === note.kind));
+}
+
+/** The same, of a machine that was granted none since. */
+export function findOpenClaim({
+  times,
+  notes,
+}: Pick<RunnerRecord, "times" | "notes">): ClaimNote | undefined {
+  return times.claimed === undefined ? findClaimNote(notes) : undefined;
 }

@@ -25,7 +25,10 @@ const WAITING = ["waiting", "delayed", "prioritized"];
 const FINISHED = ["completed", "failed"];
 const COUNTED = ["waiting", "active", "delayed", "completed", "failed"] as const;
 
-/** Demands that go out together: few enough that Redis has time for others in between, and works on some while the next are read. */
+/**
+ * Demands that go out together: few enough that Redis has time for others in between, and works on some while the next
+ * are read.
+ */
 const BATCHES = { most: 16, calls: 6 };
 
 type Queues = Readonly<Record<ProviderName, Queue>>;

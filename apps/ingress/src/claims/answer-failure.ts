@@ -1,5 +1,5 @@
 import { ProvisionError, RateLimitedError } from "@grp/core";
-import { type ClaimNoteKind, findClaimNote, type LaunchRecord, type RunnerRecord } from "@grp/ledger";
+import { type ClaimNoteKind, findClaimNote, type LaunchRecord, type RunnerRecord, warn } from "@grp/ledger";
 import { isRedisError, redactText } from "@grp/runtime";
 import type { Answer, IngressContext } from "../context.ts";
 import { RETRY_SECONDS, refuse } from "./authenticate.ts";
@@ -75,7 +75,7 @@ async function noteFailure(
 
 /** At the second refusal in a row: GitHub may take back a single one. The same text for all repositories of an owner. */
 async function warnOfRefusal(
-  { ledger, log, now }: IngressContext,
+  context: IngressContext,
   { error, launch: { scope, runnerClass }, runner }: Failure,
 ): Promise<void> {
   const isSecond = findClaimNote(runner.notes)?.kind === "claim-refused";
@@ -87,6 +87,6 @@ async function warnOfRefusal(
       ? "may our credentials write self-hosted runners there?"
       : "are its scope and runner group right in the catalog?";
   const text = `GitHub refuses to register runners of class ${runnerClass} for ${scope.owner} (${why}): ${look} GitHub's words are in grp explain of a workflow job that waits`;
-  const isNew = await ledger.raiseWarning({ kind: "registration", text, at: now(), ttlMs: WARNING_MS });
-  if (isNew) log.warn("warning.raised", { kind: "registration", text, runnerName: runner.runnerName });
+  const { runnerName } = runner;
+  await warn(context, { kind: "registration", text, ttlMs: WARNING_MS }, { runnerName });
 }

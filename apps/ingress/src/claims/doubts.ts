@@ -1,4 +1,4 @@
-import type { IngressContext } from "../context.ts";
+import { type Warner, warn } from "@grp/ledger";
 
 /** One demand costs three machines before it is a dead letter: so many are no accident. */
 const [MANY, WITHIN_MS] = [3, 3_600_000];
@@ -20,22 +20,17 @@ const TEXTS: Readonly<Record<string, string>> = {
 };
 
 /** Warns of claims that are refused with 401 in numbers: each such machine ends without another word. */
-export function createDoubts({
-  ledger,
-  log,
-  now,
-}: Pick<IngressContext, "ledger" | "log" | "now">): (outcome: string) => Promise<void> {
+export function createDoubts(context: Warner): (outcome: string) => Promise<void> {
   const seen = new Map<string, { times: readonly number[]; toldAt: number }>();
   return async (outcome) => {
     const text = TEXTS[outcome];
     if (text === undefined) return;
-    const at = now();
+    const at = context.now();
     const { times: before, toldAt } = seen.get(outcome) ?? { times: [], toldAt: Number.NEGATIVE_INFINITY };
     const times = [...before.filter((time) => at - time < WITHIN_MS), at].slice(-MANY);
     const tells = times.length === MANY && at - toldAt >= TELL_EVERY_MS;
     seen.set(outcome, { times, toldAt: tells ? at : toldAt });
     if (!tells) return;
-    const isNew = await ledger.raiseWarning({ kind: "claims", text, at, ttlMs: WARNING_MS });
-    if (isNew) log.warn("warning.raised", { kind: "claims", text });
+    await warn(context, { kind: "claims", text, ttlMs: WARNING_MS });
   };
 }

@@ -48,7 +48,7 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   try {
-    const record = await readDemand(context, order);
+    const record = await readRecord(context, order);
     if (record && !(await mayReplace(context, runner, record, signal))) {
       await context.ledger.abandonClaim(runnerName);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
@@ -94,7 +94,7 @@ async function endUsed(context: IngressContext, { verdict, instanceId }: Mint): 
 }
 
 /** Of the workflow job that the machine was launched for; another of its pool may get the runner. */
-function readDemand({ ledger }: IngressContext, { verdict }: Mint): Promise<WorkflowJobRecord | null> {
+function readRecord({ ledger }: IngressContext, { verdict }: Mint): Promise<WorkflowJobRecord | null> {
   return ledger.getWorkflowJob(parseDemandJobId(verdict.runner.placeHolder).key);
 }
 

@@ -1,6 +1,12 @@
 import { InvalidSpecError, parseDemandJobId, UnauthorizedError } from "@grp/core";
 import type { GitHubWorkflowJob } from "@grp/github";
-import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import {
+  type RunnerRecord,
+  readShown,
+  recordBegun,
+  runnerNamesFor,
+  type WorkflowJobRecord,
+} from "@grp/ledger";
 import type { IngressContext } from "../context.ts";
 
 /** Workflow jobs that GitHub is asked about for one claim; each that has begun is settled, and the next claim goes on. */
@@ -44,12 +50,9 @@ async function hasBegunUnheard(
   signal: AbortSignal,
 ): Promise<boolean> {
   const job = await github.getWorkflowJob(demand, signal).catch(toUnknown);
-  if (job?.status !== "in_progress" && job?.status !== "completed") return false;
-  const { workflowJobId } = demand;
-  const update = { workflowJobId, at: now(), ...(job.runnerName ? { runnerName: job.runnerName } : {}) };
-  if (job.status === "in_progress") await ledger.recordInProgress(update);
-  else await ledger.recordCompleted({ ...update, conclusion: job.conclusion ?? "unknown" });
-  return true;
+  const begun = job ? readShown(demand.workflowJobId, job, now()) : undefined;
+  if (begun) await recordBegun(ledger, begun);
+  return begun !== undefined;
 }
 
 /** Credentials that may not read workflow jobs will never say: the counts are believed. All else passes. */
@@ -69,11 +72,7 @@ async function takeOffEarlier(
   signal: AbortSignal,
 ): Promise<void> {
   const launches = await Promise.all(launchIds.map((id) => ledger.getLaunch(id)));
-  const names = launches.flatMap((launch) =>
-    (launch?.runnerNames ?? []).filter(
-      (_name, index) => parseDemandJobId(launch?.placeHolders[index] ?? "").key === key,
-    ),
-  );
+  const names = launches.flatMap((launch) => (launch ? runnerNamesFor(launch, key) : []));
   const runners = await Promise.all(names.map((name) => ledger.getRunner(name)));
   for (const earlier of runners) {
     if (!earlier || earlier.runnerName === runnerName || earlier.workflowJobKey !== undefined) continue;

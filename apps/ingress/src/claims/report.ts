@@ -1,5 +1,5 @@
 import type { Ticket } from "@grp/core";
-import type { RunnerRecord } from "@grp/ledger";
+import { type RunnerRecord, warn } from "@grp/ledger";
 import { redactText } from "@grp/runtime";
 import { z } from "zod";
 import type { Answer, IngressContext } from "../context.ts";
@@ -62,7 +62,7 @@ async function record(
   else if (body.phase === "finished") await ledger.recordJobEnd(runnerName, at);
   else await ledger.addRunnerNote(runnerName, { at, kind: noteKind(body.phase, mayEnd), text });
   if (body.phase === "interrupted" && mayEnd) await takeOff(context, runner);
-  if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner, at);
+  if (body.exitCode === VERSION_REFUSED) await warnOfVersion(context, runner);
   const isOver = body.phase === "finished" || body.phase === "failed";
   if (isOver && mayEnd)
     await endMachine(context, runner, { reason: body.phase, instanceId: body.instanceId });
@@ -88,12 +88,8 @@ async function takeOff(
 }
 
 /** The surest sign that somebody has pinned a version: the sweep's rule may not have seen this runner at all. */
-async function warnOfVersion(
-  { ledger, log }: IngressContext,
-  runner: RunnerRecord,
-  at: number,
-): Promise<void> {
+function warnOfVersion(context: IngressContext, runner: RunnerRecord): Promise<void> {
   const text = `GitHub refused the runner program of a runner of class ${runner.runnerClass} as too old: is a version pinned in its image or its codemagic.yaml?`;
-  const isNew = await ledger.raiseWarning({ kind: "runner-version", text, at, ttlMs: WARNING_MS });
-  if (isNew) log.warn("warning.raised", { kind: "runner-version", text, runnerName: runner.runnerName });
+  const { runnerName } = runner;
+  return warn(context, { kind: "runner-version", text, ttlMs: WARNING_MS }, { runnerName });
 }

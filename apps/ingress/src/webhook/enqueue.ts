@@ -6,8 +6,9 @@ import { withdraw } from "./withdraw.ts";
  * Ledger and queue are asked in the same turn, and 202 is said when both have it: at a thousand deliveries a second, to
  * wake up once more costs more than the work. Every step may be repeated. A crash in between leaves one of them: a
  * record that the next delivery of the same job, or the sweep, enqueues; or a queue job whose record the worker writes.
- * A job that has begun or was cancelled is taken out of the queue again, and so is one that another provider's queue had. Nobody waits for the mark that it is enqueued:
- * when that is lost, the job is only enqueued once more, which changes nothing.
+ * A job that has begun or was cancelled is taken out of the queue again, and so is one that another provider's queue
+ * had. Nobody waits for the mark that it is enqueued: when that is lost, the job is only enqueued once more, which
+ * changes nothing.
  */
 export async function enqueue(
   context: IngressContext,

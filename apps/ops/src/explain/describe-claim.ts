@@ -1,4 +1,4 @@
-import { findClaimNote, type RunnerRecord } from "@grp/ledger";
+import { findOpenClaim, type RunnerRecord } from "@grp/ledger";
 import { formatDuration } from "../format.ts";
 import type { WhereNow } from "./story.ts";
 
@@ -19,8 +19,8 @@ const WAITS: Readonly<Record<string, { waitsFor: string; next: string }>> = {
 };
 
 /** Why its last claim was not granted, with the words of GitHub or of our own; undefined when it was, or is in line. */
-export function describeClaimWords({ times, notes }: RunnerRecord): string | undefined {
-  const note = times.claimed === undefined ? findClaimNote(notes) : undefined;
+export function describeClaimWords(runner: RunnerRecord): string | undefined {
+  const note = findOpenClaim(runner);
   const words = note && WORDS[note.kind];
   return words && `${words}: ${note.text}`;
 }
@@ -28,7 +28,7 @@ export function describeClaimWords({ times, notes }: RunnerRecord): string | und
 /** A machine that has come and was not registered. */
 export function describeClaim(runner: RunnerRecord): WhereNow | undefined {
   const claim = describeClaimWords(runner);
-  const wait = WAITS[findClaimNote(runner.notes)?.kind ?? ""];
+  const wait = WAITS[findOpenClaim(runner)?.kind ?? ""];
   if (!claim || !wait) return undefined;
   return { whereNow: `a machine is up: ${runner.instanceId ?? runner.runnerName}; ${claim}`, ...wait };
 }

@@ -1,5 +1,11 @@
-import { type Catalog, type ProviderName, parseDemandJobId, type RunnerClass } from "@grp/core";
-import type { LaunchRecord, Ledger, RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import type { Catalog, ProviderName, RunnerClass } from "@grp/core";
+import {
+  type LaunchRecord,
+  type Ledger,
+  type RunnerRecord,
+  runnerNamesFor,
+  type WorkflowJobRecord,
+} from "@grp/ledger";
 
 export interface WhereNow {
   readonly whereNow: string;
@@ -38,16 +44,11 @@ export async function readStory(
   { catalog, ...world }: ReadOptions,
 ): Promise<WorkflowJobStory> {
   const launches = await readAll(record.launchIds, (id) => ledger.getLaunch(id));
-  const names = new Set(launches.flatMap((launch) => runnersFor(launch, record.key)));
+  const names = new Set(launches.flatMap((launch) => runnerNamesFor(launch, record.key)));
   if (record.servedBy !== undefined) names.add(record.servedBy);
   const runners = await readAll([...names], (name) => ledger.getRunner(name));
   const runnerClass = catalog?.classes.find(({ name }) => name === record.demand.runnerClass);
   return { record, launches, runners, runnerClass, ...world };
-}
-
-/** A launch may be for a hundred workflow jobs: its other runners are theirs. */
-function runnersFor({ placeHolders, runnerNames }: LaunchRecord, key: string): readonly string[] {
-  return runnerNames.filter((_name, index) => parseDemandJobId(placeHolders[index] ?? "").key === key);
 }
 
 async function readAll<T>(ids: readonly string[], read: (id: string) => Promise<T | null>): Promise<T[]> {

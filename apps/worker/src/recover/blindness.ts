@@ -1,5 +1,5 @@
+import { warn } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
-import { warn } from "../warn.ts";
 
 /** Rounds in a row: one or two are a hiccup, which the next makes good. */
 export const MANY = 3;

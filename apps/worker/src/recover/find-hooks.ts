@@ -14,7 +14,10 @@ const NEVER = 0;
 
 export interface FoundHooks {
   readonly hooks: readonly HookTarget[];
-  /** Apps whose last answer was a refusal, and credentials that GitHub wants a pause of: what is known of their hooks is old, or nothing. */
+  /**
+   * Apps whose last answer was a refusal, and credentials that GitHub wants a pause of: what is known of their hooks is
+   * old, or nothing.
+   */
   readonly unseen: readonly string[];
 }
 

@@ -1,9 +1,8 @@
 import { type Demand, parseDemandJobId } from "@grp/core";
-import { isIngressAway, type Note, type RunnerRecord } from "@grp/ledger";
+import { isIngressAway, type Note, type RunnerRecord, recordBegun, warn } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
 import { describeEnd, endKind } from "../setbacks.ts";
-import { warn } from "../warn.ts";
 import type { Deed } from "./rule.ts";
 
 /** Does one deed. Safe to repeat: the next sweep may come to the same judgement before this one shows. */
@@ -38,15 +37,13 @@ async function actOnDemand(
   context: WorkerContext,
   deed: Extract<Deed, { kind: "enqueue" | "fail" | "record-workflow-job" }>,
 ): Promise<void> {
-  const { ledger } = context;
   switch (deed.kind) {
     case "enqueue":
       return enqueue(context, deed);
     case "fail":
       return fail(context, deed.demand, deed);
     case "record-workflow-job":
-      if (deed.state === "completed") await ledger.recordCompleted(deed.update);
-      else await ledger.recordInProgress(deed.update);
+      return recordBegun(context.ledger, deed);
   }
 }
 

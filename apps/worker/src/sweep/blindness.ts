@@ -1,5 +1,5 @@
+import { warn } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
-import { warn } from "../warn.ts";
 
 /** As a whole; the names of its parts begin so. */
 export const GITHUB = "GitHub";

@@ -1,5 +1,5 @@
 import type { Demand } from "@grp/core";
-import type { GitHubWorkflowJob } from "@grp/github";
+import { readShown } from "@grp/ledger";
 import type { Deed, Rule } from "../rule.ts";
 
 /** GitHub says that the workflow job has begun or ended, and no delivery told us: the ledger is brought up to date. */
@@ -8,7 +8,9 @@ export const notQueued: Rule = {
   judge: (world) => [
     ...[...world.demands.map(({ record }) => record), ...world.unended].flatMap((record) => {
       const job = world.workflowJobs.get(record.key);
-      return job && job.status !== record.workflowJobState ? judgeJob(record.demand, job, world.now) : [];
+      if (!job || job.status === record.workflowJobState) return [];
+      const begun = readShown(record.demand.workflowJobId, job, world.now);
+      return begun ? [{ kind: "record-workflow-job" as const, ...begun }] : [];
     }),
     ...world.unended
       .filter(({ key }) => world.workflowJobs.get(key) === null)
@@ -23,13 +25,4 @@ function endUnknown({ workflowJobId }: Demand, at: number): Deed {
     state: "completed",
     update: { workflowJobId, at, conclusion: "unknown" },
   };
-}
-
-function judgeJob({ workflowJobId }: Demand, job: GitHubWorkflowJob, at: number): readonly Deed[] {
-  const runner = job.runnerName ? { runnerName: job.runnerName } : {};
-  const update = { workflowJobId, at, ...runner };
-  if (job.status === "in_progress") return [{ kind: "record-workflow-job", state: "in_progress", update }];
-  if (job.status !== "completed") return [];
-  const conclusion = job.conclusion ?? "unknown";
-  return [{ kind: "record-workflow-job", state: "completed", update: { ...update, conclusion } }];
 }
