@@ -1,7 +1,8 @@
+import type { Enqueuing } from "./types.ts";
+
 /** Its demand is in the queue. */
-export interface EnqueuedMark {
+export interface EnqueuedMark extends Enqueuing {
   readonly key: string;
-  readonly at: number;
 }
 
 /** As long as it may be seen to be missing by another process, which then only enqueues once more. */

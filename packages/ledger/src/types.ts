@@ -244,10 +244,18 @@ export interface LastSweep {
   readonly everyMs: number;
 }
 
+/** When a demand was put into whose queue. */
+export interface Enqueuing {
+  readonly at: number;
+  readonly provider: ProviderName;
+}
+
 /** What the ledger knows of a demand once a `queued` delivery of it is recorded. */
 export interface RecordedDemand {
   readonly isNew: boolean;
   readonly isEnqueued: boolean;
+  /** Whose queue it was put into first, as far as that was marked. */
+  readonly queue?: ProviderName;
   readonly state: WorkflowJobState;
   readonly demandState: DemandState;
 }
@@ -278,9 +286,9 @@ export interface Ledger {
    */
   takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */
-  markEnqueued(key: string, at: number): Promise<void>;
+  markEnqueued(key: string, enqueuing: Enqueuing): Promise<void>;
   /** The same with the next `recordQueued`, or a moment later by itself: for who does not wait for it. */
-  markEnqueuedSoon(key: string, at: number): Promise<void>;
+  markEnqueuedSoon(key: string, enqueuing: Enqueuing): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   recordCompleted(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   setWaitsFor(key: string, waitsFor: string | null): Promise<void>;

@@ -59,24 +59,30 @@ describe("workflow jobs in the ledger", () => {
     expect(record?.times).to.deep.equal({ queued: T0, received: T0 + 1_000 });
   });
 
-  it("takes a repeated queued delivery as no news, and says whether its demand reached the queue", async () => {
+  it("takes a repeated queued delivery as no news, and says which queue its demand reached first", async () => {
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: true, isEnqueued: false });
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: false, isEnqueued: false });
-    await ledger.markEnqueued(key, T0 + 1_100);
-    await ledger.markEnqueued(key, T0 + 9_100);
+    await ledger.markEnqueued(key, { at: T0 + 1_100, provider: "ec2" });
+    await ledger.markEnqueued(key, { at: T0 + 9_100, provider: "codemagic" });
     const again = await ledger.recordQueued(demand(job));
-    expect(again).to.deep.equal({ isNew: false, isEnqueued: true, state: "queued", demandState: "waiting" });
+    expect(again).to.deep.equal({
+      isNew: false,
+      isEnqueued: true,
+      queue: "ec2",
+      state: "queued",
+      demandState: "waiting",
+    });
     expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0 + 1_100);
   });
 
   it("marks what is enqueued with the next demand that comes, or by itself when none does", async () => {
     await ledger.recordQueued(demand(job));
-    const marked = ledger.markEnqueuedSoon(key, T0 + 1_100);
+    const marked = ledger.markEnqueuedSoon(key, { at: T0 + 1_100, provider: "ec2" });
     expect(await ledger.recordQueued(demand(job))).to.include({ isEnqueued: true });
     await marked;
     const other = { ...demand(job), key: "wfj-4711", workflowJobId: 4_711 };
     await ledger.recordQueued(other);
-    await ledger.markEnqueuedSoon(other.key, T0 + 1_200);
+    await ledger.markEnqueuedSoon(other.key, { at: T0 + 1_200, provider: "ec2" });
     expect((await ledger.getWorkflowJob(other.key))?.times.enqueued).to.equal(T0 + 1_200);
   });
 

@@ -1,4 +1,4 @@
-import { type Demand, demandKey, gather, type Settled } from "@grp/core";
+import { type Demand, demandKey, gather, type ProviderName, type Settled } from "@grp/core";
 import { CLAIM_NOTES } from "./claim-notes.ts";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
@@ -30,7 +30,9 @@ const MARK = `
 local function markEnqueued(marks)
   for _, mark in ipairs(marks) do
     local job = P .. 'job:' .. mark.key
-    if redis.call('EXISTS', job) == 1 then redis.call('HSETNX', job, 't.enqueued', mark.at) end
+    if redis.call('EXISTS', job) == 1 and redis.call('HSETNX', job, 't.enqueued', mark.at) == 1 then
+      redis.call('HSET', job, 'queue', mark.provider)
+    end
   end
 end
 `;
@@ -44,7 +46,7 @@ local function recordNew(D)
   for _, field in ipairs({ 't.queued', D.queuedAt, 't.received', D.receivedAt }) do fields[#fields + 1] = field end
   createJob(D.key, D.pool, fields, D.receivedAt)
   if D.isReal then joinDemand(D.pool, D.key, D.receivedAt) end
-  return { 1, 0, 'queued', 'waiting' }
+  return { 1, 0, '', 'queued', 'waiting' }
 end
 
 local function recordAgain(D, job)
@@ -53,14 +55,14 @@ local function recordAgain(D, job)
     redis.call('HSET', job, 't.received', D.receivedAt, unpack(D.fields))
     touch('job', D.key)
   end
-  local state, demand, enqueued, pool, generation =
-    unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool', 'd.generation'))
+  local state, demand, enqueued, queue, pool, generation =
+    unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'queue', 'pool', 'd.generation'))
   if D.generation > tonumber(generation or 0) then
     redis.call('HSET', job, 'd.generation', D.generation, 'd.offeringIndex', D.offeringIndex)
     touch('job', D.key)
   end
   if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, D.key, D.receivedAt) end
-  return { 0, enqueued and 1 or 0, state, demand }
+  return { 0, enqueued and 1 or 0, queue or '', state, demand }
 end
 
 local function recordQueued(D)
@@ -185,8 +187,8 @@ export function createWorkflowJobEvents(store: Store): Events {
   );
   return {
     recordQueued: record,
-    markEnqueued: (key, at) => mark({ key, at }),
-    markEnqueuedSoon: (key, at) => riding.add({ key, at }),
+    markEnqueued: (key, enqueuing) => mark({ key, ...enqueuing }),
+    markEnqueuedSoon: (key, enqueuing) => riding.add({ key, ...enqueuing }),
     recordInProgress: (change) =>
       recordUpdate(store, change, { state: "in_progress", timeField: "t.inProgress", step: "busy" }),
     recordCompleted: (change) =>
@@ -200,7 +202,13 @@ export function createWorkflowJobEvents(store: Store): Events {
   };
 }
 
-type QueuedReply = [isNew: number, isEnqueued: number, state: WorkflowJobState, demandState: DemandState];
+type QueuedReply = [
+  isNew: number,
+  isEnqueued: number,
+  queue: ProviderName | "",
+  state: WorkflowJobState,
+  demandState: DemandState,
+];
 
 async function recordAll(
   store: Store,
@@ -221,8 +229,17 @@ async function recordAll(
   });
   return replies.map((reply) => {
     if (reply.length === 1) return { ok: false, error: new Error(`Redis refused: ${reply[0]}`) };
-    const [isNew, isEnqueued, state, demandState] = reply;
-    return { ok: true, value: { isNew: isNew === 1, isEnqueued: isEnqueued === 1, state, demandState } };
+    const [isNew, isEnqueued, queue, state, demandState] = reply;
+    return {
+      ok: true,
+      value: {
+        isNew: isNew === 1,
+        isEnqueued: isEnqueued === 1,
+        ...(queue === "" ? {} : { queue }),
+        state,
+        demandState,
+      },
+    };
   });
 }
 

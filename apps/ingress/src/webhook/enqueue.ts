@@ -27,10 +27,11 @@ export async function enqueue(
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
   }
   // Sent again after its class went to another provider: that one's queue has it.
-  const isDouble = !known.isNew && (await context.producer.dropDouble(demand, provider));
+  const mayBeDouble = !known.isNew && known.queue !== provider;
+  const isDouble = mayBeDouble && (await context.producer.dropDouble(demand, provider));
   if (known.isEnqueued || isDouble)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
-  context.ledger.markEnqueuedSoon(key, context.now()).catch((error: unknown) => {
+  context.ledger.markEnqueuedSoon(key, { at: context.now(), provider }).catch((error: unknown) => {
     context.log.warn("demand.markLost", { key, error });
   });
   const enqueueMs = Math.round((performance.now() - begun) * 10) / 10;

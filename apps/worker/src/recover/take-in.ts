@@ -43,7 +43,7 @@ export async function takeIn(
   };
   await ledger.recordQueued(demand);
   await producer.enqueueDemand(demand, offering.provider);
-  await ledger.markEnqueued(key, now());
+  await ledger.markEnqueued(key, { at: now(), provider: offering.provider });
   const text = "no delivery came; found among GitHub's queued runs";
   await ledger.addNote(key, { at: now(), kind: "unheard", text });
   return key;
