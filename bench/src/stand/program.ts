@@ -33,7 +33,9 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     stdio: ["ignore", log, log],
   });
   closeSync(log);
-  process.once("exit", () => child.kill("SIGKILL"));
+  const endWithUs = () => child.kill("SIGKILL");
+  process.once("exit", endWithUs);
+  child.once("exit", () => process.off("exit", endWithUs));
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
