@@ -4,6 +4,7 @@ import type { Ledger } from "@grp/ledger";
 import type { QueueProducer } from "@grp/queue";
 import type { Logger, Metrics } from "@grp/runtime";
 import type { IdentityCheck } from "./claims/identity.ts";
+import type { Registrations } from "./claims/registrations.ts";
 import type { SignatureCheck } from "./webhook/verify.ts";
 
 /** All that a request may need; whatever a test must replace is here. */
@@ -16,6 +17,7 @@ export interface IngressContext {
   readonly signer: TicketSigner;
   readonly isSigned: SignatureCheck;
   readonly checkIdentity: IdentityCheck;
+  readonly registrations: Registrations;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly now: () => number;

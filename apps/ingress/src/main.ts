@@ -19,6 +19,7 @@ import {
 } from "@grp/runtime";
 import { createIdentityCheck } from "./claims/identity.ts";
 import { HOLD_MS } from "./claims/mint.ts";
+import { createRegistrations } from "./claims/registrations.ts";
 import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
 import type { IngressContext } from "./context.ts";
 import { createRoutes } from "./routes.ts";
@@ -89,6 +90,7 @@ async function start(config: IngressConfig, log: Logger) {
     signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),
     checkIdentity: createIdentityCheck(config.identityCertificates),
+    registrations: createRegistrations({ now: Date.now }),
     log,
     metrics,
     now: Date.now,

@@ -158,6 +158,24 @@ describe("the gate before GitHub", () => {
     }
   });
 
+  it("gives a registration 20 s, for a late one is as good", async () => {
+    const clock = sinon.useFakeTimers();
+    try {
+      const slow: typeof fetch = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 19_000));
+        return new Response("{}");
+      };
+      const { signal } = new AbortController();
+      const departure = { method: "POST", registersAt: "acme/app", signal };
+      const pass = await createGate({ now: Date.now, fetch: slow }).admit([TOKEN], departure);
+      const answer = pass.fetch(URL_, { method: "POST" });
+      await clock.tickAsync(19_000);
+      expect((await answer).status).to.equal(200);
+    } finally {
+      clock.restore();
+    }
+  });
+
   it("ends at once when the caller gives up", async () => {
     const caller = new AbortController();
     const failure = failureOf(

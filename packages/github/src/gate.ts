@@ -7,6 +7,9 @@ import { createPauses } from "./pauses.ts";
 /** Long enough for GitHub's slow minutes, short enough that a machine that waits for its claim may try again. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
+/** One that is answered later is still good, and a second one in its place costs four more calls. */
+const REGISTRATION_TIMEOUT_MS = 20_000;
+
 export type Fetch = typeof globalThis.fetch;
 
 export interface GateOptions extends EntranceOptions {
@@ -18,7 +21,7 @@ export interface GateOptions extends EntranceOptions {
 export interface Pass {
   /** By which of the passports. */
   readonly index: number;
-  /** 10 s for the whole answer. */
+  /** 10 s for the whole answer, 20 s for a registration. */
   readonly fetch: Fetch;
   /** To be called when the request is over. */
   leave(): void;
@@ -71,12 +74,13 @@ export function createGate(options: GateOptions): Gate {
       entrance.enter(ways, { ...departure, signal }),
     );
     const passport = ways[entry.way] as Passport;
+    const timeoutMs = departure.registersAt ? REGISTRATION_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
     let told: Told | undefined;
     return {
       index: open[entry.way] ?? 0,
       leave: () => entry.leave(told),
       fetch: (input, init = {}) =>
-        within(init.signal ?? departure.signal, REQUEST_TIMEOUT_MS, (signal) =>
+        within(init.signal ?? departure.signal, timeoutMs, (signal) =>
           send(passport, [input, { ...init, signal }], (heard) => {
             told = heard;
           }),
@@ -120,19 +124,21 @@ async function within<T>(
   try {
     return await work(AbortSignal.any([timeout.signal, caller]));
   } catch (error) {
-    throw toNetworkError(error, { isAborted: caller.aborted, isLate: timeout.signal.aborted });
+    const lateMs = timeout.signal.aborted ? timeoutMs : undefined;
+    throw toNetworkError(error, { isAborted: caller.aborted, lateMs });
   } finally {
     clearTimeout(timer);
   }
 }
 
-function toNetworkError(error: unknown, end: { isAborted: boolean; isLate: boolean }): ProvisionError {
+function toNetworkError(
+  error: unknown,
+  end: { isAborted: boolean; lateMs: number | undefined },
+): ProvisionError {
   if (error instanceof ProvisionError) return error;
   if (end.isAborted) return new TransientError("The request to GitHub was given up", { code: "aborted" });
-  if (end.isLate)
-    return new TransientError(`GitHub did not answer in ${REQUEST_TIMEOUT_MS / 1_000} s`, {
-      code: "timeout",
-    });
+  if (end.lateMs !== undefined)
+    return new TransientError(`GitHub did not answer in ${end.lateMs / 1_000} s`, { code: "timeout" });
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "network";
   const text = cause instanceof Error ? cause.message : String(cause);

@@ -11,7 +11,7 @@ export const GITHUB_LIMITS: GitHubLimits = {
 };
 
 /** Longer than any request. */
-const LEASE_MS = 15_000;
+const LEASE_MS = 25_000;
 
 /** Whose count a request goes to, and the line of those who wait for it or for another that would do as well. */
 export interface Passport {

@@ -88,7 +88,7 @@ export type HookTarget =
 /**
  * GitHub as grp needs it. Errors are core's error classes: `RateLimitedError` (primary and secondary, with the wait that
  * GitHub asked for), `UnauthorizedError`, `InvalidSpecError`, `TransientError`; no error carries a token. Nothing
- * retries inside, and once told to slow down no request leaves before the wait is over. 10 s per request.
+ * retries inside, and once told to slow down no request leaves before the wait is over. 10 s per request, 20 s to register.
  */
 export interface GitHub {
   /**

@@ -4,7 +4,7 @@ const RECOVERY_MS = 600_000;
 /** Longer than any window (CodeMagic's is an hour) and than the recovery: what nobody has used for so long is as good as new. */
 export const KEEP_MS = 2 * 3_600_000;
 
-/** A scout that is not back by then is lost: a request to GitHub may take 10 s, one to CodeMagic 20 s. */
+/** A scout that is not back by then is lost: a request to GitHub or CodeMagic may take 20 s. */
 export const SCOUT_MS = 25_000;
 
 /** How soon to ask again while a scout is out: mostly it is back sooner. */

@@ -5,6 +5,7 @@ import { AWS, claim, launch } from "../testing/machines.ts";
 import { useIngress } from "../testing/suite.ts";
 import { createIdentityCheck } from "./identity.ts";
 import { readIdentityCertificates } from "./identity-certificates.ts";
+import { createRegistrations } from "./registrations.ts";
 
 describe("a registration", () => {
   const suite = useIngress();
@@ -54,5 +55,59 @@ describe("a registration", () => {
     ingress.ledger.getWorkflowJob = getWorkflowJob;
     const answer = await claim(ingress, launched, instance && { instance });
     expect(answer.status, JSON.stringify(answer)).to.equal(200);
+  });
+
+  describe("that came too late for its claim", () => {
+    const [PATIENCE_MS, LATE_MS] = [100, 500];
+    const registrationsOf = (name = "") => github.registrations().filter((one) => one.name === name);
+
+    const claimInVain = async () => {
+      const ingress = await suite.start({
+        github,
+        context: {
+          checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)),
+          registrations: createRegistrations({ now: Date.now, patienceMs: PATIENCE_MS }),
+        },
+      });
+      const launched = await launch(ingress);
+      const [name] = launched.runnerNames;
+      github.delayNextResponse(LATE_MS, "generate-jitconfig");
+      const { body } = await claim(ingress, launched);
+      expect(body).to.deep.equal({ error: "github_unavailable" });
+      await github.until(() => registrationsOf(name).length === 1, "the late registration");
+      return { ingress, launched, name };
+    };
+
+    it("is given to its machine's next claim, and no second one is minted", async () => {
+      const { ingress, launched, name } = await claimInVain();
+      const answer = await claim(ingress, launched);
+      expect(answer.status, answer.text).to.equal(200);
+      expect(registrationsOf(name).map(({ gone }) => gone)).to.deep.equal([undefined]);
+    });
+
+    it("is minted anew only when it is off GitHub", async () => {
+      const { ingress, launched, name } = await claimInVain();
+      const real = createGitHub({ auth: { kind: "pat", token: github.token }, baseUrl: github.url });
+      const [late] = registrationsOf(name);
+      await real.deregister(launched.scope, late?.id ?? 0, new AbortController().signal);
+      expect((await claim(ingress, launched)).status).to.equal(200);
+      expect(registrationsOf(name).map(({ gone }) => gone)).to.deep.equal(["deleted", undefined]);
+    });
+  });
+
+  it("that could not be written down is given to its machine's next claim", async () => {
+    const ingress = await suite.start({
+      github,
+      context: { checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)) },
+    });
+    const launched = await launch(ingress);
+    const { finishClaim } = ingress.ledger;
+    ingress.ledger.finishClaim = async () => {
+      throw new Error("Redis is away");
+    };
+    expect((await claim(ingress, launched)).status).to.equal(503);
+    ingress.ledger.finishClaim = finishClaim;
+    expect((await claim(ingress, launched)).status).to.equal(200);
+    expect(github.registrations().filter(({ name }) => name === launched.runnerNames[0])).to.have.length(1);
   });
 });

@@ -1,4 +1,4 @@
-import { type Demand, orderOf, parseDemandJobId, type RunnerClass, type Ticket } from "@grp/core";
+import { type Demand, orderOf, parseDemandJobId, type RunnerClass, type Scope, type Ticket } from "@grp/core";
 import type { RunnerProgram } from "@grp/github";
 import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
@@ -61,7 +61,9 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
     }
     if (minted === "gone") return { refused: await endUsed(context, order), fields };
     const { runnerId } = minted;
-    if (!(await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() })))
+    const isWanted = await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() });
+    context.registrations.forget(runnerName);
+    if (!isWanted)
       return { refused: await takeBack(context, order, runnerId), fields: { ...fields, runnerId } };
     const sinceQueuedMs = demand && context.now() - demand.queuedAt;
     observe(context, runnerClass, sinceQueuedMs);
@@ -116,19 +118,31 @@ async function register(
   { demand, signal }: { readonly demand: Demand | undefined; readonly signal: AbortSignal },
 ): Promise<Minted | "busy" | "gone"> {
   const { scope } = verdict.launch;
+  const name = verdict.runner.runnerName;
   const program = await context.github.runnerProgram(scope, platform, signal);
+  const late = await context.registrations.find(name, signal);
+  if (late && (await isThere(context, { scope, name, runnerId: late.runnerId }, signal)))
+    return { ...late, program };
   if (verdict.previousRunnerId !== undefined) {
     const before = await context.github.deregister(scope, verdict.previousRunnerId, signal);
     if (before !== "deregistered") return before;
     await context.ledger.forgetRegistration(verdict.runner.runnerName);
   }
-  const name = verdict.runner.runnerName;
   // The workflow job that was queued first is served first; before it, those whose class goes before others.
   const place = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
   const turn = { member: name, order: place, patienceMs: PATIENCE_MS };
   const order = { scope, name, labels: runnerClass.labels, turn };
-  const registration = await context.github.mintRegistration(order, signal);
-  return { ...registration, program };
+  const mintLate = (ownSignal: AbortSignal) => context.github.mintRegistration(order, ownSignal);
+  return { ...(await context.registrations.begin(name, mintLate, signal)), program };
+}
+
+/** Another ingress may have taken it off GitHub and minted anew. */
+async function isThere(
+  { github }: IngressContext,
+  { scope, name, runnerId }: { readonly scope: Scope; readonly name: string; readonly runnerId: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await github.findRunner(scope, name, signal))?.runnerId === runnerId;
 }
 
 function grant(

@@ -10,6 +10,7 @@ import type { TestRedis } from "../../../../test/support/redis.ts";
 import { createAdmission } from "../admission.ts";
 import { createIdentityCheck } from "../claims/identity.ts";
 import { readIdentityCertificates } from "../claims/identity-certificates.ts";
+import { createRegistrations } from "../claims/registrations.ts";
 import type { IngressContext } from "../context.ts";
 import { createRoutes } from "../routes.ts";
 import { startPublicServer } from "../server.ts";
@@ -76,6 +77,7 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     signer: createTicketSigner(TICKET_SECRETS),
     isSigned: createSignatureCheck(WEBHOOK_SECRETS),
     checkIdentity: createIdentityCheck(readIdentityCertificates()),
+    registrations: createRegistrations({ now: Date.now }),
     log: createLogger({ app: "ingress", level: "debug", stream: log.stream }),
     metrics: createMetrics({ app: "ingress" }),
     now: Date.now,
