@@ -8,6 +8,8 @@ const JOB_MS = 60_000;
 /** As published: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html and GitHub's page on rate limits. */
 const EC2 = { calls: { burst: 5, perSecond: 2 }, machines: { burst: 1_000, perSecond: 2 } } as const;
 const GITHUB = { points: 900, windowMs: 60_000, concurrent: 100, mint: 5 } as const;
+/** Runners that one repository takes, also of a part of the burst. */
+const REGISTRATIONS = { most: 1_500, windowMs: 300_000 } as const;
 
 export interface Plan {
   /** All durations are divided by it, all rates multiplied: a faster clock for everything but our own computers. */
@@ -37,7 +39,8 @@ export function timesOf({ speed }: Plan) {
 /** GitHub's stand-in counts by these. */
 export function githubLimits({ speed, share }: Plan) {
   const { points, concurrent, windowMs } = GITHUB;
-  return { points: points * share, concurrent, windowMs: windowMs / speed };
+  const registrations = { most: REGISTRATIONS.most, windowMs: REGISTRATIONS.windowMs / speed };
+  return { points: points * share, concurrent, windowMs: windowMs / speed, registrations };
 }
 
 /**
@@ -69,7 +72,7 @@ limits:
     terminateInstances: { burst: 100, perSecond: ${5 * speed} }
     endedInstances: { burst: 1000, perSecond: ${20 * speed} }
     describe: { burst: 100, perSecond: ${20 * speed} }
-  github: { points: ${GITHUB.points * share}, window: ${GITHUB.windowMs / 1_000 / speed}s, concurrent: ${GITHUB.concurrent}, registrations: { window: ${seconds(300)} } }
+  github: { points: ${GITHUB.points * share}, window: ${GITHUB.windowMs / 1_000 / speed}s, concurrent: ${GITHUB.concurrent}, registrations: { most: ${REGISTRATIONS.most}, window: ${seconds(REGISTRATIONS.windowMs / 1_000)} } }
 classes:
   - name: linux
     labels: [linux, self-hosted]

@@ -9,7 +9,17 @@ export interface PointLimits {
   readonly concurrent: number;
   /** Requests of an hour, whatever they cost; told in every answer. */
   readonly hourly?: number;
+  /** Runners that one repository or organization takes, whoever registers them; as published, without. */
+  readonly registrations?: RegistrationLimits;
 }
+
+export interface RegistrationLimits {
+  readonly most: number;
+  readonly windowMs: number;
+}
+
+/** https://docs.github.com/actions/reference/limits */
+const REGISTRATIONS: RegistrationLimits = { most: 1_500, windowMs: 300_000 };
 
 const HOUR_MS = 3_600_000;
 
@@ -67,6 +77,42 @@ export function createPointCounter(limits: PointLimits, now: () => number): Poin
   };
 }
 
+export interface RegistrationCounter {
+  /** As a point counter's, of the place that a request registers at; call what is given when it registered nothing. */
+  enter(path: string): { readonly undo: () => void } | { readonly retryAfterS: number };
+  refused(): number;
+}
+
+/** Counted as strictly: no more registrations at one place within any window. */
+export function createRegistrationCounter(
+  { most, windowMs }: RegistrationLimits = REGISTRATIONS,
+  now: () => number,
+): RegistrationCounter {
+  const places = new Map<string, { readonly at: number }[]>();
+  let refused = 0;
+  return {
+    refused: () => refused,
+    enter(path) {
+      const place = path.toLowerCase();
+      const recent = (places.get(place) ?? []).filter(({ at }) => at > now() - windowMs);
+      places.set(place, recent);
+      const [oldest] = recent;
+      if (oldest && recent.length >= most) {
+        refused += 1;
+        return { retryAfterS: Math.ceil((oldest.at + windowMs - now()) / 1_000) };
+      }
+      const registration = { at: now() };
+      recent.push(registration);
+      return {
+        undo() {
+          const others = places.get(place)?.filter((one) => one !== registration) ?? [];
+          places.set(place, others);
+        },
+      };
+    },
+  };
+}
+
 export function refuse({
   status = 403,
   headers = {},
@@ -77,14 +123,29 @@ export function refuse({
 
 type Rest = (call: RestCall) => Promise<RestOutcome>;
 
-/** The same, refused where the count says so; GitHub counts each App apart from its installation, and each token. */
-export function limitRest(
-  rest: Rest,
-  { counter, callerOf, now }: { counter: PointCounter; callerOf: Credentials["callerOf"]; now: () => number },
-): Rest {
+interface Limited {
+  readonly points: PointCounter;
+  readonly registrations: RegistrationCounter;
+  readonly callerOf: Credentials["callerOf"];
+  readonly now: () => number;
+}
+
+/** The same, refused where the counts say so; GitHub counts each App apart from its installation, and each token. */
+export function limitRest(rest: Rest, { points, registrations, callerOf, now }: Limited): Rest {
+  const refuseFor = (retryAfterS: number) => refuse(rateLimitAnswer("secondary", retryAfterS, now()));
+
+  async function register(call: RestCall): Promise<RestOutcome> {
+    const entry = registrations.enter(call.path);
+    if ("retryAfterS" in entry) return refuseFor(entry.retryAfterS);
+    const outcome = await rest(call);
+    if (outcome.answer.status !== 201) entry.undo();
+    return outcome;
+  }
+
   return async (call) => {
-    const entry = counter.enter(callerOf(call.headers.authorization)?.name ?? "nobody", call.method);
-    if ("leave" in entry) return rest(call).finally(entry.leave);
-    return refuse(rateLimitAnswer("secondary", entry.retryAfterS, now()));
+    const entry = points.enter(callerOf(call.headers.authorization)?.name ?? "nobody", call.method);
+    if ("retryAfterS" in entry) return refuseFor(entry.retryAfterS);
+    const isRegistration = call.path.endsWith("/actions/runners/generate-jitconfig");
+    return (isRegistration ? register(call) : rest(call)).finally(entry.leave);
   };
 }

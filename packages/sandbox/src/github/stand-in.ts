@@ -2,7 +2,14 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type AppState, createCredentials, type SandboxApp } from "./credentials.ts";
-import { createHours, createPointCounter, limitRest, type PointLimits, refuse } from "./limits.ts";
+import {
+  createHours,
+  createPointCounter,
+  createRegistrationCounter,
+  limitRest,
+  type PointLimits,
+  refuse,
+} from "./limits.ts";
 import { createValidator, loadDescription } from "./openapi.ts";
 import { createRest, type RestCall } from "./rest.ts";
 import { createRoutes } from "./routes.ts";
@@ -101,8 +108,9 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   const groups = options.runnerGroups ?? ["Default"];
   const routes = createRoutes({ world, webhooks, protocol, credentials, program, groups, url });
   const rest = createRest({ api, description, routes, credentials, script, violations });
-  const counter = options.limits && createPointCounter(options.limits, now);
-  const limited = counter ? limitRest(rest, { counter, callerOf: credentials.callerOf, now }) : rest;
+  const counters = options.limits && createCounters(options.limits, now);
+  const { callerOf } = credentials;
+  const limited = counters ? limitRest(rest, { ...counters, callerOf, now }) : rest;
   const countHour = createHours(options.limits?.hourly ?? UNCOUNTED, now);
 
   async function serveRest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,7 +152,7 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
     apps: credentials.apps,
     setApp: credentials.setState,
     calls,
-    refused: () => counter?.refused() ?? 0,
+    refused: () => (counters ? counters.points.refused() + counters.registrations.refused() : 0),
     violations,
     hooks: webhooks.hooks,
     deliveries: webhooks.deliveries,
@@ -171,6 +179,13 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
       server.close();
       await once(server, "close");
     },
+  };
+}
+
+function createCounters(limits: PointLimits, now: () => number) {
+  return {
+    points: createPointCounter(limits, now),
+    registrations: createRegistrationCounter(limits.registrations, now),
   };
 }
 
