@@ -1,5 +1,6 @@
 import type { RunnerClass } from "@grp/core";
-import { findOpenClaim, type Note, type RunnerRecord } from "@grp/ledger";
+import { findOpenClaim, isIngressAway, type Note, type RunnerRecord } from "@grp/ledger";
+import type { WorkerContext } from "./context.ts";
 
 /** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
 const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
@@ -31,10 +32,22 @@ export function firstOffering({ offerings }: RunnerClass, notes: readonly Note[]
 }
 
 /**
- * The kind of note that its demand gets of a machine's end. `unclaimed`: it booted and was put off, for GitHub or we could
- * not answer its claims; that is no failed boot, and says nothing of its class.
+ * What its demand is told of a machine's end. `unclaimed`: it booted and was put off, for GitHub or we could not answer
+ * its claims, or no ingress was there to take them, however well it booted; that says nothing of its class.
  */
-export function endKind(runner: RunnerRecord, reason: string): string {
+export async function judgeEnd(
+  { ledger, now }: Pick<WorkerContext, "ledger" | "now">,
+  runner: RunnerRecord,
+  { reason, text }: { readonly reason: string; readonly text: string },
+): Promise<{ readonly kind: string; readonly text: string }> {
+  const kind = endKind(runner, reason);
+  const told = describeEnd(runner, text);
+  if (kind !== "boot-timeout" && kind !== "boot-failed") return { kind, text: told };
+  if (!(await isIngressAway(ledger, now()))) return { kind, text: told };
+  return { kind: "unclaimed", text: `${told}; no ingress was there to take its claim` };
+}
+
+function endKind(runner: RunnerRecord, reason: string): string {
   const isFailed = reason === "boot-timeout" || isBootFailure(runner, reason);
   if (!isFailed) return reason;
   if (wasPutOff(runner)) return "unclaimed";
@@ -42,7 +55,7 @@ export function endKind(runner: RunnerRecord, reason: string): string {
 }
 
 /** With what GitHub, or we, said of its claim; nobody would look there for it. */
-export function describeEnd(runner: RunnerRecord, text: string): string {
+function describeEnd(runner: RunnerRecord, text: string): string {
   const claim = findOpenClaim(runner);
   if (!claim) return text;
   const what = claim.kind === "claim-refused" ? "was refused" : "could not be granted";

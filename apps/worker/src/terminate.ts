@@ -3,7 +3,7 @@ import type { RunnerRecord } from "@grp/ledger";
 import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
 import { releasePlace } from "./places.ts";
-import { describeEnd, endKind } from "./setbacks.ts";
+import { judgeEnd } from "./setbacks.ts";
 
 /** A machine that is told to end takes 30 s to some minutes; a mac up to fifteen. */
 const [MIN_DELAY_MS, MAX_DELAY_MS] = [3_000, 60_000];
@@ -112,11 +112,10 @@ async function settle(context: WorkerContext, runner: RunnerRecord, reason: stri
   const note = { at: context.now(), kind: "reaped", text: reason };
   const isFirst = await context.ledger.recordStep(runner.runnerName, "gone", context.now(), note);
   // Of one that was retired before, its demand was told then.
-  const kind = endKind(runner, reason);
-  if (isFirst && runner.step !== "finished" && kind !== reason) {
-    const text = describeEnd(runner, "its machine ended before it claimed");
+  if (isFirst && runner.step !== "finished") {
+    const end = await judgeEnd(context, runner, { reason, text: "its machine ended before it claimed" });
     const { key } = parseDemandJobId(runner.placeHolder);
-    await context.ledger.addNote(key, { at: context.now(), kind, text });
+    if (end.kind !== reason) await context.ledger.addNote(key, { at: context.now(), ...end });
   }
   await releasePlace(context, runner.placeHolder);
 }

@@ -1,8 +1,8 @@
 import { type Demand, parseDemandJobId } from "@grp/core";
-import { isIngressAway, type Note, type RunnerRecord, recordBegun, warn } from "@grp/ledger";
+import { type Note, type RunnerRecord, recordBegun, warn } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
 import { releasePlace } from "../places.ts";
-import { describeEnd, endKind } from "../setbacks.ts";
+import { judgeEnd } from "../setbacks.ts";
 import type { Deed } from "./rule.ts";
 
 /** Does one deed. Safe to repeat: the next sweep may come to the same judgement before this one shows. */
@@ -57,7 +57,7 @@ async function end(context: WorkerContext, deed: Extract<Deed, { kind: "end" }>)
 
 async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retire" }>): Promise<void> {
   const { runner, reason } = deed;
-  const { kind, text } = await judgeEnd(context, deed);
+  const { kind, text } = await judgeEnd(context, runner, deed);
   const note = { at: context.now(), kind: reason, text };
   // Out of the supply first; should its end not get through after that, the `finished` rule sees to it.
   const { runnerName, launchId, provider, instanceId } = runner;
@@ -65,18 +65,6 @@ async function retire(context: WorkerContext, deed: Extract<Deed, { kind: "retir
   if (isFirst) await tellDemand(context, runner, { ...note, kind });
   const machine = instanceId === undefined ? {} : { instanceId };
   await end(context, { kind: "end", runnerName, launchId, provider, reason, ...machine });
-}
-
-/** What its demand is told. A machine that found no ingress could not claim, however well it booted. */
-async function judgeEnd(
-  { ledger, now }: WorkerContext,
-  { runner, reason, text }: Extract<Deed, { kind: "retire" }>,
-): Promise<{ readonly kind: string; readonly text: string }> {
-  const kind = endKind(runner, reason);
-  const told = describeEnd(runner, text);
-  if (kind !== "boot-timeout" && kind !== "boot-failed") return { kind, text: told };
-  if (!(await isIngressAway(ledger, now()))) return { kind, text: told };
-  return { kind: "unclaimed", text: `${told}; no ingress was there to take its claim` };
 }
 
 async function giveUpLaunch(context: WorkerContext, runner: RunnerRecord, text: string): Promise<void> {

@@ -120,4 +120,20 @@ describe("a machine whose claim is not granted", () => {
       "failed",
     ]);
   });
+
+  it("costs its demand no try when it is told to end before the sweep has judged it, with no ingress there", async () => {
+    await signIngress(harness.ledger, harness.clock.now);
+    const demands = await startTwo();
+    harness.clock.now += 5 * MINUTE;
+    for (const { runnerName, launchId, provider, instanceId = "" } of await machines()) {
+      const requestedAt = harness.clock.now;
+      const order = { version: 1, runnerName, launchId, provider, instanceId, requestedAt } as const;
+      await terminate(harness, { ...order, reason: "lost" }, makeWork());
+    }
+    for (const record of await recordsOf(demands))
+      expect(record?.notes.at(-1)).to.deep.include({
+        kind: "unclaimed",
+        text: "its machine ended before it claimed; no ingress was there to take its claim",
+      });
+  });
 });
