@@ -86,6 +86,8 @@ export type SpendVerdict =
       readonly afterMs: number;
       /** To give back when the call is over. */
       readonly lease: string;
+      /** When it was granted, by the clock of the limits. */
+      readonly at: number;
     }
   | {
       readonly granted: false;
@@ -106,8 +108,11 @@ export interface Budget {
     lease: string,
     spent: { readonly charges: Way; readonly background?: Spending["background"]; readonly told?: Told },
   ): Promise<void>;
-  /** The buckets have again what they granted for a call that was never made. */
-  refund(charges: Way): Promise<void>;
+  /**
+   * The buckets have again what they granted, at `grantedAt`, for a call that was never made: but for one of which the
+   * other side has said since that it is empty.
+   */
+  refund(charges: Way, grantedAt: number): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before. It rises
    * again slowly, over some minutes. Tells how long ago it had said so, to any process, of the first limit.
@@ -131,6 +136,7 @@ export const UNLIMITED: Budget = {
     amount: charges?.at(-1)?.cost ?? 0,
     afterMs: 0,
     lease: "",
+    at: 0,
   }),
   giveBack: async () => undefined,
   refund: async () => undefined,

@@ -76,7 +76,7 @@ describe("the gate before GitHub", () => {
       ...UNLIMITED,
       async spend({ ways: [charges = []], turn }) {
         spent.push([...charges.map(({ limit, cost }) => `${limit.kind} ${limit.name} ${cost}`), turn]);
-        return { granted: true, way: 0, amount: 1, afterMs: 0, lease: `l${spent.length}` };
+        return { granted: true, way: 0, amount: 1, afterMs: 0, lease: `l${spent.length}`, at: 0 };
       },
       async giveBack(lease, { charges }) {
         given.push(`${lease} ${charges.length}`);

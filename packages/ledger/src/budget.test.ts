@@ -85,16 +85,30 @@ describe("the budget", () => {
 
     it("has again what is refunded, and never more than it holds", async () => {
       await spend(MACHINES, 100);
-      await budget.refund([{ limit: MACHINES, cost: 30 }]);
+      await budget.refund([{ limit: MACHINES, cost: 30 }], now);
       expect(await waitOf(MACHINES, 31)).to.equal(500);
       expect(await waitOf(MACHINES, 30)).to.equal(0);
-      await budget.refund([
+      const charges = [
         { limit: MACHINES, cost: 1_000 },
         { limit: REQUESTS, cost: 1 },
-      ]);
+      ];
+      await budget.refund(charges, now);
       expect(await waitOf(MACHINES, 100)).to.equal(0);
       expect(await waitOf(REQUESTS, 5)).to.equal(0);
       expect(await waitOf(REQUESTS, 1)).to.equal(500);
+    });
+
+    it("stays as empty as the other side said it is, whatever was granted before and is refunded after", async () => {
+      const spendAll = () => budget.spend({ ways: [[{ limit: MACHINES, cost: 100 }]] });
+      const before = await spendAll();
+      now += 10;
+      await budget.slowDown([MACHINES], 0);
+      await budget.refund([{ limit: MACHINES, cost: 100 }], before.granted ? before.at : 0);
+      expect(await waitOf(MACHINES, 1)).to.equal(1_000);
+      now += 3_600_000;
+      const after = await spendAll();
+      await budget.refund([{ limit: MACHINES, cost: 100 }], after.granted ? after.at : 0);
+      expect(await waitOf(MACHINES, 100)).to.equal(0);
     });
 
     it("tells how long ago it was refused before, to whichever process", async () => {

@@ -237,7 +237,7 @@ if inLine then
 end
 if waitMs > 0 then return { 0, math.ceil(waitMs), ways[1].lacks or -1 } end
 local amounts = ways[best].amounts
-return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1 }`,
+return { 1, amounts[#amounts] or 0, math.ceil(afterMs), best - 1, now }`,
 };
 
 const giveBack: Script = {
@@ -295,9 +295,11 @@ const refund: Script = {
   lua: `${LIMITS}
 for _, charge in ipairs(A.charges) do
   local limit = charge.limit
-  local tokens = math.min(limit.capacity, tokensOf(limit) + charge.cost)
-  redis.call('HSET', keyOf(limit), 'tokens', tokens, 'at', now)
-  redis.call('PEXPIRE', keyOf(limit), ${KEEP_MS})
+  if (number(limit, 'emptiedAt') or 0) < A.grantedAt then
+    local tokens = math.min(limit.capacity, tokensOf(limit) + charge.cost)
+    redis.call('HSET', keyOf(limit), 'tokens', tokens, 'at', now)
+    redis.call('PEXPIRE', keyOf(limit), ${KEEP_MS})
+  end
 end`,
 };
 
@@ -308,7 +310,9 @@ local since = A.limits[1] and number(A.limits[1], 'refusedAt')
 for _, limit in ipairs(A.limits) do
   local key, refusedAt = keyOf(limit), number(limit, 'refusedAt') or 0
   -- What is owed stays owed.
-  if limit.kind == 'bucket' then redis.call('HSET', key, 'tokens', math.min(0, tokensOf(limit)), 'at', now) end
+  if limit.kind == 'bucket' then
+    redis.call('HSET', key, 'tokens', math.min(0, tokensOf(limit)), 'at', now, 'emptiedAt', now)
+  end
   if now - refusedAt >= ${SAME_REFUSAL_MS} then
     local factor = math.max(${LEAST_FACTOR}, factorOf(limit) / 2)
     redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'refusedAt', now)
@@ -320,7 +324,9 @@ end
 return since and now - since or -1`,
 };
 
-type SpendReply = readonly [isGranted: 0 | 1, amountOrWaitMs: number, afterMsOrLacks?: number, way?: number];
+type SpendReply =
+  | readonly [isGranted: 1, amount: number, afterMs: number, way: number, at: number]
+  | readonly [isGranted: 0, waitMs: number, lacks: number];
 
 export interface BudgetOptions {
   readonly redis: RedisClient;
@@ -340,16 +346,19 @@ export function createBudget({ redis, keyPrefix = "{grp}:", now }: BudgetOptions
       // Lua would print a large number without its last digits.
       const turn = spending.turn && { ...spending.turn, order: String(spending.turn.order) };
       const args = { ...spending, turn, lease, ...time() };
-      const [isGranted, value, more = 0, way = 0] = await store.run<SpendReply>(spend, args);
-      return isGranted === 1
-        ? { granted: true, way, amount: value, afterMs: more, lease }
-        : { granted: false, waitMs: value, ...(more >= 0 ? { lacks: more } : {}) };
+      const reply = await store.run<SpendReply>(spend, args);
+      if (reply[0] === 1) {
+        const [, amount, afterMs, way, at] = reply;
+        return { granted: true, way, amount, afterMs, lease, at };
+      }
+      const [, waitMs, lacks] = reply;
+      return { granted: false, waitMs, ...(lacks >= 0 ? { lacks } : {}) };
     },
     async giveBack(lease, spent) {
       await store.run(giveBack, { lease, ...spent, ...time() });
     },
-    async refund(charges) {
-      await store.run(refund, { charges, ...time() });
+    async refund(charges, grantedAt) {
+      await store.run(refund, { charges, grantedAt, ...time() });
     },
     async slowDown(limits: readonly Limit[], pauseMs) {
       const sinceMs = await store.run<number>(slowDown, { limits, pauseMs, ...time() });

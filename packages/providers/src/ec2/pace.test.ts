@@ -5,7 +5,7 @@ import { failure } from "../conformance/describe-provider.ts";
 import { createTestCloud, IMAGE } from "../testing/ec2-cloud.ts";
 
 const never = new AbortController().signal;
-const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "" } as const;
+const GRANTED = { granted: true, way: 0, amount: 1, afterMs: 0, lease: "", at: 7 } as const;
 
 /** A budget that writes down what is spent and answers as told. */
 function createBudget(verdict: () => SpendVerdict = () => GRANTED) {
@@ -22,8 +22,8 @@ function createBudget(verdict: () => SpendVerdict = () => GRANTED) {
       return answer.granted ? { ...answer, amount: charges.at(-1)?.cost ?? 0 } : answer;
     },
     giveBack: async () => undefined,
-    refund: async (charges) => {
-      refunded.push(describe(charges));
+    refund: async (charges, grantedAt) => {
+      refunded.push(`${describe(charges)}, granted at ${grantedAt}`);
     },
     slowDown: async (limits: readonly Limit[], pauseMs) => {
       slowed.push(...limits.map(({ name }) => `${name} ${pauseMs}`));
@@ -105,8 +105,8 @@ describe("EC2's pace", () => {
     await cloud.provider.launch({ ...cloud.order("l-1", 7), leave }, never);
     leave?.giveBack();
     expect(refunded).to.deep.equal([
-      "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 9",
-      "ec2:us-east-1:instances 2",
+      "ec2:us-east-1:RunInstances 1, ec2:us-east-1:instances 9, granted at 7",
+      "ec2:us-east-1:instances 2, granted at 7",
     ]);
     await cloud.close();
   });

@@ -114,14 +114,14 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
   }
 
   /** Until it is used or given back. */
-  function createLeave(call: Charge, machines: Charge): Leave {
+  function createLeave(call: Charge, machines: Charge, grantedAt: number): Leave {
     let isOver = false;
     const end = (...left: Charge[]) => {
       if (isOver) return false;
       isOver = true;
       const charges = left.filter(({ cost }) => cost > 0);
       // What Redis does not hear of comes back by the clock.
-      if (charges.length > 0) budget.refund(charges).catch(() => undefined);
+      if (charges.length > 0) budget.refund(charges, grantedAt).catch(() => undefined);
       return true;
     };
     return {
@@ -137,8 +137,8 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
       const machines: Charge = { limit: machineLimit(launching), cost: wanted, least: 1 };
       const verdict = await budget.spend({ ways: [[call, machines]] });
       if (verdict.granted) {
-        const { amount: cost } = verdict;
-        return { granted: cost, leave: createLeave(call, { limit: machines.limit, cost }) };
+        const { amount: cost, at } = verdict;
+        return { granted: cost, leave: createLeave(call, { limit: machines.limit, cost }, at) };
       }
       const { waitMs, lacks } = verdict;
       const lacking = [call, machines][lacks ?? -1]?.limit;
