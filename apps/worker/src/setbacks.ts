@@ -1,6 +1,5 @@
 import type { RunnerClass } from "@grp/core";
-import { findOpenClaim, isIngressAway, type Note, type RunnerRecord } from "@grp/ledger";
-import type { WorkerContext } from "./context.ts";
+import { findOpenClaim, isIngressAway, type Ledger, type Note, type RunnerRecord } from "@grp/ledger";
 
 /** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
 const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
@@ -36,7 +35,7 @@ export function firstOffering({ offerings }: RunnerClass, notes: readonly Note[]
  * its claims, or no ingress was there to take them, however well it booted; that says nothing of its class.
  */
 export async function judgeEnd(
-  { ledger, now }: Pick<WorkerContext, "ledger" | "now">,
+  { ledger, now }: { readonly ledger: Ledger; readonly now: () => number },
   runner: RunnerRecord,
   { reason, text }: { readonly reason: string; readonly text: string },
 ): Promise<{ readonly kind: string; readonly text: string }> {
