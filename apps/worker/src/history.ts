@@ -34,6 +34,9 @@ export const WAITS_FOR_SIBLING = "covered";
 /** Begins the value of `waitsFor`, also of one that is laid aside, until a provider's published limits leave room for its launch; the provider follows. */
 export const WAITS_FOR_BUDGET = "budget";
 
+/** Begins the value of `waitsFor` of one that is laid aside because the call before it is long in being answered; the provider follows. */
+export const WAITS_FOR_ANSWER = "answer";
+
 export async function readHistory(ledger: Ledger, demand: Demand): Promise<LaunchHistory> {
   const { demandState, isCovered, launchIds, waitsFor, notes } = await ledger.takeUp(demand);
   const holder = demandJobId(demand.key, demand.generation);

@@ -15,6 +15,7 @@ describe("a try that is made again", () => {
     for (const [code, waitsFor] of [
       ["RequestLimitExceeded", "throttle"],
       ["budget", "budget ec2"],
+      ["unanswered", "answer ec2"],
     ] as const) {
       const slow = new RateLimitedError("slow down", { code, retryAfterMs: 2_000, isShared: true });
       await tellRetry(harness, "ec2", { ...retry, error: slow });

@@ -1,7 +1,10 @@
 import { type Demand, type ProviderName, ProvisionError } from "@grp/core";
 import type { WorkerContext } from "./context.ts";
-import { WAITS_FOR_BUDGET, WAITS_FOR_THROTTLE } from "./history.ts";
+import { WAITS_FOR_ANSWER, WAITS_FOR_BUDGET, WAITS_FOR_THROTTLE } from "./history.ts";
 import { warnOfMachines } from "./warn.ts";
+
+/** By the code of an error that lays a demand aside; the provider follows. All else is the provider's throttle. */
+const WAITS: Readonly<Record<string, string>> = { budget: WAITS_FOR_BUDGET, unanswered: WAITS_FOR_ANSWER };
 
 /** About eight minutes after the first try: no hiccup. */
 const MANY_TRIES = 10;
@@ -37,12 +40,10 @@ export async function tellRetry(context: WorkerContext, provider: ProviderName, 
   const text = `try ${attempt}: ${error.message}; again in ${Math.ceil(delayMs / 1_000)} s`;
   const note = { at: context.now(), kind: "retry", text };
   const isThrottled = sorted?.errorClass === "rate-limited";
+  const waits = WAITS[sorted?.code ?? ""];
   // Told to a person at leisure: Redis may be away just now, and the try goes on all the same.
   await (isThrottled
-    ? context.ledger.setWaitsFor(
-        demand.key,
-        sorted.code === "budget" ? `${WAITS_FOR_BUDGET} ${provider}` : WAITS_FOR_THROTTLE,
-      )
+    ? context.ledger.setWaitsFor(demand.key, waits ? `${waits} ${provider}` : WAITS_FOR_THROTTLE)
     : context.ledger.addNote(demand.key, note)
   ).catch(() => undefined);
 }

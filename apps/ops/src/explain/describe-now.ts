@@ -103,6 +103,12 @@ function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: st
       waitsFor: `the budget of calls to ${provider}`,
       next: "its launch goes out, with all that wait for the same, as soon as the provider's published limits allow",
     };
+  const silent = /^answer (.+)$/.exec(waitsFor)?.[1];
+  if (silent !== undefined)
+    return {
+      waitsFor: `an answer of ${silent} to an earlier launch, which is long in coming`,
+      next: "it is tried again every few seconds, which costs no attempt, and goes out once that launch is answered or given up",
+    };
   if (waitsFor === "capacity")
     return {
       waitsFor: "capacity: no offering of its class has room",

@@ -77,6 +77,10 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(1)).waitsFor).to.equal("the provider's rate limit");
     await test.ledger.setWaitsFor(wanted.key, "budget ec2");
     expect((await tell(1)).waitsFor).to.equal("the budget of calls to ec2");
+    await test.ledger.setWaitsFor(wanted.key, "answer ec2");
+    expect((await tell(1)).waitsFor).to.equal(
+      "an answer of ec2 to an earlier launch, which is long in coming",
+    );
   });
 
   it("forgets a throttle as soon as the launch that it held up is answered", async () => {
