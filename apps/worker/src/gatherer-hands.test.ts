@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Demand } from "@grp/core";
+import { type Demand, orderOf, type Turn } from "@grp/core";
 import { createBudget } from "@grp/ledger";
 import { createQueueConsumer, createQueueProducer } from "@grp/queue";
 import { createRedis } from "@grp/runtime";
@@ -64,13 +64,13 @@ describe("launches that wait for EC2's machines", () => {
       processors: {
         async provision(demand, work) {
           attempts.add(work.attempt);
-          const { repository: key, queuedAt: since } = demand;
+          const { repository: key, queuedAt: order } = demand;
           await gatherer.join({
-            ...{ key, since, member: demand, limit: LAUNCH_SIZE, signal: work.signal },
+            ...{ key, order, member: demand, limit: LAUNCH_SIZE, signal: work.signal },
             admit: (wanted) => admit(key, wanted),
             run: async (members) => members.map(({ workflowJobId }) => workflowJobId),
           });
-          note(`${key} ${since}`);
+          note(`${key} ${order}`);
           return { kind: "done", result: null };
         },
         async terminate() {
@@ -103,4 +103,31 @@ describe("launches that wait for EC2's machines", () => {
     await producer.close();
     await consumer.close(1_000);
   }).timeout(60_000);
+
+  it("go by their class' priority and then by age, whichever line and process they wait in", async () => {
+    const budget = createBudget({ redis: client });
+    const limit = { kind: "bucket", name: "calls", capacity: 2, perSecond: 5 } as const;
+    const admit = async (_wanted: number, turn: Turn) => {
+      const verdict = await budget.spend({ ways: [[{ limit, cost: 1 }]], turn });
+      return verdict.granted ? { granted: 1 } : { waitMs: verdict.waitMs };
+    };
+    // A second's worth of debt: all stand in line before the first may go.
+    await budget.spend({ ways: [[{ limit, cost: 7, borrow: true }]] });
+    const begun: number[] = [];
+    const run = async (members: readonly number[]) => {
+      begun.push(...members);
+      return members;
+    };
+    const processes = [createGatherer<number, number>(), createGatherer<number, number>()];
+    const orders = [
+      ...[50, 20, 40, 10, 30].map((at) => orderOf(1, at)),
+      ...[70, 60].map((at) => orderOf(0, at)),
+    ];
+    const { signal } = new AbortController();
+    const all = orders.map((order, index) =>
+      processes[index % 2]?.join({ key: `${index}`, member: order, order, limit: 1, admit, run, signal }),
+    );
+    await Promise.all(all);
+    expect(begun).to.deep.equal(orders.toSorted((one, other) => one - other));
+  });
 });

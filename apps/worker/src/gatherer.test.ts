@@ -1,6 +1,7 @@
 import { RateLimitedError } from "@grp/core";
 import { expect } from "chai";
-import { createGatherer, type Joining } from "./gatherer.ts";
+import { createGatherer } from "./gatherer.ts";
+import type { Joining } from "./line.ts";
 
 /** Calls that a test answers by hand. */
 function createCalls() {
@@ -93,9 +94,9 @@ describe("the gatherer", () => {
     const admit = async (wanted: number) =>
       isLeft ? { granted: wanted } : { waitMs: 40, shortage: { ...shortage } };
     const held: string[] = [];
-    const join = (since: number) =>
+    const join = (order: number) =>
       gatherer
-        .join(joining(calls, `${since}`, { admit, since, limit: 2, held: (member) => held.push(member) }))
+        .join(joining(calls, `${order}`, { admit, order, limit: 2, held: (member) => held.push(member) }))
         .catch((error: RateLimitedError) => error);
     const all = [5, 3, 4, 1].map(join);
     const aside = (await Promise.all([all[0], all[2]])) as RateLimitedError[];
@@ -131,6 +132,22 @@ describe("the gatherer", () => {
     now = 5_000;
     expect(isAside(await first)).to.equal(true);
     expect(calls.sizes()).to.deep.equal([]);
+  });
+
+  it("holds the first in order of all keys, also one that comes late", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ mostHeld: 2 });
+    let isLeft = false;
+    const admit = async (wanted: number) => (isLeft ? { granted: wanted } : { waitMs: 20 });
+    const join = (order: number, key: string) =>
+      gatherer.join(joining(calls, `${order}`, { admit, order, key })).catch((error) => error);
+    const [first, last] = [join(5, "k1"), join(6, "k1")];
+    const late = join(1, "k2");
+    expect(isAside(await last)).to.equal(true);
+    isLeft = true;
+    await calls.made(2);
+    for (const call of calls.calls) call.end();
+    expect(await Promise.all([first, late])).to.deep.equal(["for 5", "for 1"]);
   });
 
   it("gives leave back when a call is over, and when nobody waits for it any more", async () => {
@@ -183,6 +200,39 @@ describe("the gatherer", () => {
     await calls.made(4);
     calls.calls[3]?.end();
     expect(await later).to.equal("for i");
+  });
+
+  it("keeps one bound for all lines that hang; who is beyond it is let go, and the calls go on", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ mostHeld: 3, overdueMs: 40 });
+    const stop = new AbortController();
+    const { signal } = stop;
+    const outcomes = new Map<string, string>();
+    const join = (name: string, more: Partial<Joining<string, string>>) =>
+      gatherer.join(joining(calls, name, { signal, ...more })).then(
+        (answer) => void outcomes.set(name, answer),
+        (error: Error) =>
+          void outcomes.set(name, error instanceof RateLimitedError ? "let go" : error.message),
+      );
+    const alone = ["a", "b"].map((name) => join(name, { key: "k1", limit: 1 }));
+    const together = ["c", "d"].map((name) => join(name, { key: "k2" }));
+    const others = ["e", "f"].map((name) => join(name, { key: "k3", signal: new AbortController().signal }));
+    await calls.made(4);
+    await Promise.all([together[1], ...others]);
+    expect([...outcomes]).to.deep.equal([
+      ["d", "let go"],
+      ["e", "let go"],
+      ["f", "let go"],
+    ]);
+    expect(calls.calls.map((one) => one.signal.aborted)).to.deep.equal([false, false, false, false]);
+    // Of those who stayed, the last that leaves ends its call; one that nobody stayed in goes on.
+    calls.calls[0]?.end();
+    await alone[0];
+    stop.abort(new Error("stopped"));
+    await Promise.all([...alone, ...together]);
+    expect(["a", "b", "c"].map((name) => outcomes.get(name))).to.deep.equal(["for a", "stopped", "stopped"]);
+    expect(calls.calls.map((one) => one.signal.aborted)).to.deep.equal([false, true, true, false]);
+    for (const call of calls.calls) call.end();
   });
 
   it("tells those who wait that leave could not be asked for, and goes on with the next", async () => {

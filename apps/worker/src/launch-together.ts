@@ -1,4 +1,4 @@
-import { type Leave, launchId, type Offering, runnerName, scopeKey } from "@grp/core";
+import { type Leave, launchId, type Offering, orderOf, runnerName, scopeKey } from "@grp/core";
 import type { LaunchRecord, OpenLaunchVerdict } from "@grp/ledger";
 import type { Attempt } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
@@ -26,7 +26,7 @@ export function launchTogether(
     key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
     member: attempt,
     limit: provider.maxLaunchSize,
-    since: demand.queuedAt,
+    order: orderOf(demand.rank ?? 0, demand.queuedAt),
     ...(provider.admit && { admit: provider.admit.bind(provider, place.offering) }),
     // For people to see; it is taken back when the launch is opened.
     held: ({ demand: { key } }) =>

@@ -41,7 +41,7 @@ export interface Charge {
   readonly borrow?: boolean;
 }
 
-/** A place in a window's line: the lowest `order` goes first. */
+/** A place in a limit's line: the lowest `order` goes first. */
 export interface Turn {
   readonly member: string;
   readonly order: number;
@@ -49,7 +49,7 @@ export interface Turn {
   readonly patienceMs: number;
 }
 
-/** A turn's `order`: the lower rank first, then who was queued first. Exact: below 2^53. */
+/** A place in any line: the lower rank first, then who was queued first. Exact: below 2^53. */
 export function orderOf(rank: number, queuedAt: number): number {
   return rank * 1e13 + queuedAt;
 }
@@ -64,7 +64,8 @@ export interface Spending {
   readonly holdMs?: number;
   /**
    * Takes its turn in the windows' lines, behind all that stand before it, whichever way those will go: of several windows
-   * of one way, in the line of the first that is spent or that others wait for, else in the last one's.
+   * of one way, in the line of the first that is spent or that others wait for, else in the last one's. Of buckets, in the
+   * line of the first.
    */
   readonly turn?: Turn;
   /**

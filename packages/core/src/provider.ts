@@ -1,3 +1,4 @@
+import type { Turn } from "./budget.ts";
 import type { Offering, ProviderName, RunnerClass } from "./catalog.ts";
 import type { ProvisionError } from "./errors.ts";
 import type { Scope } from "./scope.ts";
@@ -102,10 +103,10 @@ export interface RunnerProvider<O extends Offering = Offering> {
   /** Prove that a launch would be accepted, and start nothing. */
   validate(offering: O, signal: AbortSignal): Promise<void>;
   /**
-   * How many machines a launch of `wanted` may ask for at this moment, by the provider's rate limits. Starts nothing.
-   * Absent where no limit is known.
+   * How many machines a launch of `wanted` may ask for at this moment, by the provider's rate limits, after those before
+   * it in their line. Starts nothing. Absent where no limit is known.
    */
-  admit?(offering: O, wanted: number): Promise<Admission>;
+  admit?(offering: O, wanted: number, turn?: Turn): Promise<Admission>;
   /** Start `order.size` machines. The same order id again yields the same machines, never more. May yield fewer. */
   launch(order: LaunchOrder<O>, signal: AbortSignal): Promise<readonly Instance[]>;
   /**

@@ -111,6 +111,61 @@ describe("the budget", () => {
       expect(await waitOf(MACHINES, 100)).to.equal(0);
     });
 
+    describe("with a line", () => {
+      const ask = async (member: string, order: number, machines = 1) => {
+        const charges = [
+          { limit: REQUESTS, cost: 1 },
+          { limit: MACHINES, cost: machines, least: 1 },
+        ];
+        const verdict = await budget.spend({
+          ways: [charges],
+          turn: { member, order, patienceMs: 500 },
+        });
+        return verdict.granted ? verdict.amount : -verdict.waitMs;
+      };
+      const empty = () => spend(REQUESTS, 5);
+
+      it("serves it in its order, whoever asks first, and tells each when its turn may be", async () => {
+        await empty();
+        expect([await ask("c", 3), await ask("a", 1), await ask("b", 2)]).to.deep.equal([-500, -500, -1_000]);
+        now += 500;
+        expect([await ask("c", 3), await ask("b", 2), await ask("a", 1)]).to.deep.equal([-1_000, -500, 1]);
+        now += 500;
+        expect([await ask("c", 3), await ask("b", 2)]).to.deep.equal([-500, 1]);
+        now += 500;
+        expect(await ask("c", 3)).to.equal(1);
+      });
+
+      it("keeps from nobody what is there for all", async () => {
+        await empty();
+        await ask("a", 1);
+        now += 1_000;
+        expect([await ask("b", 2), await ask("a", 1)]).to.deep.equal([1, 1]);
+        expect(await ask("b", 2)).to.equal(-500);
+      });
+
+      it("leaves machines that are scarce to the first", async () => {
+        await spend(MACHINES, 100);
+        await ask("a", 1, 50);
+        now += 900;
+        expect(await ask("b", 2, 50)).to.equal(-500);
+        expect(await ask("a", 1, 50)).to.equal(1);
+      });
+
+      it("goes on without who does not come back", async () => {
+        await empty();
+        await ask("a", 1);
+        now += 500;
+        expect(await ask("b", 2)).to.equal(-500);
+        now += 500;
+        expect(await ask("b", 2)).to.equal(1);
+        await empty();
+        await ask("a", 1);
+        now += 1_001;
+        expect([await ask("b", 2), await ask("c", 3)]).to.deep.equal([1, 1]);
+      });
+    });
+
     it("tells how long ago it was refused before, to whichever process", async () => {
       const another = createBudget({ redis: test.redis, now: () => now });
       expect(await budget.slowDown([REQUESTS], 1_000)).to.deep.equal({});

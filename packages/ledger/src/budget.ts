@@ -151,15 +151,31 @@ end
 
 local KINDS = { bucket = bucket, window = window, parallel = parallel }
 
+-- Of buckets there is one line, that of the first.
+local bucketLine, ahead = A.turn and A.ways[1][1].limit.kind == 'bucket' and A.ways[1][1].limit, 0
+if bucketLine then
+  forgetAbsent(bucketLine)
+  redis.call('ZADD', lineKey(bucketLine), A.turn.order, A.turn.member)
+  ahead = redis.call('ZRANK', lineKey(bucketLine), A.turn.member)
+end
+
+-- Those ahead want the least that will do each, and more if there is not enough for this one besides: then they go first.
+local function freeOf(charge, have, least)
+  if ahead == 0 or charge.limit.kind ~= 'bucket' then return have end
+  local left = have - ahead * least
+  return left >= charge.cost and left or math.min(left, 0)
+end
+
 -- What each way has, and how long until it will do. Without a turn that is the answer; with one, those ahead come first.
 local function weigh(charges)
   local way = { waitMs = 0, otherMs = 0, room = 0, windows = {}, amounts = {}, haves = {} }
   for i, charge in ipairs(charges) do
-    local of, least, have = KINDS[charge.limit.kind], charge.least or charge.cost, nil
-    have = of.have(charge)
-    way.haves[i], way.amounts[i] = have, charge.borrow and charge.cost or math.min(charge.cost, math.floor(have))
-    local isShort = have < least and not charge.borrow
-    local shortMs = isShort and math.max(1, of.waitMs(charge, least - have)) or 0
+    local of, least = KINDS[charge.limit.kind], charge.least or charge.cost
+    local have = of.have(charge)
+    local free = freeOf(charge, have, least)
+    way.haves[i], way.amounts[i] = have, charge.borrow and charge.cost or math.min(charge.cost, math.floor(free))
+    local isShort = free < least and not charge.borrow
+    local shortMs = isShort and math.max(1, of.waitMs(charge, least - free)) or 0
     if shortMs > 0 then way.lacks = i - 1 end
     local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
@@ -215,11 +231,13 @@ if A.turn and #ways[1].windows > 0 then
   if lineMs == 0 and best then waitMs = 0 else waitMs = math.max(1, otherMs, lineMs) end
 end
 
+inLine = inLine or bucketLine
 if waitMs > 0 and inLine then
   redis.call('ZADD', lineKey(inLine) .. ':seen', now + waitMs + A.turn.patienceMs, A.turn.member)
   redis.call('PEXPIRE', lineKey(inLine), ${KEEP_MS})
   redis.call('PEXPIRE', lineKey(inLine) .. ':seen', ${KEEP_MS})
 end
+if waitMs == 0 and bucketLine then leave(bucketLine, A.turn.member) end
 for i, charges in ipairs(A.ways) do
   for j, charge in ipairs(charges) do
     if waitMs == 0 and i == best then

@@ -7,6 +7,7 @@ import {
   type Charge,
   type Leave,
   RateLimitedError,
+  type Turn,
   UNLIMITED,
 } from "@grp/core";
 import { endCodes } from "./error-codes.ts";
@@ -50,7 +51,7 @@ export interface PacedCall {
 
 export interface Pace {
   /** Leave for one RunInstances, of as many machines as the region's bucket has, if not of all. */
-  admit(region: string, wanted: number): Promise<Admission>;
+  admit(region: string, wanted: number, turn?: Turn): Promise<Admission>;
   /** Makes the call when AWS allows it; `RateLimitedError` when that is not soon, or when AWS says so all the same. */
   call<T>(call: PacedCall, send: () => Promise<T>): Promise<T>;
 }
@@ -131,11 +132,11 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
   }
 
   return {
-    async admit(region, wanted) {
+    async admit(region, wanted, turn) {
       const launching = { region, api: "RunInstances" } as const;
       const call: Charge = { limit: callLimit(launching), cost: 1 };
       const machines: Charge = { limit: machineLimit(launching), cost: wanted, least: 1 };
-      const verdict = await budget.spend({ ways: [[call, machines]] });
+      const verdict = await budget.spend({ ways: [[call, machines]], ...(turn && { turn }) });
       if (verdict.granted) {
         const { amount: cost, at } = verdict;
         return { granted: cost, leave: createLeave(call, { limit: machines.limit, cost }, at) };

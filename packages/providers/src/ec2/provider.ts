@@ -1,4 +1,4 @@
-import type { Admission, Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider } from "@grp/core";
+import type { Admission, Budget, Catalog, Ec2Offering, LaunchOrder, RunnerProvider, Turn } from "@grp/core";
 import { listPlaces } from "../list-places.ts";
 import { type ClientOptions, createClients } from "./clients.ts";
 import { createImageResolver } from "./image.ts";
@@ -26,7 +26,7 @@ export interface Ec2ProviderOptions extends ClientOptions {
 }
 
 export interface Ec2Provider extends RunnerProvider<Ec2Offering> {
-  admit(offering: Ec2Offering, wanted: number): Promise<Admission>;
+  admit(offering: Ec2Offering, wanted: number, turn?: Turn): Promise<Admission>;
   /** Closes the connections that wait for the next call. */
   close(): void;
 }
@@ -48,8 +48,8 @@ export function createEc2Provider(options: Ec2ProviderOptions): Ec2Provider {
     name: "ec2",
     maxLaunchSize: limits.launchSize,
     // A leave for a call that would not be made would only keep others waiting.
-    admit: async (offering, wanted) =>
-      refusals.areAll(offering) ? { granted: wanted } : pace.admit(offering.region, wanted),
+    admit: async (offering, wanted, turn) =>
+      refusals.areAll(offering) ? { granted: wanted } : pace.admit(offering.region, wanted, turn),
     validate: (offering, signal) => validate({ clients, images, installation }, offering, signal),
     async launch(order, signal) {
       const launchContext = { clients, images, installation, refusals, renderUserData };

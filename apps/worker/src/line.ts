@@ -1,0 +1,52 @@
+import type { Admission, Leave, Turn } from "@grp/core";
+
+/** What one call is made for; several of them may share it. */
+export interface Joining<M, R> {
+  /** Those of one key may share a call; one call at a time is made for it. */
+  readonly key: string;
+  readonly member: M;
+  /** The most members of one call. With 1, and no leave to be asked, calls go out side by side. */
+  readonly limit: number;
+  /** Of those who wait for leave, whatever their keys, the lowest goes first (`orderOf`); as of now when absent. */
+  readonly order?: number;
+  /**
+   * Leave for a call of so many, or of fewer, asked before each in its first member's turn; while one waits for it, more
+   * come together. Who would wait for long is laid aside meanwhile: thrown a `RateLimitedError` that says when its turn
+   * may have come. What `run` does not use of it is given back.
+   */
+  admit?(wanted: number, turn: Turn): Promise<Admission>;
+  /** Told once of each member that waits for that leave. */
+  held?(member: M): void;
+  /** Ends the wait of this member alone; a call under way ends when all of its members have gone. */
+  readonly signal: AbortSignal;
+  /** One answer for each member, in their order. What it throws is thrown to all of them. */
+  run(members: readonly M[], signal: AbortSignal, leave?: Leave): Promise<readonly R[]>;
+  /** After a failure, whoever joins within so many ms gets the same error, and no call is made. */
+  coolMs?(members: readonly M[]): number;
+}
+
+export interface Waiting<M, R> {
+  readonly joining: Joining<M, R>;
+  readonly order: number;
+  heldAt?: number;
+  /** Set while it is in a call: it wants nothing of that any more. The last one that leaves ends the call, unless it `goesOn`. */
+  leaveCall?: (goesOn?: "goesOn") => void;
+  resolve(answer: R): void;
+  reject(error: unknown): void;
+}
+
+/** Those of one key that wait for the next call. */
+export interface Line<M, R> {
+  readonly waiting: Set<Waiting<M, R>>;
+  isCalling: boolean;
+  /** Set from when leave was refused until there was enough for all that one call takes. */
+  refusal?: Refusal;
+  /** The call under way should have been answered by now. */
+  isOverdue: boolean;
+}
+
+export type Refusal = Exclude<Admission, { readonly granted: number }>;
+
+export function inOrder<M, R>(waiting: Iterable<Waiting<M, R>>): readonly Waiting<M, R>[] {
+  return [...waiting].sort((one, other) => one.order - other.order);
+}
