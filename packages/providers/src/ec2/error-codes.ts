@@ -7,6 +7,17 @@
 export type EndCode = "invalid-spec" | "unauthorized" | "rate-limited" | "transient";
 export type RefusalReach = "pair" | "type" | "offering";
 
+/**
+ * No valid credentials to sign with. The SDK says so too when the agent or the instance metadata that hands them out
+ * refuses for a moment; who has none at all is told after the last try.
+ */
+const CREDENTIALS_CODES = [
+  "CredentialsProviderError",
+  "TokenProviderError",
+  "ExpiredToken",
+  "ExpiredTokenException",
+] as const;
+
 const END_CODES = {
   "invalid-spec": [
     "InvalidAMIID.NotFound",
@@ -38,11 +49,6 @@ const END_CODES = {
     "UnrecognizedClientException",
     "AccessDenied",
     "AccessDeniedException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    // The SDK's own: there are no credentials to sign with.
-    "CredentialsProviderError",
-    "TokenProviderError",
   ],
   "rate-limited": [
     "RequestLimitExceeded",
@@ -56,6 +62,7 @@ const END_CODES = {
     "EC2ThrottledException",
   ],
   transient: [
+    ...CREDENTIALS_CODES,
     // Eventual consistency: right after a launch the instance is not known everywhere yet.
     "InvalidInstanceID.NotFound",
     "InternalError",
@@ -106,6 +113,10 @@ const REFUSAL_CODES = {
 
 /** Refusals that are faults of the configuration when no placement of the offering answers otherwise. */
 export const UNSUPPORTED_CODES: readonly string[] = ["Unsupported", "UnsupportedOperation"];
+
+export function lacksCredentials(code: string | undefined): boolean {
+  return CREDENTIALS_CODES.some((one) => one === code);
+}
 
 const byCode = <K extends string>(table: Record<K, readonly string[]>): ReadonlyMap<string, K> =>
   new Map((Object.keys(table) as K[]).flatMap((key) => table[key].map((code): [string, K] => [code, key])));

@@ -17,9 +17,8 @@ const DOCUMENTED: Readonly<Record<ErrorClass, string>> = {
   "invalid-spec": `InvalidAMIID.NotFound InvalidAMIID.Unavailable InvalidAMIID.Malformed InvalidParameterValue
     InvalidParameterCombination InvalidParameter MissingParameter InvalidUserData.Malformed
     InvalidSubnetID.NotFound InvalidGroup.NotFound Unsupported UnsupportedOperation SomethingNewFourHundred`,
-  unauthorized: `UnauthorizedOperation AuthFailure OptInRequired PendingVerification Blocked ExpiredToken
-    SignatureDoesNotMatch`,
-  transient: `InternalError InternalFailure ServerInternal ServiceUnavailable Unavailable RequestExpired
+  unauthorized: `UnauthorizedOperation AuthFailure OptInRequired PendingVerification Blocked SignatureDoesNotMatch`,
+  transient: `ExpiredToken InternalError InternalFailure ServerInternal ServiceUnavailable Unavailable RequestExpired
     InvalidInstanceID.NotFound IdempotentParameterMismatch IdempotentInstanceTerminated`,
 };
 
@@ -121,11 +120,15 @@ describe("failures without an answer", () => {
     expect(error).to.include({ errorClass: "transient", code: "ETIMEDOUT" });
   });
 
-  it("are a fault of the credentials when there are none", () => {
-    const error = Object.assign(new Error("Could not load credentials from any providers"), {
-      name: "CredentialsProviderError",
-    });
-    expect(sortError(error, "x").errorClass).to.equal("unauthorized");
+  it("are transient, and say so, when no credentials could be had", () => {
+    for (const name of ["CredentialsProviderError", "TokenProviderError", "ExpiredTokenException"]) {
+      const error = sortError(
+        Object.assign(new Error("Error response received"), { name }),
+        "EC2 RunInstances",
+      );
+      expect(error).to.include({ errorClass: "transient", code: name });
+      expect(error.message).to.contain("no valid AWS credentials could be had");
+    }
   });
 });
 

@@ -6,7 +6,7 @@ import {
   TransientError,
   UnauthorizedError,
 } from "@grp/core";
-import { type EndCode, endCodes, type RefusalReach, refusalCodes } from "./error-codes.ts";
+import { type EndCode, endCodes, lacksCredentials, type RefusalReach, refusalCodes } from "./error-codes.ts";
 
 /**
  * RunInstances' request bucket holds 5 and refills at 2 a second, per account and region: 2.5 s fill an empty one. Other
@@ -45,7 +45,8 @@ export function sortError(error: unknown, doing: string, signal?: AbortSignal): 
   const code = codeOf(error);
   const details = { cause: error, ...(code === undefined ? {} : { code }) };
   const text = error instanceof Error ? error.message.slice(0, MAX_MESSAGE_LENGTH) : String(error);
-  const message = `${doing}: ${code ?? "error"}: ${text}`;
+  const what = lacksCredentials(code) ? "no valid AWS credentials could be had: " : "";
+  const message = `${doing}: ${what}${code ?? "error"}: ${text}`;
   if (refusalReach(code)) return new NoCapacityError(message, details);
   switch ((code && endCodes.get(code)) || classOfStatus(statusOf(error))) {
     case "invalid-spec":
