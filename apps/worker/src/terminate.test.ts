@@ -1,4 +1,4 @@
-import { TransientError } from "@grp/core";
+import { InvalidSpecError, TransientError, UnauthorizedError } from "@grp/core";
 import type { RunnerRecord } from "@grp/ledger";
 import type { Termination } from "@grp/queue";
 import { expect } from "chai";
@@ -126,6 +126,41 @@ describe("terminate", () => {
     harness.github.fail("deregister", undefined);
     expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
     expect(harness.github.names(SCOPE)).to.deep.equal([]);
+  });
+
+  const taken = [
+    new InvalidSpecError("GitHub answered 404", { code: "404" }),
+    new UnauthorizedError("not installed", { code: "app_not_installed" }),
+  ];
+  for (const error of taken)
+    it(`ends the machine of a repository that was taken from us, and gives its place back (${error.code})`, async () => {
+      const runner = await claimed();
+      harness.github.fail("findRunner", error);
+      expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
+      expect(harness.ec2.machines[0]?.state).to.equal("gone");
+      expect((await harness.ledger.listCaps())[0]?.used).to.equal(0);
+    });
+
+  it("leaves what runs in such a repository alone until its class's maxRuntime", async () => {
+    const runner = await claimed();
+    const { runnerName } = runner;
+    await harness.ledger.recordInProgress({
+      workflowJobId: 1,
+      at: harness.clock.now,
+      runnerName,
+      runnerId: 1,
+    });
+    harness.github.fail("findRunner", taken[0]);
+    expect(await run(runner)).to.include({ kind: "wait", why: "its runner is busy" });
+    expect(harness.ec2.machines[0]?.state).to.equal("live");
+    expect(await run(runner, { reason: "max-runtime" })).to.have.nested.property("result.outcome", "gone");
+  });
+
+  it("spares a machine while GitHub refuses us for any other reason", async () => {
+    const runner = await claimed();
+    harness.github.fail("findRunner", new UnauthorizedError("bad credentials", { code: "401" }));
+    expect(await run(runner).catch((error: Error) => error)).to.be.instanceOf(UnauthorizedError);
+    expect(harness.ec2.machines[0]?.state).to.equal("live");
   });
 
   it("ends nothing in a dry run", async () => {

@@ -4,6 +4,7 @@ import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
 import { releasePlace } from "./places.ts";
 import { judgeEnd } from "./setbacks.ts";
+import { isTakenFromUs } from "./taken-from-us.ts";
 
 /** A machine that is told to end takes 30 s to some minutes; a mac up to fifteen. */
 const [MIN_DELAY_MS, MAX_DELAY_MS] = [3_000, 60_000];
@@ -48,9 +49,9 @@ async function mustSpare(
 ): Promise<boolean> {
   if (!runner || reason === "max-runtime" || isOverdue(context, runner)) return false;
   if (await isHarmless(context, runner)) return false;
-  const known = await context.github.findRunner(runner.scope, runner.runnerName, signal);
-  if (!known) return false;
-  return known.busy || (await context.github.deregister(runner.scope, known.runnerId, signal)) === "busy";
+  const answer = await takeOff(context, runner, signal);
+  // Then the ledger's word is all there is.
+  return answer === "hidden" ? runner.step === "busy" : answer === "busy";
 }
 
 /**
@@ -127,9 +128,24 @@ async function deregister(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (runner.times.claimed === undefined && runner.runnerId === undefined) return true;
-  const known = await context.github.findRunner(runner.scope, runner.runnerName, signal);
-  if (!known) return true;
-  return (await context.github.deregister(runner.scope, known.runnerId, signal)) !== "busy";
+  return (await takeOff(context, runner, signal)) !== "busy";
+}
+
+/** `hidden`: GitHub shows us nothing where it was registered, and takes nothing off for us. */
+async function takeOff(
+  { github }: WorkerContext,
+  { scope, runnerName }: RunnerRecord,
+  signal: AbortSignal,
+): Promise<"off" | "busy" | "hidden"> {
+  try {
+    const known = await github.findRunner(scope, runnerName, signal);
+    if (!known) return "off";
+    const isBusy = known.busy || (await github.deregister(scope, known.runnerId, signal)) === "busy";
+    return isBusy ? "busy" : "off";
+  } catch (error) {
+    if (!isTakenFromUs(error)) throw error;
+    return "hidden";
+  }
 }
 
 function waitFor(context: WorkerContext, { requestedAt }: Termination, why: string): WorkOutcome {

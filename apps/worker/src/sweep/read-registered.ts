@@ -1,6 +1,7 @@
-import { ProvisionError, type Scope, scopeKey } from "@grp/core";
+import { type Scope, scopeKey } from "@grp/core";
 import type { RunnerRecord } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import { isTakenFromUs } from "../taken-from-us.ts";
 import type { GitHubRound } from "./ask-github.ts";
 import {
   chooseScopes,
@@ -31,6 +32,7 @@ export async function readRegistered(
   const lived = new Set(runners.map(({ scope }) => scopeKey(scope)));
   const answers = await round.askEach(scopes, questionOf, (github, scope, signal) =>
     github.listRunners(scope, signal).catch((error: unknown) => {
+      // Nobody mends that, and where nothing of ours lives nothing is missed there.
       if (lived.has(scopeKey(scope)) || !isTakenFromUs(error)) throw error;
       return null;
     }),
@@ -48,11 +50,6 @@ export async function readRegistered(
   const next = noteAsked(memory, asked, times.now);
   await context.ledger.setMark(MARK, JSON.stringify(next), KEPT_MS);
   return found;
-}
-
-/** Deleted, renamed, or no longer an App's: nobody mends that, and where nothing of ours lives nothing is missed there. */
-function isTakenFromUs(error: unknown): boolean {
-  return error instanceof ProvisionError && (error.code === "404" || error.code === "app_not_installed");
 }
 
 export function questionOf(scope: Scope): { owner: string; place: string } {
