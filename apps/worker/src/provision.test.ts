@@ -1,4 +1,4 @@
-import { demandJobId, LaunchSpentError, type ProviderName } from "@grp/core";
+import { type Demand, demandJobId, LaunchSpentError, type ProviderName } from "@grp/core";
 import { expect } from "chai";
 import { buryDead } from "./dead.ts";
 import { releasePlace } from "./places.ts";
@@ -124,9 +124,9 @@ describe("provision", () => {
       await harness.ledger.addNote(demand.key, { at, kind: "no-capacity", text: "none" });
     const failure = { at, errorClass: "no-capacity", message: "none", demand };
     await harness.ledger.recordFailure(demand.key, failure);
-    const revived = await harness.ledger.reviveDead(demand.key);
+    const revived = (await harness.ledger.reviveDead(demand.key)) as Demand;
     harness.codemagic.failNext("no-capacity", { verb: "launch" });
-    await run(revived ?? demand, "codemagic");
+    await run(revived, "codemagic");
     expect(harness.producer.demands).to.have.length(1);
     expect(harness.producer.demands[0]).to.have.property("provider", "ec2");
   });

@@ -58,7 +58,7 @@ describe("dead letters in the ledger", () => {
     await ledger.recordFailure("wfj-1", failure);
     await ledger.recordQueued({ ...demand(1), generation: 4 });
     expect(await ledger.reviveDead("wfj-1")).to.deep.equal({ ...demand(1), generation: 4 });
-    expect(await ledger.reviveDead("wfj-1")).to.equal(null);
+    expect(await ledger.reviveDead("wfj-1")).to.equal("not-dead");
     const record = await ledger.getWorkflowJob("wfj-1");
     expect(record).not.to.have.property("failure");
     expect(record).to.have.property("revivedGeneration", 4);
@@ -72,7 +72,7 @@ describe("dead letters in the ledger", () => {
     await ledger.recordFailure("wfj-1", failure);
     await ledger.recordCompleted({ workflowJobId: 1, at: T0 + 9_000, conclusion: "cancelled" });
     expect(await dead()).to.deep.equal(["wfj-1"]);
-    expect(await ledger.reviveDead("wfj-1")).to.equal(null);
+    expect(await ledger.reviveDead("wfj-1")).to.equal("ended");
     expect(await dead()).to.deep.equal([]);
     expect(await ledger.listOpenDemands()).to.deep.equal([]);
   });
@@ -83,7 +83,7 @@ describe("dead letters in the ledger", () => {
     expect(await ledger.dismissDead("wfj-1", T0 + 9_000)).to.equal(true);
     expect(await ledger.dismissDead("wfj-1", T0 + 9_000)).to.equal(false);
     expect(await dead()).to.deep.equal([]);
-    expect(await ledger.reviveDead("wfj-1")).to.equal(null);
+    expect(await ledger.reviveDead("wfj-1")).to.equal("not-dead");
     expect((await ledger.getWorkflowJob("wfj-1"))?.demandState).to.equal("dismissed");
   });
 });

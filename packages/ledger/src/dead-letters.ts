@@ -25,21 +25,21 @@ const revive: Script = {
   name: "grpReviveDead",
   lua: `${PRELUDE}
 local job = P .. 'job:' .. A.key
-if redis.call('ZREM', P .. 'dead', A.key) == 0 then return {} end
+if redis.call('ZREM', P .. 'dead', A.key) == 0 then return { 'not-dead' } end
 local state, demand, pool, message, dryRun, generation =
   unpack(redis.call('HMGET', job, 'state', 'demand', 'pool', 'f.message', 'd.dryRun', 'd.generation'))
-if demand ~= 'failed' then return {} end
+if demand ~= 'failed' then return { 'not-dead' } end
 -- GitHub has ended it meanwhile: nobody waits any more.
 if state ~= 'queued' then
   redis.call('HSET', job, 'demand', 'dismissed')
-  return {}
+  return { 'ended' }
 end
 redis.call('HSET', job, 'demand', 'waiting', 'revivedGeneration', generation or 1)
 redis.call('HDEL', job, 't.failed', 'f.at', 'f.errorClass', 'f.code', 'f.message')
 note(A.key, A.at, 'revived', 'after: ' .. (message and cjson.decode(message) or ''))
 if dryRun ~= 'true' then joinDemand(pool, A.key, A.at) end
 touch('job', A.key)
-return read('job', A.key)`,
+return { 'revived', read('job', A.key) }`,
 };
 
 const dismiss: Script = {
@@ -52,6 +52,8 @@ if redis.call('EXISTS', P .. 'job:' .. A.key) == 1 then
 end
 return 1`,
 };
+
+type ReviveReply = ["revived", StoredReply] | ["ended" | "not-dead"];
 
 type DeadLetters = Pick<Ledger, "recordFailure" | "reviveDead" | "dismissDead" | "listDead" | "countDead">;
 
@@ -68,9 +70,9 @@ export function createDeadLetters(store: Store): DeadLetters {
       return reply === 1;
     },
     async reviveDead(key) {
-      const reply = await store.run<StoredReply | []>(revive, { key, at: store.now() });
-      if (reply.length === 0) return null;
-      return decodeWorkflowJob(key, fromReply(reply as StoredReply))?.demand ?? null;
+      const reply = await store.run<ReviveReply>(revive, { key, at: store.now() });
+      if (reply[0] !== "revived") return reply[0];
+      return decodeWorkflowJob(key, fromReply(reply[1]))?.demand ?? "not-dead";
     },
     dismissDead: async (key, at) => (await store.run<number>(dismiss, { key, at })) === 1,
     async listDead(limit) {

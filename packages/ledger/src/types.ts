@@ -298,8 +298,9 @@ export interface Ledger {
     key: string,
     failure: { at: number; errorClass: string; code?: string; message: string; demand?: Demand },
   ): Promise<boolean>;
-  /** Takes a dead letter back into demand (the caller enqueues) or off the list. False when there is none. */
-  reviveDead(key: string): Promise<Demand | null>;
+  /** Takes a dead letter back into demand; the caller enqueues. `ended`: GitHub has ended it, so it is off the list now. */
+  reviveDead(key: string): Promise<Demand | "ended" | "not-dead">;
+  /** Off the list. False when there is none. */
   dismissDead(key: string, at: number): Promise<boolean>;
   /** Newest first. */
   listDead(limit: number): Promise<readonly WorkflowJobRecord[]>;

@@ -25,7 +25,8 @@ export async function retryDead(context: OpsContext, key: string): Promise<DeadV
   const lastLaunch = await context.ledger.getLaunch(record.launchIds.at(-1) ?? "");
   const provider = (await context.findFailed(record.demand)) ?? lastLaunch?.provider ?? "ec2";
   const demand = await context.ledger.reviveDead(key);
-  if (!demand) return "ended";
+  if (demand === "ended") return "ended";
+  if (demand === "not-dead") return "not_dead";
   await context.producer.retry(demand, provider);
   context.logger.info("dead.retried", { key, provider, runnerClass: demand.runnerClass });
   return "done";

@@ -7,6 +7,7 @@ import axios, { type AxiosInstance } from "axios";
 import { expect } from "chai";
 import { startRedis, type TestRedis } from "../../../../test/support/redis.ts";
 import { aDemand, silent, walkRunner } from "../testing/fixtures.ts";
+import { retryDead } from "./actions.ts";
 import { createOpsApp } from "./app.ts";
 import { type Board, createBoard } from "./board.ts";
 
@@ -279,6 +280,24 @@ describe("createOpsApp", () => {
     const { status, data } = await http.post("/api/dead/7/retry");
     expect([status, data.error]).to.deep.equal([404, "ended"]);
     expect((await http.get("/api/dead")).data.count).to.equal(0);
+  });
+
+  it("says to the second of two who retry at once that it is no dead letter any more", async () => {
+    await ledger.recordQueued(aDemand(7));
+    await ledger.recordFailure("wfj-7", { at: Date.now(), errorClass: "x", message: "y" });
+    const context = {
+      ...{
+        ledger,
+        producer,
+        findFailed: async () => undefined,
+        logger: silent,
+        isReadOnly: false,
+        now: Date.now,
+      },
+      catalog: undefined,
+    } as const;
+    const retry = () => retryDead(context, "wfj-7");
+    expect(await Promise.all([retry(), retry()])).to.deep.equal(["done", "not_dead"]);
   });
 
   it("says that Redis is away, and has the page try again", async () => {

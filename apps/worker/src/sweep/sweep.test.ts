@@ -1,4 +1,5 @@
 import {
+  type Demand,
   InvalidSpecError,
   RateLimitedError,
   runnerName,
@@ -240,8 +241,8 @@ describe("sweep", () => {
       await fail();
       expect(harness.ec2.machines).to.have.length(3);
       expect((await harness.ledger.getWorkflowJob(first.key))?.failure?.errorClass).to.equal("boot");
-      const revived = await harness.ledger.reviveDead(first.key);
-      await provision(harness, "ec2", revived ?? first, makeWork());
+      const revived = (await harness.ledger.reviveDead(first.key)) as Demand;
+      await provision(harness, "ec2", revived, makeWork());
       await fail();
       expect(harness.ec2.machines).to.have.length(6);
       expect((await harness.ledger.getWorkflowJob(first.key))?.failure?.errorClass).to.equal("boot");
