@@ -138,8 +138,8 @@ function createFailures(now: () => number) {
 /** Asks for leave again after so long at most, for those who waited for it may have gone. */
 const LONGEST_SLEEP_MS = 1_000;
 
-/** A line asks again when it was told to, and before: one that does not has laid all of its members aside. */
-const PATIENCE_MS = 500;
+/** Of one that does not ask again in time, all have been laid aside. */
+const TURN = { patienceMs: 150, returnsMs: LONGEST_SLEEP_MS };
 
 /** Leave for the first of the line; one that can't be asked for is told to those whom it was for. */
 type AskLeave = <M, R>(line: Line<M, R>) => Promise<Admission>;
@@ -151,7 +151,7 @@ function createAsking(id: string): AskLeave {
     if (!first) return { granted: 0 };
     const { admit, limit, key } = first.joining;
     const wanted = Math.min(limit, line.waiting.size);
-    const turn: Turn = { member: `${id}|${key}`, order: first.order, patienceMs: PATIENCE_MS };
+    const turn: Turn = { member: `${id}|${key}`, order: first.order, ...TURN };
     try {
       const admission = (await admit?.(wanted, turn)) ?? { granted: wanted };
       if ("granted" in admission && admission.granted >= wanted) delete line.refusal;

@@ -47,6 +47,8 @@ export interface Turn {
   readonly order: number;
   /** How much later than it was told it may come back and still have its place. */
   readonly patienceMs: number;
+  /** It comes back by then, whatever it is told; should it not, it has gone. */
+  readonly returnsMs?: number;
 }
 
 /** A place in any line: the lower rank first, then who was queued first. Exact: below 2^53. */
@@ -65,7 +67,7 @@ export interface Spending {
   /**
    * Takes its turn in the windows' lines, behind all that stand before it, whichever way those will go: of several windows
    * of one way, in the line of the first that is spent or that others wait for, else in the last one's. Of buckets, in the
-   * line of the first.
+   * line of the first; all in it are told when the next may go.
    */
   readonly turn?: Turn;
   /**

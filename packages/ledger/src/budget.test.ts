@@ -119,17 +119,17 @@ describe("the budget", () => {
         ];
         const verdict = await budget.spend({
           ways: [charges],
-          turn: { member, order, patienceMs: 500 },
+          turn: { member, order, patienceMs: 500, returnsMs: 600 },
         });
         return verdict.granted ? verdict.amount : -verdict.waitMs;
       };
       const empty = () => spend(REQUESTS, 5);
 
-      it("serves it in its order, whoever asks first, and tells each when its turn may be", async () => {
+      it("serves it in its order, whoever asks first, and tells all when the next may go", async () => {
         await empty();
-        expect([await ask("c", 3), await ask("a", 1), await ask("b", 2)]).to.deep.equal([-500, -500, -1_000]);
+        expect([await ask("c", 3), await ask("a", 1), await ask("b", 2)]).to.deep.equal([-500, -500, -500]);
         now += 500;
-        expect([await ask("c", 3), await ask("b", 2), await ask("a", 1)]).to.deep.equal([-1_000, -500, 1]);
+        expect([await ask("c", 3), await ask("b", 2), await ask("a", 1)]).to.deep.equal([-500, -500, 1]);
         now += 500;
         expect([await ask("c", 3), await ask("b", 2)]).to.deep.equal([-500, 1]);
         now += 500;
@@ -159,10 +159,13 @@ describe("the budget", () => {
         expect(await ask("b", 2)).to.equal(-500);
         now += 500;
         expect(await ask("b", 2)).to.equal(1);
-        await empty();
-        await ask("a", 1);
-        now += 1_001;
-        expect([await ask("b", 2), await ask("c", 3)]).to.deep.equal([1, 1]);
+      });
+
+      it("forgets who is not back in time, however much later its turn was", async () => {
+        await spend(REQUESTS, 7, { holdMs: 1_000 });
+        for (const order of [1, 2, 3]) expect(await ask(`${order}`, order)).to.equal(-1_500);
+        now += 1_600;
+        expect(await ask("h", 9)).to.equal(1);
       });
     });
 

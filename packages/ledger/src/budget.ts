@@ -160,10 +160,11 @@ if bucketLine then
 end
 
 -- Those ahead want the least that will do each, and more if there is not enough for this one besides: then they go first.
+-- The wait is for what comes next, whoever will have it: lines come and go, and nobody knows who will be first by then.
 local function freeOf(charge, have, least)
-  if ahead == 0 or charge.limit.kind ~= 'bucket' then return have end
+  if ahead == 0 or charge.limit.kind ~= 'bucket' or have < least then return have end
   local left = have - ahead * least
-  return left >= charge.cost and left or math.min(left, 0)
+  return left >= charge.cost and left or 0
 end
 
 -- What each way has, and how long until it will do. Without a turn that is the answer; with one, those ahead come first.
@@ -233,7 +234,8 @@ end
 
 inLine = inLine or bucketLine
 if waitMs > 0 and inLine then
-  redis.call('ZADD', lineKey(inLine) .. ':seen', now + waitMs + A.turn.patienceMs, A.turn.member)
+  local backMs = math.min(waitMs, A.turn.returnsMs or waitMs)
+  redis.call('ZADD', lineKey(inLine) .. ':seen', now + backMs + A.turn.patienceMs, A.turn.member)
   redis.call('PEXPIRE', lineKey(inLine), ${KEEP_MS})
   redis.call('PEXPIRE', lineKey(inLine) .. ':seen', ${KEEP_MS})
 end
