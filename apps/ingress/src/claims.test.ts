@@ -235,7 +235,7 @@ describe("POST /claims", () => {
       ],
       [
         "one from long before the launch",
-        "identity_mismatch",
+        "identity_too_early",
         (instance) => identityOf(instance, pending(-3_600_000)),
       ],
     ];

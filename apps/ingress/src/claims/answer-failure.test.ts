@@ -135,6 +135,25 @@ describe("a claim that is not granted", () => {
     expect((await warnings())[0]).to.include("identity documents don't fit their launches");
   });
 
+  it("for the worker's clock is ahead: said in its note and its log line, and a warning for many", async () => {
+    await start();
+    const AHEAD_MS = 400_000;
+    for (let times = 0; times < 3; times++) {
+      const launched = await launch(ingress);
+      const [instance] = launched.instances;
+      const launchedAt = Date.now() - AHEAD_MS;
+      const body = instance && identityOf({ ...instance, launchedAt });
+      expect((await claim(ingress, launched, { body: body ?? {} })).body.error).to.equal(
+        "identity_too_early",
+      );
+      const [note] = await notesOf(launched);
+      expect(note?.text).to.match(/EC2 began it 40\d s before its launch was opened by the worker's clock/);
+      expect((await ingress.logged("runner.claimed")).detail).to.include("the worker's clock");
+    }
+    await ingress.logged("warning.raised");
+    expect((await warnings())[0]).to.include("is a worker's clock ahead?");
+  });
+
   it("puts nothing into the notes of a runner that has its registration", async () => {
     await start();
     const launched = await launch(ingress);

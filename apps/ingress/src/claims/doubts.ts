@@ -17,6 +17,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   identity_invalid:
     "AWS's signature on EC2 machines' identity documents does not verify: is the region's certificate known?",
   identity_mismatch: "EC2 machines claim whose identity documents don't fit their launches",
+  identity_too_early:
+    "EC2 machines claim that AWS began more than five minutes before their launches: is a worker's clock ahead?",
 };
 
 /** Warns of claims that are refused with 401 in numbers: each such machine ends without another word. */

@@ -3,7 +3,7 @@ import type { LaunchRecord } from "@grp/ledger";
 import type { IdentityCertificates } from "./identity-certificates.ts";
 import { type IdentityDocument, verifyIdentityDocument } from "./identity-document.ts";
 
-/** AWS's clock and ours may differ, and `pendingTime` is when EC2 began, not when we asked. */
+/** AWS's clock and the worker's may differ, and `pendingTime` is when EC2 began, not when we asked. */
 const CLOCK_SKEW_MS = 5 * 60_000;
 
 export interface MachineIdentity {
@@ -16,7 +16,12 @@ export type IdentityVerdict =
   | { readonly ok: true }
   | {
       readonly ok: false;
-      readonly error: "identity_missing" | "identity_invalid" | "identity_mismatch" | "launch_not_recorded";
+      readonly error:
+        | "identity_missing"
+        | "identity_invalid"
+        | "identity_mismatch"
+        | "identity_too_early"
+        | "launch_not_recorded";
       /** What is wrong with it, for our log. */
       readonly detail?: string;
     };
@@ -43,12 +48,19 @@ function compare(said: IdentityDocument, machine: MachineIdentity, launch: Launc
   const known = launch.instances?.find((instance) => instance.instanceId === said.instanceId);
   // Still being launched, or its answer was lost: the worker will know soon, the machine asks again.
   if (!known && launch.state === "open") return { ok: false, error: "launch_not_recorded" };
-  const isOurs = known !== undefined && said.instanceId === machine.instanceId;
-  return isOurs && fits(said, known, launch) ? { ok: true } : { ok: false, error: "identity_mismatch" };
+  const isOurs = known !== undefined && said.instanceId === machine.instanceId && isThere(said, known);
+  return isOurs ? compareTimes(said, launch) : { ok: false, error: "identity_mismatch" };
 }
 
-/** The same account and region, and started for this launch, not long before it. */
-function fits(said: IdentityDocument, known: Instance, launch: LaunchRecord): boolean {
-  const isSamePlace = said.region === known.region && said.accountId === known.accountId;
-  return isSamePlace && Date.parse(said.pendingTime) >= launch.openedAt - CLOCK_SKEW_MS;
+function isThere(said: IdentityDocument, known: Instance): boolean {
+  return said.region === known.region && said.accountId === known.accountId;
+}
+
+/** It was started for this launch, not long before it. */
+function compareTimes({ pendingTime }: IdentityDocument, { openedAt }: LaunchRecord): IdentityVerdict {
+  const earlyMs = openedAt - Date.parse(pendingTime);
+  if (earlyMs <= CLOCK_SKEW_MS) return { ok: true };
+  const early = `${Math.round(earlyMs / 1_000)} s before its launch was opened by the worker's clock`;
+  const detail = `EC2 began it ${early}: is that ahead?`;
+  return { ok: false, error: "identity_too_early", detail };
 }
