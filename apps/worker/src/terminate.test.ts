@@ -128,6 +128,28 @@ describe("terminate", () => {
     expect(harness.github.names(SCOPE)).to.deep.equal([]);
   });
 
+  const served = async (conclusion: string) => {
+    const runner = await claimed();
+    const { runnerName, placeHolder } = runner;
+    const workflowJobId = Number(placeHolder.slice("wfj-".length));
+    const end = { workflowJobId, runnerName, runnerId: 1, conclusion, at: harness.clock.now };
+    await harness.ledger.recordCompleted(end);
+    return runner;
+  };
+
+  it("asks GitHub nothing of a runner whose job succeeded: GitHub has let go of it", async () => {
+    const runner = await served("success");
+    const before = harness.github.calls.length;
+    expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
+    expect(harness.github.calls.slice(before)).to.deep.equal([]);
+  });
+
+  it("takes a runner off whose job failed: its machine may have died over it", async () => {
+    const runner = await served("failure");
+    expect(await run(runner)).to.have.nested.property("result.outcome", "gone");
+    expect(harness.github.names(SCOPE)).to.deep.equal([]);
+  });
+
   const taken = [
     new InvalidSpecError("GitHub answered 404", { code: "404" }),
     new UnauthorizedError("not installed", { code: "app_not_installed" }),

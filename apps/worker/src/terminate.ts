@@ -1,5 +1,5 @@
 import { limitsOf, type ProviderName, parseDemandJobId } from "@grp/core";
-import type { RunnerRecord } from "@grp/ledger";
+import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
 import type { Termination, WorkContext, WorkOutcome } from "@grp/queue";
 import { providerOf, type WorkerContext } from "./context.ts";
 import { releasePlace } from "./places.ts";
@@ -58,13 +58,19 @@ async function mustSpare(
  * No registration was minted for it, or GitHub has said that its one workflow job is over: GitHub need not be asked. The
  * step `finished` is no proof of that: the sweep sets it too, of a machine it takes for lost.
  */
-async function isHarmless(
+async function isHarmless(context: WorkerContext, runner: RunnerRecord): Promise<boolean> {
+  if (runner.step === "gone" || runner.times.claimed === undefined) return true;
+  return (await findServed(context, runner)) !== null;
+}
+
+/** The workflow job that ran on it, once GitHub has said that it is over. */
+async function findServed(
   { ledger }: WorkerContext,
-  { runnerName, step, times, workflowJobKey }: RunnerRecord,
-): Promise<boolean> {
-  if (step === "gone" || times.claimed === undefined) return true;
+  { runnerName, workflowJobKey }: RunnerRecord,
+): Promise<WorkflowJobRecord | null> {
   const workflowJob = workflowJobKey === undefined ? null : await ledger.getWorkflowJob(workflowJobKey);
-  return workflowJob?.workflowJobState === "completed" && workflowJob.servedBy === runnerName;
+  const isOver = workflowJob?.workflowJobState === "completed" && workflowJob.servedBy === runnerName;
+  return isOver ? workflowJob : null;
 }
 
 function isOverdue(context: WorkerContext, { runnerClass, times }: RunnerRecord): boolean {
@@ -121,13 +127,18 @@ async function settle(context: WorkerContext, runner: RunnerRecord, reason: stri
   await releasePlace(context, runner.placeHolder);
 }
 
-/** False while GitHub takes it for busy: it notices a dead machine only after some minutes. */
+/**
+ * False while GitHub takes it for busy: it notices a dead machine only after some minutes. Whose job succeeded has told
+ * GitHub so itself, which then lets go of a single-use runner: to ask would take a fifth of a registration's points for
+ * each job, when a burst has none to spare. One that is there all the same is a ghost of the sweep's.
+ */
 async function deregister(
   context: WorkerContext,
   runner: RunnerRecord,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (runner.times.claimed === undefined && runner.runnerId === undefined) return true;
+  if ((await findServed(context, runner))?.conclusion === "success") return true;
   return (await takeOff(context, runner, signal)) !== "busy";
 }
 
