@@ -1,9 +1,18 @@
 import type { RunnerClass } from "@grp/core";
-import { findOpenClaim, isIngressAway, type Ledger, type Note, type RunnerRecord } from "@grp/ledger";
+import {
+  findOpenClaim,
+  isIngressAway,
+  type Ledger,
+  type Note,
+  type RunnerRecord,
+  type WorkflowJobRecord,
+} from "@grp/ledger";
 
 /** Kinds of a demand's notes: its machine was started, and never came to take a workflow job. */
 const BOOT_FAILURES = ["boot-timeout", "never-online", "boot-failed"];
 const LOSSES = ["lost", "interrupted"];
+/** … or no machine could be registered, through no fault of its own. */
+const UNREGISTERED = ["unclaimed", "unanswered"];
 
 /** A second loss on spot is no accident: the next machine is not spot. */
 const MAX_SPOT_LOSSES = 2;
@@ -16,6 +25,12 @@ export function countBootFailures(notes: readonly Note[]): number {
 /** What was noted of the last of them. */
 export function findBootFailure(notes: readonly Note[]): Note | undefined {
   return notes.findLast(({ kind }) => BOOT_FAILURES.includes(kind));
+}
+
+/** Of its machines since then, those that nothing kept from serving it; its workflow job began on none. */
+export function countUnused({ demand, notes, revivedGeneration = 0 }: WorkflowJobRecord): number {
+  const kept = count(notes, [...BOOT_FAILURES, ...LOSSES, ...UNREGISTERED]);
+  return demand.generation - revivedGeneration - kept;
 }
 
 /** Walks along all offerings that found no room, since then too. */
@@ -77,6 +92,11 @@ function isBootFailure({ times, instance, notes }: RunnerRecord, reason: string)
 }
 
 function count(notes: readonly Note[], kinds: readonly string[]): number {
+  return sinceRevived(notes).filter(({ kind }) => kinds.includes(kind)).length;
+}
+
+/** A person who asks for another try begins anew. */
+export function sinceRevived(notes: readonly Note[]): readonly Note[] {
   const revived = notes.findLastIndex(({ kind }) => kind === "revived");
-  return notes.slice(revived + 1).filter(({ kind }) => kinds.includes(kind)).length;
+  return notes.slice(revived + 1);
 }

@@ -13,6 +13,7 @@ export function describeNow(story: WorkflowJobStory): WhereNow {
     describeThrottled(story) ??
     describeRetry(story) ??
     describeOnTheWay(story) ??
+    describeNotShown(story) ??
     describeNobody(story)
   );
 }
@@ -221,6 +222,17 @@ function describeTakenBack(runner: RunnerRecord): WhereNow | undefined {
 function limitOf({ runnerClass }: WorkflowJobStory, step: RunnerStep): number | undefined {
   if (step === "launched" || step === "booted") return runnerClass?.bootTimeout;
   return step === "online" || step === "claimed" ? runnerClass?.idleTimeout : undefined;
+}
+
+/** The sweep asked GitHub before it launched another. */
+function describeNotShown({ record }: WorkflowJobStory): WhereNow | undefined {
+  const note = record.notes.at(-1);
+  if (note?.kind !== "not-shown") return undefined;
+  return {
+    whereNow: note.text,
+    waitsFor: "GitHub to show it again",
+    next: "another look some minutes later; if that shows nothing either, it becomes a dead letter",
+  };
 }
 
 const MISSING = "the sweep launches another, if fewer machines are on their way than jobs wait";

@@ -219,6 +219,14 @@ describe("the explanation of a workflow job", () => {
     expect((await tell(2, 80)).whereNow).to.equal(`runs on ${runnerNames[0]}, for 10 s`);
   });
 
+  it("says that no machine more is started for one that GitHub does not show", async () => {
+    const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
+    await test.ledger.recordStep(runnerNames[0] ?? "", "gone", T0 + 10 * SECOND);
+    const note = { at: T0 + 50 * SECOND, kind: "not-shown", text: "GitHub does not show this workflow job" };
+    await test.ledger.addNote("wfj-1", note);
+    expect(await tell(1)).to.include({ whereNow: note.text, waitsFor: "GitHub to show it again" });
+  });
+
   it("tells a lost machine, a dead letter and a cancelled job apart", async () => {
     const { runnerNames } = await launchOne(test.ledger, 1, "i-1");
     const note = { at: T0 + 9 * SECOND, kind: "interrupted", text: "spot notice" };

@@ -35,9 +35,11 @@ export async function act(context: WorkerContext, deed: Deed, signal: AbortSigna
 
 async function actOnDemand(
   context: WorkerContext,
-  deed: Extract<Deed, { kind: "enqueue" | "fail" | "record-workflow-job" }>,
+  deed: Extract<Deed, { kind: "note-demand" | "enqueue" | "fail" | "record-workflow-job" }>,
 ): Promise<void> {
   switch (deed.kind) {
+    case "note-demand":
+      return context.ledger.addNote(deed.key, deed.note);
     case "enqueue":
       return enqueue(context, deed);
     case "fail":

@@ -18,6 +18,7 @@ export type Deed =
   /** The provider never answered: the launch counts as failed; a machine that turns up later is a stray. */
   | { readonly kind: "give-up-launch"; readonly runner: RunnerRecord; readonly text: string }
   | { readonly kind: "note"; readonly runnerName: string; readonly note: Note }
+  | { readonly kind: "note-demand"; readonly key: string; readonly note: Note }
   | { readonly kind: "record-step"; readonly runnerName: string; readonly step: RunnerStep }
   | { readonly kind: "deregister"; readonly scope: Scope; readonly runnerId: number; readonly name: string }
   | {

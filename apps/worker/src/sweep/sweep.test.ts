@@ -248,6 +248,25 @@ describe("sweep", () => {
       expect((await harness.ledger.getWorkflowJob(first.key))?.failure?.errorClass).to.equal("boot");
     });
 
+  it("starts two machines, no more, for a workflow job that GitHub knows no more, and makes a dead letter", async () => {
+    const { demand } = await launchOne();
+    for (let round = 0; round < 60; round++) {
+      for (const { step, runnerName, launchId, provider } of await harness.ledger.listLiveRunners()) {
+        if (step !== "launched") continue;
+        await claim(runnerName);
+        const end = { version: 1, runnerName, launchId, provider, reason: "failed" } as const;
+        await harness.producer.enqueueTermination({ ...end, requestedAt: harness.clock.now });
+      }
+      pass(3 * MINUTE);
+      await sweep();
+      await work();
+    }
+    expect(harness.ec2.machines).to.have.length(2);
+    const record = await harness.ledger.getWorkflowJob(demand.key);
+    expect(record?.failure?.message).to.match(/^GitHub knows this workflow job no more/);
+    expect(harness.lines.filter((line) => line.message === "runner.failed")).to.have.length(1);
+  });
+
   it("replaces a machine that was taken away while its workflow job waited", async () => {
     const { runner } = await launchOne();
     harness.ec2.end(runner.instanceId as string);

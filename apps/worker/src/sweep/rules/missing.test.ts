@@ -77,6 +77,41 @@ describe("rule missing", () => {
     expect(judge({ generation: MAX_GENERATIONS })).to.include({ kind: "fail" });
   });
 
+  describe("where GitHub does not show the workflow job", () => {
+    const workflowJobs = new Map([["wfj-1", null]]);
+    const judge = (overrides: Parameters<typeof makeOpen>[1]) => {
+      const demands = [makeOpen(5 * HOUR, overrides)];
+      return missing.judge(makeWorld({ demands, counts: [makeCount(1, 0)], workflowJobs }));
+    };
+    const seen = (agoMs: number) => makeNote("not-shown", agoMs);
+
+    it("asks for a second machine, and for no third: it looks again, and makes a dead letter", () => {
+      expect(judge({ generation: 1 })[0]).to.include({ kind: "enqueue" });
+      expect(judge({ generation: 2 })[0]).to.deep.nested.include({
+        kind: "note-demand",
+        "note.kind": "not-shown",
+      });
+      expect(judge({ generation: 2, notes: [seen(MINUTE)] })).to.deep.equal([]);
+      expect(judge({ generation: 2, notes: [seen(6 * MINUTE), seen(MINUTE)] })[0]).to.deep.include({
+        kind: "fail",
+        errorClass: "not-shown",
+        message: "GitHub knows this workflow job no more, or does not show it to our credentials",
+      });
+    });
+
+    it("begins to look anew after an hour, or when a person asked for another try", () => {
+      expect(judge({ generation: 2, notes: [seen(2 * HOUR)] })[0]).to.include({ kind: "note-demand" });
+      const notes = [seen(30 * MINUTE), makeNote("revived", MINUTE)];
+      expect(judge({ generation: 3, revivedGeneration: 2, notes })[0]).to.include({ kind: "enqueue" });
+      expect(judge({ generation: 4, revivedGeneration: 2, notes })[0]).to.include({ kind: "note-demand" });
+    });
+
+    it("does not count machines that were lost or could not be registered", () => {
+      for (const kind of ["lost", "interrupted", "boot-failed", "unclaimed", "unanswered"])
+        expect(judge({ generation: 2, notes: [makeNote(kind)] })[0], kind).to.include({ kind: "enqueue" });
+    });
+  });
+
   it("counts anew for one that a person took back from the dead letters", () => {
     const judge = (overrides: Parameters<typeof makeOpen>[1]) =>
       missing.judge(makeWorld({ demands: [makeOpen(HOUR, overrides)], counts: [makeCount(1, 0)] }))[0];

@@ -1,6 +1,12 @@
 import { type RunnerClass, scopeKey } from "@grp/core";
-import type { ClassCount } from "@grp/ledger";
-import { countBootFailures, findBootFailure, firstOffering } from "../../setbacks.ts";
+import type { ClassCount, WorkflowJobRecord } from "@grp/ledger";
+import {
+  countBootFailures,
+  countUnused,
+  findBootFailure,
+  firstOffering,
+  sinceRevived,
+} from "../../setbacks.ts";
 import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast, type OpenDemand, type World } from "../world.ts";
 
@@ -10,20 +16,30 @@ const MAX_BOOT_FAILURES = 3;
 /** Whatever takes its machines away: nobody waits behind so many, unless a person asks for another try. */
 export const MAX_GENERATIONS = 20;
 
+/** Of a workflow job that GitHub does not show: the first may have come too early, the second waited in vain. */
+const MAX_UNUSED = 2;
+
+/** GitHub's copies of the truth agree within seconds: what it does not show in two looks so far apart, it has no more. */
+const LOOKS_APART_MS = 5 * 60_000;
+/** An older look says nothing: it may have been shown since. */
+const LOOK_LASTS_MS = 60 * 60_000;
+const NOT_SHOWN = "not-shown";
+
 /**
  * More workflow jobs wait than machines are there or on their way, and nobody is working on it: asks for what is
  * missing, oldest first, as a new generation. Asking for too much does no harm: a launch is opened only while the
- * count still wants it. None for one that GitHub says waits no more: its delivery was late or lost.
+ * count still wants it. None for one that GitHub says waits no more: its delivery was late or lost; and not for ever for
+ * one that GitHub does not show.
  */
 export const missing: Rule = {
   name: "missing",
   judge: (world) =>
     findShortfalls(world)
       .flatMap((shortfall) => chooseServed(world, shortfall))
-      .map((one) => {
+      .flatMap((one) => {
         const { demand } = one.record;
         const runnerClass = classOf(world, demand.runnerClass);
-        return runnerClass ? judgeDemand(runnerClass, one) : failWithoutClass(demand);
+        return runnerClass ? judgeDemand(world, runnerClass, one) : failWithoutClass(demand);
       }),
 };
 
@@ -66,23 +82,34 @@ function isForgotten(world: World, { record, isUnderWay }: OpenDemand, count: Cl
   return demand.runnerClass === count.runnerClass && scopeKey(demand.scope) === count.scope;
 }
 
-function judgeDemand(runnerClass: RunnerClass, { record }: OpenDemand): Deed {
+function judgeDemand(world: World, runnerClass: RunnerClass, { record }: OpenDemand): readonly Deed[] {
   const { demand, notes, revivedGeneration = 0 } = record;
   const failures = countBootFailures(notes);
   if (failures >= MAX_BOOT_FAILURES) {
     const last = findBootFailure(notes)?.text;
     const message = `${failures} machines were started and none came${last ? `; of the last: ${last}` : ""}`;
-    return { kind: "fail", demand, errorClass: "boot", message };
+    return [{ kind: "fail", demand, errorClass: "boot", message }];
   }
-  if (demand.generation - revivedGeneration >= MAX_GENERATIONS)
-    return {
-      kind: "fail",
-      demand,
-      errorClass: "generations",
-      message: `${demand.generation} machines, none for it`,
-    };
+  if (world.workflowJobs.get(record.key) === null && countUnused(record) >= MAX_UNUSED)
+    return judgeNotShown(world, record);
+  if (demand.generation - revivedGeneration >= MAX_GENERATIONS) {
+    const message = `${demand.generation} machines, none for it`;
+    return [{ kind: "fail", demand, errorClass: "generations", message }];
+  }
   const offeringIndex = firstOffering(runnerClass, notes);
   const provider = runnerClass.offerings[offeringIndex]?.provider ?? "ec2";
   const next = { ...demand, generation: demand.generation + 1, offeringIndex };
-  return { kind: "enqueue", demand: next, provider, why: "demand exceeds supply" };
+  return [{ kind: "enqueue", demand: next, provider, why: "demand exceeds supply" }];
+}
+
+/** Its run or repository was deleted, most likely, and no delivery told us. No machine more, and a person is told. */
+function judgeNotShown({ now }: World, { key, demand, notes }: WorkflowJobRecord): readonly Deed[] {
+  const looks = sinceRevived(notes).filter(({ kind, at }) => kind === NOT_SHOWN && now - at <= LOOK_LASTS_MS);
+  if (looks.some(({ at }) => now - at >= LOOKS_APART_MS)) {
+    const message = "GitHub knows this workflow job no more, or does not show it to our credentials";
+    return [{ kind: "fail", demand, errorClass: NOT_SHOWN, message }];
+  }
+  if (looks.length > 0) return [];
+  const text = "GitHub does not show this workflow job; no machine is started for it meanwhile";
+  return [{ kind: "note-demand", key, note: { at: now, kind: NOT_SHOWN, text } }];
 }
