@@ -62,6 +62,14 @@ describe("readEnvironment", () => {
     expect(error.message).to.contain('DRY_RUN        must be true or false (or 1/0, yes/no) (is "ture")');
   });
 
+  it("shows no password of a URL, however ill it is written", () => {
+    for (const url of ["redis//:hunter2@redis:6379", ":hunter2@redis:6379", "rediss:/:hunter2@redis:6379"]) {
+      const { message } = faultsOf({ ...good, REDIS_URL: url });
+      expect(message, url).to.match(/REDIS_URL +must be a URL that begins with redis:\/\//);
+      expect(message, url).not.to.contain("hunter2");
+    }
+  });
+
   it("runs the rules over several settings even when single ones are wrong", () => {
     const either: SettingRule = (given) =>
       given.GITHUB_TOKEN === undefined

@@ -83,8 +83,13 @@ function describeIssue(issue: z.core.$ZodIssue, schema: z.ZodObject, given: Envi
   const remedy = schema.shape[name]?.meta()?.description ?? "";
   const value = given[name];
   if (value === undefined && name in schema.shape) return { name, problem: "is not set", remedy };
-  const shown = value === undefined || secretName.test(name) ? "" : ` (is "${redactText(value)}")`;
+  const shown = value === undefined || mayHoldSecret(name, value) ? "" : ` (is "${redactText(value)}")`;
   return { name, problem: `${issue.message}${shown}`, remedy };
+}
+
+/** What stands before an @ may be the password of a URL, however ill it is written. */
+function mayHoldSecret(name: string, value: string): boolean {
+  return secretName.test(name) || value.includes("@");
 }
 
 function describeDefault(field: z.core.$ZodType): string | undefined {

@@ -28,8 +28,8 @@ export function port() {
 /** An absolute URL of one of these schemes (http and https unless told otherwise), without a slash at its end. */
 export function url(schemes: readonly string[] = ["http", "https"]) {
   return z.string().transform((text, context): string => {
-    const scheme = URL.canParse(text) ? new URL(text).protocol.slice(0, -1) : undefined;
-    if (scheme !== undefined && schemes.includes(scheme)) return text.replace(/\/+$/, "");
+    const isKnown = schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`));
+    if (isKnown && URL.canParse(text)) return text.replace(/\/+$/, "");
     return refuse(
       context,
       `must be a URL that begins with ${schemes.map((name) => `${name}://`).join(" or ")}`,
