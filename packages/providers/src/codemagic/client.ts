@@ -72,7 +72,7 @@ export function createClient(options: ClientOptions & { readonly limits: Codemag
     const { status, data, headers } = response;
     leave(headers);
     if ((status >= 200 && status < 300) || accept.includes(status)) return { status, data };
-    const detail = detailOf(data).replaceAll(options.token, "***").slice(0, MAX_DETAIL);
+    const detail = withoutSecrets(detailOf(data), options.token).slice(0, MAX_DETAIL);
     const error = sortRefusal({ status, detail, headers }, doing, { nowMs: now(), isShared });
     if (error instanceof RateLimitedError) await pace.slowDown(api, error.retryAfterMs);
     throw error;
@@ -87,6 +87,11 @@ export function read<T>(schema: z.ZodType<T>, data: unknown, doing: string): T {
   throw new TransientError(`${doing}: CodeMagic's answer has not the expected form (${where})`, {
     code: "unexpected-answer",
   });
+}
+
+/** Should it quote what it was sent: the API token, or a machine's ticket. */
+function withoutSecrets(text: string, token: string): string {
+  return text.replaceAll(token, "***").replaceAll(/\bgrp1\.[\w.-]+/g, "***");
 }
 
 /** v1 answers `{error}` or `{message}`, v3 `{detail}`. */

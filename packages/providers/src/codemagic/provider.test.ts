@@ -272,13 +272,14 @@ describe("the CodeMagic provider", () => {
       for (const disturb of [
         () => standIn.failNext(500),
         () => standIn.failNext(401),
+        () => standIn.failNext(400),
         () => standIn.loseNextResponse(),
       ]) {
         disturb();
         errors.push(await failure(provider.launch(codemagicOrder("l-1"), never)));
       }
       const shown = inspect(errors, { depth: 20, showHidden: true });
-      expect(shown).to.include("no answer");
+      expect(shown).to.include("no answer").and.include("told to fail *** ***");
       for (const secret of ["cm-the-secret-token", "grp1.ticket"]) expect(shown).not.to.include(secret);
     });
   });

@@ -67,7 +67,9 @@ export async function createCodemagicStandIn(
     const fate = script.next(request.method ?? "GET");
     if (fate.isToHang) return;
     const { failure } = fate;
-    if (failure) return send(response, [failure.status, { error: "told to fail" }], failure.headers);
+    // It quotes what it was sent, the worst that an answer may do.
+    const error = `told to fail ${request.headers["x-auth-token"]} ${ticketIn(body)}`;
+    if (failure) return send(response, [failure.status, { error }], failure.headers);
     const left = (options.hourly ?? Number.POSITIVE_INFINITY) - calls.length;
     const reply: Reply = left < 0 ? [429, { detail: "Too many requests" }] : decide(request, body);
     if (fate.isToLose) request.socket.destroy();
@@ -116,4 +118,8 @@ function send(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+}
+
+function ticketIn(body: string): string {
+  return /grp1\.[\w.-]+/.exec(body)?.[0] ?? "";
 }
