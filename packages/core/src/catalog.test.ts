@@ -125,6 +125,20 @@ describe("parseCatalog", () => {
     expect(text).to.match(/40 exceeds the catalog's maxRunnersPerOwner \(30\)/);
   });
 
+  it("refuses a class that no workflow job can reach, for an earlier one takes them all", () => {
+    const [head = "", first = ""] = shipped.split(/(?= {2}- name: )/);
+    const later = (labels: string, rest = "") =>
+      read(
+        `${head}${first}${first.replace("name: ubuntu-arm64", "name: later").replace(/labels: .*/, `labels: ${labels}${rest}`)}`,
+      ).faults;
+    expect(later("[UBUNTU-arm64]")[0]).to.match(
+      /classes\[1\]\.labels: no workflow job can reach it: "ubuntu-arm64" stands before it/,
+    );
+    expect(later("[ubuntu-arm64, big]")).to.deep.equal([]);
+    expect(later("[ubuntu-arm64]", "\n    allowPublicRepositories: true")).to.deep.equal([]);
+    expect(later("[big, BIG]")[0]).to.match(/"big" stands twice: GitHub compares labels without case/);
+  });
+
   it("ranks classes by their distance from the highest priority", () => {
     const verdict = parseCatalog(shipped.replace("maxRunners: 20", "maxRunners: 20\n    priority: 7"), {
       env,

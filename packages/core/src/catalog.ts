@@ -178,6 +178,7 @@ function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
     if (names.has(runnerClass.name))
       issues.push({ path: [...path, "name"], message: `"${runnerClass.name}" is used twice` });
     names.add(runnerClass.name);
+    issues.push(...checkLabels(catalog.classes.slice(0, index), runnerClass, path));
     issues.push(...checkShare(catalog, runnerClass, path));
     for (const [at, offering] of runnerClass.offerings.entries()) {
       const where = [...path, "offerings", at];
@@ -187,6 +188,34 @@ function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
     }
   }
   return issues;
+}
+
+/** A class that no workflow job can reach is a mistake: the first in the file that fits takes them all (see `match.ts`). */
+function checkLabels(earlier: Catalog["classes"], runnerClass: RunnerClass, path: Path): Issue[] {
+  const where = [...path, "labels"];
+  const labels = runnerClass.labels.map((label) => label.toLowerCase());
+  const twice = labels.find((label, at) => labels.indexOf(label) !== at);
+  if (twice !== undefined)
+    return [{ path: where, message: `"${twice}" stands twice: GitHub compares labels without case` }];
+  const taker = earlier.find((one) => takesAllOf(one, runnerClass));
+  if (!taker) return [];
+  return [
+    {
+      path: where,
+      message: `no workflow job can reach it: "${taker.name}" stands before it and serves all that it would; put the class with fewer labels first`,
+    },
+  ];
+}
+
+function takesAllOf(earlier: RunnerClass, later: RunnerClass): boolean {
+  const holdsAll = (all: readonly string[], some: readonly string[]) => {
+    const held = new Set(all.map((one) => one.toLowerCase()));
+    return some.every((one) => held.has(one.toLowerCase()));
+  };
+  if (!holdsAll(earlier.labels, later.labels)) return false;
+  if (later.allowPublicRepositories && !earlier.allowPublicRepositories) return false;
+  if (!earlier.repositories) return true;
+  return later.repositories !== undefined && holdsAll(earlier.repositories, later.repositories);
 }
 
 /** A part that is larger than the whole is a mistake: one of the two numbers is not what was meant. */
