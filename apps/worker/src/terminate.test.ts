@@ -21,8 +21,9 @@ describe("terminate", () => {
   const claimed = async () => {
     const runner = await launchOne();
     const at = harness.clock.now;
-    await harness.ledger.finishClaim({ runnerName: runner.runnerName, runnerId: 1, at });
-    harness.github.setRunner(SCOPE, { name: runner.runnerName });
+    const { runnerName } = runner;
+    await harness.ledger.finishClaim({ runnerName, claimNumber: 0, runnerId: 1, at });
+    harness.github.setRunner(SCOPE, { name: runnerName });
     return runner;
   };
   const run = (runner: RunnerRecord, overrides: Partial<Termination> = {}) =>

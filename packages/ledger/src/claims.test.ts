@@ -18,6 +18,8 @@ describe("claims in the ledger", () => {
     ledger.beginClaim({ launchId, instanceId, at, lockMs });
   const outcome = async (launchId: string, instanceId: string, at?: number) =>
     (await claim(launchId, instanceId, at)).outcome;
+  /** The first claim of the launch's first runner. */
+  const begun = ([runnerName = ""]: readonly string[], claimNumber = 1) => ({ runnerName, claimNumber });
   const launchMany = async (size: number, provider: "ec2" | "codemagic" = "ec2"): Promise<OpenLaunch> => {
     const demands = Array.from({ length: size }, (_, index) => demand(index + 1));
     for (const wanted of demands) await ledger.recordQueued(wanted);
@@ -29,7 +31,7 @@ describe("claims in the ledger", () => {
   it("grants the recorded machine its runner, one mint at a time", async () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     const verdict = await claim(launchId, "i-1");
-    expect(verdict).to.have.keys("outcome", "launch", "runner");
+    expect(verdict).to.have.keys("outcome", "launch", "runner", "claimNumber");
     expect(verdict.outcome === "granted" && verdict.runner.runnerName).to.equal(runnerNames[0]);
     expect(verdict.outcome === "granted" && verdict.launch.launchId).to.equal(launchId);
     expect(await outcome(launchId, "i-1")).to.equal("in-progress");
@@ -39,7 +41,7 @@ describe("claims in the ledger", () => {
   it("lets the machine claim again at once when the mint failed", async () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     await claim(launchId, "i-1");
-    await ledger.abandonClaim(runnerNames[0] ?? "");
+    expect(await ledger.abandonClaim(begun(runnerNames))).to.equal(true);
     const again = await claim(launchId, "i-1");
     expect(again.outcome).to.equal("granted");
     expect(again).not.to.have.property("previousRunnerId");
@@ -48,8 +50,8 @@ describe("claims in the ledger", () => {
   it("tells which registration the same machine got before", async () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     await claim(launchId, "i-1");
-    const finish = { runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 };
-    expect(await ledger.finishClaim(finish)).to.equal(true);
+    const finish = { ...begun(runnerNames), runnerId: 42, at: T0 + 61_000 };
+    expect(await ledger.finishClaim(finish)).to.equal("registered");
     expect(await ledger.getRunner(runnerNames[0] ?? "")).to.include({ step: "claimed", runnerId: 42 });
     expect(await claim(launchId, "i-1")).to.include({ outcome: "granted", previousRunnerId: 42 });
   });
@@ -58,7 +60,7 @@ describe("claims in the ledger", () => {
     it(`gives no second registration to a machine whose runner is ${step}`, async () => {
       const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
       await claim(launchId, "i-1");
-      await ledger.finishClaim({ runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 });
+      await ledger.finishClaim({ ...begun(runnerNames), runnerId: 42, at: T0 + 61_000 });
       await ledger.recordStep(runnerNames[0] ?? "", step, T0 + 62_000);
       expect(await outcome(launchId, "i-1", T0 + 99_000)).to.equal("taken");
     });
@@ -126,8 +128,51 @@ describe("claims in the ledger", () => {
     await ledger.recordInProgress({ workflowJobId: 2, at: T0, runnerName: "elsewhere" });
     expect(await outcome(first.launchId, "i-1")).to.equal("granted");
     expect(await outcome(second.launchId, "i-2", T0 + 60_000 + lockMs)).to.equal("granted");
-    await ledger.finishClaim({ runnerName: second.runnerNames[0] ?? "", runnerId: 2, at: T0 + 80_000 });
+    await ledger.finishClaim({ ...begun(second.runnerNames), runnerId: 2, at: T0 + 80_000 });
     expect(await outcome(first.launchId, "i-1", T0 + 90_000)).to.equal("not-wanted");
+  });
+
+  describe("of a process that was frozen for longer than its lock", () => {
+    const FROZEN_UNTIL = T0 + 60_000 + lockMs;
+    /** Two machines, one workflow job; the first one's claim is overtaken by its next, by another process. */
+    const overtake = async () => {
+      const { launchId, runnerNames } = await launchMany(2);
+      await ledger.recordLaunched(launchId, [instance(launchId, "i-1"), instance(launchId, "i-2")], T0);
+      await ledger.recordCompleted({ workflowJobId: 2, at: T0, conclusion: "cancelled" });
+      expect(await claim(launchId, "i-1")).to.include({ outcome: "granted", claimNumber: 1 });
+      expect(await claim(launchId, "i-1", FROZEN_UNTIL)).to.include({ outcome: "granted", claimNumber: 2 });
+      const finish = { ...begun(runnerNames, 2), runnerId: 2, at: FROZEN_UNTIL };
+      return { launchId, runnerNames, finish };
+    };
+
+    it("does not give up what another process has finished: no second machine is granted for one job", async () => {
+      const { launchId, runnerNames, finish } = await overtake();
+      expect(await ledger.finishClaim(finish)).to.equal("registered");
+      expect(await ledger.abandonClaim(begun(runnerNames), T0 + 99_000)).to.equal(false);
+      expect(await ledger.getRunner(runnerNames[0] ?? "")).not.to.have.property("comesBackAt");
+      expect(await outcome(launchId, "i-2", FROZEN_UNTIL)).to.equal("not-wanted");
+    });
+
+    it("does not open the lock of another process, nor forget what that has registered", async () => {
+      const { launchId, runnerNames, finish } = await overtake();
+      const [runnerName = ""] = runnerNames;
+      await ledger.abandonClaim(begun(runnerNames));
+      expect(await outcome(launchId, "i-1", FROZEN_UNTIL)).to.equal("in-progress");
+      await ledger.finishClaim(finish);
+      await ledger.forgetRegistration({ runnerName, runnerId: 1 });
+      expect(await ledger.getRunner(runnerName)).to.include({ step: "claimed", runnerId: 2 });
+      await ledger.forgetRegistration({ runnerName, runnerId: 2 });
+      expect(await ledger.getRunner(runnerName)).not.to.have.property("runnerId");
+    });
+
+    it("is told that its registration came too late, and leaves the other one's as it is", async () => {
+      const { runnerNames, finish } = await overtake();
+      const late = { ...begun(runnerNames), runnerId: 1, at: FROZEN_UNTIL };
+      expect(await ledger.finishClaim(late)).to.equal("overtaken");
+      expect(await ledger.finishClaim(finish)).to.equal("registered");
+      expect(await ledger.finishClaim(late)).to.equal("overtaken");
+      expect(await ledger.getRunner(runnerNames[0] ?? "")).to.include({ step: "claimed", runnerId: 2 });
+    });
   });
 
   it("registers no more runners than there is demand when fifty machines claim at once, each three times", async () => {
@@ -147,8 +192,9 @@ describe("claims in the ledger", () => {
           lockMs,
         });
         if (verdict?.outcome === "granted") {
-          const { runnerName } = verdict.runner;
-          await replicas[index % 4]?.finishClaim({ runnerName, runnerId: index + 1, at: T0 + 60_500 });
+          const { claimNumber, runner } = verdict;
+          const claim = { runnerName: runner.runnerName, claimNumber };
+          await replicas[index % 4]?.finishClaim({ ...claim, runnerId: index + 1, at: T0 + 60_500 });
         }
         return verdict?.outcome === "granted" ? instanceId : undefined;
       }),
@@ -160,8 +206,8 @@ describe("claims in the ledger", () => {
     const { launchId, runnerNames } = await launchOne(ledger, 1, "i-1");
     await claim(launchId, "i-1");
     await ledger.recordStep(runnerNames[0] ?? "", "gone", T0 + 60_500);
-    const finish = { runnerName: runnerNames[0] ?? "", runnerId: 42, at: T0 + 61_000 };
-    expect(await ledger.finishClaim(finish)).to.equal(false);
+    const finish = { ...begun(runnerNames), runnerId: 42, at: T0 + 61_000 };
+    expect(await ledger.finishClaim(finish)).to.equal("ended");
     expect(await ledger.getRunner(runnerNames[0] ?? "")).to.include({ step: "gone", runnerId: 42 });
     expect(await test.redis.keys("*claimed*")).to.deep.equal([]);
   });

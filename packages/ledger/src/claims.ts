@@ -57,41 +57,52 @@ if redis.call('ZCOUNT', claimed, '(' .. at, '+inf') >= countDemand(pool, at) the
 end
 redis.call('ZADD', claimed, at + A.lockMs, name)
 redis.call('HSET', runner, 'lockedUntil', at + A.lockMs)
-return { 'granted', name, runnerId or '' }`,
+return { 'granted', name, redis.call('HINCRBY', runner, 'claims', 1), runnerId or '' }`,
 };
+
+/** A process that was frozen for longer than its lock must not undo what the machine's next claim has done elsewhere. */
+const IS_LATEST = `
+local function isLatest(claims)
+  return tonumber(claims or 0) == A.claimNumber
+end
+`;
 
 const finish: Script = {
   name: "grpFinishClaim",
-  lua: `${PRELUDE}
+  lua: `${PRELUDE}${IS_LATEST}
 local runner = P .. 'runner:' .. A.runnerName
-if redis.call('EXISTS', runner) == 0 then return 0 end
+if redis.call('EXISTS', runner) == 0 then return 'ended' end
+if not isLatest(redis.call('HGET', runner, 'claims')) then return 'overtaken' end
 redis.call('HSET', runner, 'runnerId', A.runnerId)
 redis.call('HDEL', runner, 'lockedUntil')
 advanceRunner(A.runnerName, 'claimed', A.at)
 local step, pool = unpack(redis.call('HMGET', runner, 'step', 'pool'))
 if RANK[step] < RANK.busy then redis.call('ZADD', P .. 'claimed:' .. pool, '+inf', A.runnerName) end
-return RANK[step] < RANK.finished and 1 or 0`,
+return RANK[step] < RANK.finished and 'registered' or 'ended'`,
 };
 
 const abandon: Script = {
   name: "grpAbandonClaim",
-  lua: `${PRELUDE}
+  lua: `${PRELUDE}${IS_LATEST}
 local runner = P .. 'runner:' .. A.runnerName
-local pool = redis.call('HGET', runner, 'pool')
-if not pool then return end
+local pool, claims = unpack(redis.call('HMGET', runner, 'pool', 'claims'))
+if not pool or not isLatest(claims) then return 0 end
 redis.call('HDEL', runner, 'lockedUntil')
 redis.call('ZREM', P .. 'claimed:' .. pool, A.runnerName)
-if A.comesBackAt then redis.call('HSET', runner, 'comesBackAt', A.comesBackAt) end`,
+if A.comesBackAt then redis.call('HSET', runner, 'comesBackAt', A.comesBackAt) end
+return 1`,
 };
 
 const forget: Script = {
   name: "grpForgetRegistration",
   lua: `${PRELUDE}
-redis.call('HDEL', P .. 'runner:' .. A.runnerName, 'runnerId')`,
+local runner = P .. 'runner:' .. A.runnerName
+local runnerId = redis.call('HGET', runner, 'runnerId')
+if runnerId and tonumber(runnerId) == A.runnerId then redis.call('HDEL', runner, 'runnerId') end`,
 };
 
 type Reply =
-  | ["granted", runnerName: string, runnerId: string]
+  | ["granted", runnerName: string, claimNumber: number, runnerId: string]
   | [Exclude<ClaimVerdict["outcome"], "granted">];
 
 /** The trade of a ticket for a registration: one mint at a time for a machine, no more of them than are wanted. */
@@ -102,22 +113,21 @@ export function createClaims(
     async beginClaim(claim) {
       const reply = await store.run<Reply>(begin, claim);
       if (reply[0] !== "granted") return { outcome: reply[0] };
+      const [outcome, runnerName, claimNumber, runnerId] = reply;
       const [launch, runner] = await Promise.all([
-        readLaunch(store, claim.launchId, { runnerName: reply[1] }),
-        readRunner(store, reply[1]),
+        readLaunch(store, claim.launchId, { runnerName }),
+        readRunner(store, runnerName),
       ]);
       if (!launch || !runner) return { outcome: "unknown-launch" };
-      const previous = reply[2] === "" ? {} : { previousRunnerId: Number(reply[2]) };
-      return { outcome: "granted", launch, runner, ...previous };
+      const previous = runnerId === "" ? {} : { previousRunnerId: Number(runnerId) };
+      return { outcome, launch, runner, claimNumber, ...previous };
     },
-    async finishClaim(claim) {
-      return (await store.run<number>(finish, claim)) === 1;
+    finishClaim: (claim) => store.run(finish, claim),
+    async abandonClaim({ runnerName, claimNumber }, comesBackAt) {
+      return (await store.run<number>(abandon, { runnerName, claimNumber, comesBackAt })) === 1;
     },
-    async abandonClaim(runnerName, comesBackAt) {
-      await store.run(abandon, { runnerName, comesBackAt });
-    },
-    async forgetRegistration(runnerName) {
-      await store.run(forget, { runnerName });
+    async forgetRegistration(registration) {
+      await store.run(forget, registration);
     },
   };
 }

@@ -20,6 +20,7 @@ async function happen(ledger: Ledger, random: (below: number) => number, runners
   const machines = [instance(launchId, `i-${launchId}-0`), instance(launchId, `i-${launchId}-1`)];
   const update = { workflowJobId: job, at, demand: wanted, ...(runnerName ? { runnerName } : {}) };
   const claim = { launchId, instanceId: `i-${launchId}-${random(3)}`, at, lockMs: 15_000 };
+  const begun = { runnerName: runnerName ?? "nobody", claimNumber: random(3) };
   const events: (() => Promise<unknown>)[] = [
     () => ledger.recordQueued(wanted),
     () => ledger.recordInProgress(update),
@@ -32,8 +33,8 @@ async function happen(ledger: Ledger, random: (below: number) => number, runners
     () => ledger.recordLaunchFailed(launchId, { at, kind: "failed", text: "" }),
     () => ledger.recordStep(runnerName ?? "nobody", STEPS[random(STEPS.length)] ?? "gone", at),
     () => ledger.beginClaim(claim),
-    () => ledger.finishClaim({ runnerName: runnerName ?? "nobody", runnerId: random(99), at }),
-    () => ledger.abandonClaim(runnerName ?? "nobody"),
+    () => ledger.finishClaim({ ...begun, runnerId: random(99), at }),
+    () => ledger.abandonClaim(begun),
   ];
   await events[random(events.length)]?.();
 }

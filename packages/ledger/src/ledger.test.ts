@@ -28,7 +28,7 @@ async function serve(ledger: Ledger, id: number, at: number): Promise<void> {
   await ledger.recordLaunched(opened.launchId, [instance(opened.launchId, `i-${id}`)], at);
   await ledger.recordStep(name, "booted", at);
   await ledger.beginClaim({ launchId: opened.launchId, instanceId: `i-${id}`, at, lockMs: 15_000 });
-  await ledger.finishClaim({ runnerName: name, runnerId: id, at });
+  await ledger.finishClaim({ runnerName: name, claimNumber: 1, runnerId: id, at });
   await ledger.recordStep(name, "online", at);
   const update = { workflowJobId: id, at, runnerName: name, runnerId: id };
   await ledger.recordInProgress(update);

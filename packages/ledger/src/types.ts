@@ -184,10 +184,23 @@ export type ClaimVerdict =
       /** Of its instances, this machine's alone: a burst of claims must not read a thousand records each. */
       readonly launch: LaunchRecord;
       readonly runner: RunnerRecord;
+      readonly claimNumber: number;
       /** The same machine claimed before: this registration must be deleted first. */
       readonly previousRunnerId?: number;
     }
   | { readonly outcome: "unknown-launch" | "not-recorded" | "not-wanted" | "taken" | "in-progress" };
+
+/** A claim that was granted. With each one the runner's number grows by one, so that only the latest has a say. */
+export interface ClaimRef {
+  readonly runnerName: string;
+  readonly claimNumber: number;
+}
+
+/**
+ * `ended`: the runner was ended while its registration was minted. `overtaken`: its machine's next claim was granted, the
+ * lock being over. In either case nobody else will take this registration off GitHub.
+ */
+export type FinishVerdict = "registered" | "ended" | "overtaken";
 
 export interface ClassCount {
   readonly runnerClass: string;
@@ -369,12 +382,14 @@ export interface Ledger {
     at: number;
     lockMs: number;
   }): Promise<ClaimVerdict>;
-  /** False when the runner was ended while its registration was minted: nobody will take that off GitHub. */
-  finishClaim(claim: { runnerName: string; runnerId: number; at: number }): Promise<boolean>;
-  /** No mint, or it failed: the same machine may claim again at once. `comesBackAt`: it was told to come back then. */
-  abandonClaim(runnerName: string, comesBackAt?: number): Promise<void>;
+  finishClaim(claim: ClaimRef & { runnerId: number; at: number }): Promise<FinishVerdict>;
+  /**
+   * No mint, or it failed: the same machine may claim again at once. `comesBackAt`: it was told to come back then. False,
+   * and nothing is changed, when the claim was overtaken.
+   */
+  abandonClaim(claim: ClaimRef, comesBackAt?: number): Promise<boolean>;
   /** We took its registration off GitHub. One that GitHub has no more, and that is not forgotten, had its workflow job. */
-  forgetRegistration(runnerName: string): Promise<void>;
+  forgetRegistration(registration: { runnerName: string; runnerId: number }): Promise<void>;
 
   // --- caps ----------------------------------------------------------------------------------------------------
   /**

@@ -17,6 +17,7 @@ interface Failure {
   readonly error: unknown;
   readonly launch: LaunchRecord;
   readonly runner: RunnerRecord;
+  readonly claimNumber: number;
 }
 
 interface FailureAnswer {
@@ -30,12 +31,13 @@ interface FailureAnswer {
  * left of its time for somebody to mend it. What is none of GitHub's errors is thrown on.
  */
 export async function answerFailure(context: IngressContext, failure: Failure): Promise<FailureAnswer> {
-  const { error, runner } = failure;
+  const { error, runner, claimNumber } = failure;
+  const { runnerName } = runner;
   const kind = sortFailure(error);
   const waitMs = error instanceof RateLimitedError ? error.retryAfterMs : RETRY_SECONDS * 1_000;
   const comesBackAt = kind === "claim-refused" ? undefined : context.now() + waitMs;
   await Promise.allSettled([
-    context.ledger.abandonClaim(runner.runnerName, comesBackAt),
+    context.ledger.abandonClaim({ runnerName, claimNumber }, comesBackAt),
     noteFailure(context, failure, kind),
     kind === "claim-refused" ? warnOfRefusal(context, failure) : undefined,
   ]);

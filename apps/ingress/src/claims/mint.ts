@@ -4,7 +4,7 @@ import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
 import { endMachine } from "../end-machine.ts";
 import { answerFailure, COMES_EARLY_SECONDS } from "./answer-failure.ts";
-import { refuse } from "./authenticate.ts";
+import { RETRY_SECONDS, refuse } from "./authenticate.ts";
 import { mayReplace } from "./replaced.ts";
 
 /** One mint: two GitHub calls of 10 s each at most, with more where something went before; some of it may be waiting for its turn. */
@@ -42,43 +42,50 @@ export interface Mint {
 
 /** Registers the machine's runner in its turn, and hands the registration over. */
 export async function mint(context: IngressContext, order: Mint): Promise<ClaimAnswer> {
-  const { launch, runner } = order.verdict;
+  const { launch, runner, claimNumber } = order.verdict;
   const { runnerName } = runner;
   const { launchId, runnerClass } = launch;
+  const claim = { runnerName, claimNumber };
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   try {
     const record = await readRecord(context, order);
     if (record && !(await mayReplace(context, runner, record, signal))) {
-      await context.ledger.abandonClaim(runnerName);
+      await context.ledger.abandonClaim(claim);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
     }
     const demand = record?.demand;
     const minted = await register(context, order, { demand, signal });
     if (minted === "busy") {
-      await context.ledger.abandonClaim(runnerName);
+      await context.ledger.abandonClaim(claim);
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
     }
     if (minted === "gone") return { refused: await endUsed(context, order), fields };
     const { runnerId } = minted;
-    const isWanted = await context.ledger.finishClaim({ runnerName, runnerId, at: context.now() });
+    const outcome = await context.ledger.finishClaim({ ...claim, runnerId, at: context.now() });
     context.registrations.forget(runnerName);
-    if (!isWanted)
-      return { refused: await takeBack(context, order, runnerId), fields: { ...fields, runnerId } };
+    if (outcome !== "registered") {
+      await takeBack(context, order, runnerId);
+      return { refused: refuseFor(outcome), fields: { ...fields, runnerId } };
+    }
     const sinceQueuedMs = demand && context.now() - demand.queuedAt;
     observe(context, runnerClass, sinceQueuedMs);
     return { granted: grant(context, order, minted), fields: { ...fields, runnerId, sinceQueuedMs } };
   } catch (error) {
-    const failed = await answerFailure(context, { error, launch, runner });
+    const failed = await answerFailure(context, { error, launch, runner, claimNumber });
     return { refused: failed.refused, fields: { ...fields, ...failed.fields } };
   }
 }
 
-/** Its machine was ended meanwhile. Should GitHub not let go of it now, the sweep finds it there. */
-async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: number): Promise<Answer> {
+function refuseFor(outcome: "ended" | "overtaken"): Answer {
+  if (outcome === "ended") return refuse(410, "not_wanted");
+  return refuse(503, "claim_in_progress", { retryAfterSeconds: RETRY_SECONDS });
+}
+
+/** No machine has it, and none will. Should GitHub not let go of it now, the sweep finds it there. */
+async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: number): Promise<void> {
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
   await context.github.deregister(verdict.launch.scope, runnerId, signal).catch(() => undefined);
-  return refuse(410, "not_wanted");
 }
 
 /**
@@ -86,11 +93,12 @@ async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: nu
  * should a workflow job wait all the same, the sweep asks GitHub and has another started.
  */
 async function endUsed(context: IngressContext, { verdict, instanceId }: Mint): Promise<Answer> {
-  const { runner } = verdict;
+  const { runner, claimNumber } = verdict;
+  const { runnerName } = runner;
   const text = "it claimed again after GitHub had let go of its runner";
-  await context.ledger.abandonClaim(runner.runnerName);
+  if (!(await context.ledger.abandonClaim({ runnerName, claimNumber }))) return refuseFor("overtaken");
   const at = context.now();
-  await context.ledger.recordStep(runner.runnerName, "finished", at, { at, kind: "used", text });
+  await context.ledger.recordStep(runnerName, "finished", at, { at, kind: "used", text });
   await endMachine(context, runner, { reason: "finished", instanceId });
   return refuse(409, "already_claimed", { detail: "its runner has had its job" });
 }
@@ -123,10 +131,11 @@ async function register(
   const late = await context.registrations.find(name, signal);
   if (late && (await isThere(context, { scope, name, runnerId: late.runnerId }, signal)))
     return { ...late, program };
-  if (verdict.previousRunnerId !== undefined) {
-    const before = await context.github.deregister(scope, verdict.previousRunnerId, signal);
+  const { previousRunnerId } = verdict;
+  if (previousRunnerId !== undefined) {
+    const before = await context.github.deregister(scope, previousRunnerId, signal);
     if (before !== "deregistered") return before;
-    await context.ledger.forgetRegistration(verdict.runner.runnerName);
+    await context.ledger.forgetRegistration({ runnerName: name, runnerId: previousRunnerId });
   }
   // The workflow job that was queued first is served first; before it, those whose class goes before others.
   const place = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());

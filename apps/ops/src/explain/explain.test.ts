@@ -131,7 +131,7 @@ describe("the explanation of a workflow job", () => {
     await test.ledger.recordStep(name, "booted", T0 + 40 * SECOND);
     expect((await tell(1)).waitsFor).to.equal("its claim");
     await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
-    await test.ledger.finishClaim({ runnerName: name, runnerId: 9, at: T0 + 46 * SECOND });
+    await test.ledger.finishClaim({ runnerName: name, claimNumber: 1, runnerId: 9, at: T0 + 46 * SECOND });
     expect((await tell(1)).waitsFor).to.equal("the runner to come online");
     await test.ledger.recordStep(name, "online", T0 + 50 * SECOND);
     expect(await tell(1)).to.include({ waitsFor: "GitHub to give it this job" });
@@ -142,7 +142,7 @@ describe("the explanation of a workflow job", () => {
     const [runnerName = ""] = runnerNames;
     await test.ledger.recordStep(runnerName, "booted", T0 + 40 * SECOND);
     await test.ledger.beginClaim({ launchId, instanceId: "i-1", at: T0 + 45 * SECOND, lockMs: 15_000 });
-    await test.ledger.abandonClaim(runnerName, T0 + 345 * SECOND);
+    await test.ledger.abandonClaim({ runnerName, claimNumber: 1 }, T0 + 345 * SECOND);
     expect((await tell(1)).waitsFor).to.equal("GitHub's rate limit, its turn in about 4 m 45 s");
     expect((await tell(1, 346)).waitsFor).to.equal("its claim");
     const note = { at: T0 + 50 * SECOND, kind: "interrupted", text: "notice" };
@@ -156,7 +156,7 @@ describe("the explanation of a workflow job", () => {
   it("tells why a machine's claim was not granted, until it is, and after the machine's end", async () => {
     const [runnerName = ""] = (await launchOne(test.ledger, 1, "i-1")).runnerNames;
     await test.ledger.recordStep(runnerName, "booted", T0 + 40 * SECOND);
-    await test.ledger.abandonClaim(runnerName, T0 + 90 * SECOND);
+    await test.ledger.abandonClaim({ runnerName, claimNumber: 0 }, T0 + 90 * SECOND);
     const note = (kind: string, text: string, atS: number) =>
       test.ledger.addRunnerNote(runnerName, { at: T0 + atS * SECOND, kind, text });
     await note("claim-unanswered", "GitHub answered 502", 45);
@@ -183,7 +183,7 @@ describe("the explanation of a workflow job", () => {
   it("forgets that a claim was refused once one was granted", async () => {
     const [runnerName = ""] = (await launchOne(test.ledger, 1, "i-1")).runnerNames;
     await test.ledger.addRunnerNote(runnerName, { at: T0 + 45 * SECOND, kind: "claim-refused", text: "403" });
-    await test.ledger.finishClaim({ runnerName, runnerId: 9, at: T0 + 46 * SECOND });
+    await test.ledger.finishClaim({ runnerName, claimNumber: 0, runnerId: 9, at: T0 + 46 * SECOND });
     expect((await tell(1)).waitsFor).to.equal("the runner to come online");
   });
 

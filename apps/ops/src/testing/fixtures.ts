@@ -50,7 +50,7 @@ export async function walkRunner(ledger: Ledger, demand: Demand): Promise<void> 
   await ledger.recordLaunched("l-a", [instance], 2_000);
   await ledger.recordStep("grp-a-0", "booted", 3_000);
   await ledger.beginClaim({ launchId: "l-a", instanceId: "i-1", at: 4_000, lockMs: 1_000 });
-  await ledger.finishClaim({ runnerName: "grp-a-0", runnerId: 99, at: 4_000 });
+  await ledger.finishClaim({ runnerName: "grp-a-0", claimNumber: 1, runnerId: 99, at: 4_000 });
   await ledger.recordStep("grp-a-0", "online", 5_000);
   const { workflowJobId } = demand;
   const taken = { workflowJobId, runnerName: "grp-a-0", runnerId: 99 };

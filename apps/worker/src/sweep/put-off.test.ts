@@ -22,7 +22,8 @@ describe("a machine whose claim is not granted", () => {
     for (const { runnerName } of await machines()) {
       await harness.ledger.recordStep(runnerName, "booted", at);
       await harness.ledger.addRunnerNote(runnerName, { at, kind, text });
-      await harness.ledger.abandonClaim(runnerName, kind === "claim-refused" ? undefined : at + 5_000);
+      const comesBackAt = kind === "claim-refused" ? undefined : at + 5_000;
+      await harness.ledger.abandonClaim({ runnerName, claimNumber: 0 }, comesBackAt);
     }
   };
   const work = async () => {
@@ -50,7 +51,10 @@ describe("a machine whose claim is not granted", () => {
     const claimants = await machines();
     expect(claimants).to.have.length(2);
     for (const [index, { runnerName }] of claimants.entries())
-      await harness.ledger.finishClaim({ runnerName, runnerId: index + 1, at: harness.clock.now });
+      await harness.ledger.finishClaim({
+        ...{ runnerName, claimNumber: 0, runnerId: index + 1 },
+        at: harness.clock.now,
+      });
     expect(harness.ec2.machines).to.have.length(2);
     const records = await recordsOf(demands);
     expect(records.map((record) => record?.demandState)).to.deep.equal(["waiting", "waiting"]);

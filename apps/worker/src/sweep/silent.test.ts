@@ -20,7 +20,8 @@ describe("sweep of a runner that claimed and of which nothing more was heard", (
     const [runner] = await harness.ledger.listLiveRunners();
     if (!runner) throw new Error("nothing was launched");
     const at = harness.clock.now;
-    await harness.ledger.finishClaim({ runnerName: runner.runnerName, runnerId: 1, at });
+    const { runnerName } = runner;
+    await harness.ledger.finishClaim({ runnerName, claimNumber: 0, runnerId: 1, at });
     return { ...demand, ...runner };
   };
   /** Sweeps, and does what was enqueued, as the queue's workers would. */

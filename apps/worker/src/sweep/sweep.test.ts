@@ -43,9 +43,10 @@ describe("sweep", () => {
     if (!runner) throw new Error("nothing was launched");
     return { demand, runner };
   };
-  const claim = async (name: string) => {
-    await harness.ledger.finishClaim({ runnerName: name, runnerId: 1, at: harness.clock.now });
-    harness.github.setRunner(SCOPE, { name });
+  const claim = async (runnerName: string) => {
+    const at = harness.clock.now;
+    await harness.ledger.finishClaim({ runnerName, claimNumber: 0, runnerId: 1, at });
+    harness.github.setRunner(SCOPE, { name: runnerName });
   };
   const live = () => harness.ec2.machines.filter((machine) => machine.state === "live");
 
@@ -334,7 +335,7 @@ describe("sweep", () => {
       lockMs: 30_000,
     };
     expect(await harness.ledger.beginClaim(claim)).to.include({ outcome: "granted" });
-    await harness.ledger.abandonClaim(runnerName);
+    await harness.ledger.abandonClaim({ runnerName, claimNumber: 1 });
     harness.codemagic.end(claim.instanceId);
     const note = { at: harness.clock.now, kind: "spent", text: "its machines have ended" };
     await harness.ledger.recordLaunchFailed(launchId, note);
@@ -668,8 +669,9 @@ describe("sweep", () => {
       );
     }
     for (const { runnerName: name, scope } of await harness.ledger.listLiveRunners()) {
-      await harness.ledger.finishClaim({ runnerName: name, runnerId: 1, at: harness.clock.now });
-      await harness.ledger.recordStep(name, "busy", harness.clock.now);
+      const at = harness.clock.now;
+      await harness.ledger.finishClaim({ runnerName: name, claimNumber: 0, runnerId: 1, at });
+      await harness.ledger.recordStep(name, "busy", at);
       harness.github.setRunner(scope, { name, busy: true });
     }
   };
