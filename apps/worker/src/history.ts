@@ -25,6 +25,9 @@ export interface LaunchHistory {
 /** Value of `waitsFor` while no offering has room. */
 export const WAITS_FOR_CAPACITY = "capacity";
 
+/** … and one of them must wait for a dedicated host. */
+export const WAITS_FOR_HOST = "host";
+
 /** Value of `waitsFor` while its provider's rate limit is spent; taken back when a launch is opened or answered. */
 export const WAITS_FOR_THROTTLE = "throttle";
 
@@ -45,7 +48,7 @@ export async function readHistory(ledger: Ledger, demand: Demand): Promise<Launc
     tried: tried.filter((one) => one !== undefined),
     demandState,
     isCovered,
-    lacksCapacity: waitsFor === WAITS_FOR_CAPACITY,
+    lacksCapacity: waitsFor === WAITS_FOR_CAPACITY || waitsFor === WAITS_FOR_HOST,
     emptyWalks: countEmptyWalks(notes),
     notes,
   };

@@ -3,7 +3,7 @@ import type { LaunchRecord } from "@grp/ledger";
 import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
 import { handOver } from "./hand-over.ts";
-import { readHistory, WAITS_FOR_CAPACITY } from "./history.ts";
+import { readHistory, WAITS_FOR_CAPACITY, WAITS_FOR_HOST } from "./history.ts";
 import { launchTogether, resumeTogether } from "./launch-together.ts";
 import { capsOf, flowOf, placeTtlMs, releasePlace } from "./places.ts";
 import { firstOffering } from "./setbacks.ts";
@@ -70,9 +70,18 @@ export async function walkOfferings(
     if (isElsewhere) return handOver(context, attempt, index);
     const step = await tryOffering(context, attempt, { index, offering });
     if (!isRefusal(step)) return step;
-    last = step.error;
+    last = chooseTold(last, step.error);
   }
   return giveUp(context, attempt, last);
+}
+
+/** One for want of a host is waited for longest, whatever the other offerings lack. */
+function chooseTold(last: Error | undefined, next: Error): Error {
+  return last && waitsForHost(last) ? last : next;
+}
+
+function waitsForHost(error: Error): boolean {
+  return error instanceof NoCapacityError && error.waitsForHost;
 }
 
 /** No room anywhere. The line moves on, and the next try begins at the first offering again. */
@@ -83,8 +92,10 @@ async function giveUp(
 ): Promise<never> {
   const error =
     last ?? new NoCapacityError(`no offering of ${runnerClass.name} is left`, { code: "none-left" });
-  await context.ledger.setWaitsFor(demand.key, WAITS_FOR_CAPACITY);
-  await context.ledger.addNote(demand.key, { at: context.now(), kind: "no-capacity", text: error.message });
+  const isHost = waitsForHost(error);
+  const kind = isHost ? "no-host" : "no-capacity";
+  await context.ledger.setWaitsFor(demand.key, isHost ? WAITS_FOR_HOST : WAITS_FOR_CAPACITY);
+  await context.ledger.addNote(demand.key, { at: context.now(), kind, text: error.message });
   await releasePlace(context, holder, { comesBack: true });
   throw error;
 }

@@ -1,4 +1,4 @@
-import { type Demand, demandJobId, LaunchSpentError, type ProviderName } from "@grp/core";
+import { type Demand, demandJobId, LaunchSpentError, NoCapacityError, type ProviderName } from "@grp/core";
 import { expect } from "chai";
 import { buryDead } from "./dead.ts";
 import { releasePlace } from "./places.ts";
@@ -90,6 +90,25 @@ describe("provision", () => {
     expect(harness.ec2.machines[0]?.order?.offering).to.have.property("market", "spot");
     expect(new Set(launches())).to.have.length(3);
     expect(await harness.ledger.getWorkflowJob(demand.key)).not.to.have.property("waitsFor");
+  });
+
+  it("waits for a dedicated host where one offering wants it, notes it once, and tries all of them again", async () => {
+    const demand = await harness.addDemand();
+    const scrubbed = new NoCapacityError("no host", {
+      code: "UnavailableHostRequirements",
+      waitsForHost: true,
+    });
+    for (let attempt = 1; attempt <= 12; attempt++) {
+      harness.ec2.failNext(scrubbed, { verb: "launch" });
+      harness.ec2.failNext("no-capacity", { verb: "launch" });
+      const error = await run(demand, "ec2", makeWork({ attempt })).catch((thrown: Error) => thrown);
+      expect(error).to.equal(scrubbed);
+    }
+    const record = await harness.ledger.getWorkflowJob(demand.key);
+    expect(record).to.have.property("waitsFor", "host");
+    expect(record?.notes.map(({ kind }) => kind)).to.deep.equal(["no-host"]);
+    await run(demand);
+    expect(harness.ec2.machines[0]?.order?.offering).to.have.property("market", "spot");
   });
 
   it("stays off spot after an empty walk when spot has taken two of its machines", async () => {

@@ -33,6 +33,13 @@ export class UnauthorizedError extends ProvisionError {
 /** No room there now: the next offering is tried; after the last one, a long back-off. */
 export class NoCapacityError extends ProvisionError {
   readonly errorClass = "no-capacity";
+  /** A dedicated host must come free first: EC2 scrubs a mac's for hours. */
+  readonly waitsForHost: boolean;
+
+  constructor(message: string, details: ErrorDetails & { readonly waitsForHost?: boolean } = {}) {
+    super(message, details);
+    this.waitsForHost = details.waitsForHost ?? false;
+  }
 }
 
 /** Slow down: the whole queue waits `retryAfterMs`; no attempt is used. */

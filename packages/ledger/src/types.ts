@@ -40,7 +40,7 @@ export interface WorkflowJobRecord {
   readonly servedBy?: string;
   /** Launches made on its behalf, oldest first. */
   readonly launchIds: readonly string[];
-  /** What it waits for now, if it waits: `cap class:ubuntu-arm64 (3 ahead)`, `budget ec2`, `capacity`, `throttle`, … */
+  /** What it waits for now, if it waits: `cap class:ubuntu-arm64 (3 ahead)`, `budget ec2`, `capacity`, `host`, `throttle`, … */
   readonly waitsFor?: string;
   readonly failure?: {
     readonly at: number;

@@ -9,7 +9,8 @@ import {
 import { expect } from "chai";
 import { decide, RETRY_POLICY } from "./retry-policy.ts";
 
-const first = { attempt: 1, kind: "provision" } as const;
+const HOUR_MS = 3_600_000;
+const first = { attempt: 1, kind: "provision", ageMs: 0 } as const;
 const decideFirst = (error: unknown) => decide(error, first, RETRY_POLICY);
 
 describe("decide", () => {
@@ -26,14 +27,31 @@ describe("decide", () => {
     expect(decideFirst(new LaunchSpentError("spent"))).to.have.property("kind", "retry");
   });
 
+  it("waits most of a day for a dedicated host, ever longer, and uses no attempt; then as for other room", () => {
+    const error = new NoCapacityError("scrubbed", {
+      code: "UnavailableHostRequirements",
+      waitsForHost: true,
+    });
+    const at = (ageMs: number, attempt = 1) => decide(error, { ...first, ageMs, attempt }, RETRY_POLICY);
+    expect(at(0)).to.have.property("delayMs").within(300_000, 375_000);
+    expect(at(HOUR_MS)).to.have.property("delayMs").within(900_000, 1_125_000);
+    expect(at(19 * HOUR_MS))
+      .to.have.property("delayMs")
+      .within(1_800_000, 2_250_000);
+    expect(at(19 * HOUR_MS, 10)).to.have.property("kind", "aside");
+    expect(at(20 * HOUR_MS))
+      .to.have.property("delayMs")
+      .within(22_500, 37_500);
+    expect(at(20 * HOUR_MS, 10)).to.deep.equal({ kind: "dead", error });
+  });
+
   it("doubles up to the cap, with jitter", () => {
-    const late = decide(new TransientError("503"), { attempt: 9, kind: "provision" }, RETRY_POLICY);
+    const late = decide(new TransientError("503"), { ...first, attempt: 9 }, RETRY_POLICY);
     expect(late).to.have.property("delayMs").within(90_000, 150_000);
   });
 
   it("gives up after the last attempt, and on a bug earlier", () => {
-    const at = (attempt: number, error: Error) =>
-      decide(error, { attempt, kind: "provision" }, RETRY_POLICY).kind;
+    const at = (attempt: number, error: Error) => decide(error, { ...first, attempt }, RETRY_POLICY).kind;
     expect([at(9, new TransientError("x")), at(10, new TransientError("x"))]).to.deep.equal([
       "retry",
       "dead",
@@ -55,9 +73,8 @@ describe("decide", () => {
   });
 
   it("keeps trying to end a machine for hours", () => {
-    expect(decide(new TransientError("x"), { attempt: 119, kind: "terminate" }, RETRY_POLICY).kind).to.equal(
-      "retry",
-    );
+    const late = { attempt: 119, kind: "terminate", ageMs: 0 } as const;
+    expect(decide(new TransientError("x"), late, RETRY_POLICY).kind).to.equal("retry");
   });
 
   it("survives what is not an Error", () => {

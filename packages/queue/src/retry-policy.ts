@@ -1,4 +1,4 @@
-import { ProvisionError, RateLimitedError } from "@grp/core";
+import { NoCapacityError, ProvisionError, RateLimitedError } from "@grp/core";
 import { DelayedError, type JobsOptions, RateLimitError, UnrecoverableError, WaitingError } from "bullmq";
 
 /**
@@ -26,13 +26,18 @@ export interface RetryPolicy {
   readonly transientCapMs: number;
   readonly noCapacityBaseMs: number;
   readonly noCapacityCapMs: number;
+  /** While a workflow job is younger than that, its wait for a dedicated host uses no attempt. */
+  readonly hostWaitMs: number;
+  readonly hostBaseMs: number;
+  readonly hostCapMs: number;
   /** Times a worker may die over one job before the job itself is held to be the cause. */
   readonly stalls: number;
 }
 
 /**
  * Transient: 2 s, 4 s, … 2 min: ten tries span about ten minutes, longer than a provider's usual bad spell. No
- * capacity: 30 s … 10 min: ten tries span an hour, well inside the day that GitHub keeps a job queued.
+ * capacity: 30 s … 10 min: ten tries span an hour, well inside the day that GitHub keeps a job queued. A host that is scrubbed is back
+ * after hours: it is asked for each 5 min … 30 min for most of that day, and then as other room is.
  */
 export const RETRY_POLICY: RetryPolicy = {
   provisionAttempts: 10,
@@ -42,6 +47,9 @@ export const RETRY_POLICY: RetryPolicy = {
   transientCapMs: 120_000,
   noCapacityBaseMs: 30_000,
   noCapacityCapMs: 600_000,
+  hostWaitMs: 20 * 3_600_000,
+  hostBaseMs: 300_000,
+  hostCapMs: 1_800_000,
   stalls: 5,
 };
 
@@ -73,18 +81,31 @@ export function attemptsOf(policy: RetryPolicy, kind: WorkKind): number {
   return kind === "provision" ? policy.provisionAttempts : policy.terminateAttempts;
 }
 
-/** What an error asks for; `attempt` is 1 for the first try. */
-export function decide(
-  error: unknown,
-  context: { readonly attempt: number; readonly kind: WorkKind },
-  policy: RetryPolicy,
-): Verdict {
+interface Context {
+  readonly attempt: number;
+  readonly kind: WorkKind;
+  readonly ageMs: number;
+}
+
+/** What an error asks for; `attempt` is 1 for the first try, `ageMs` that of the workflow job. */
+export function decide(error: unknown, context: Context, policy: RetryPolicy): Verdict {
   const cause = error instanceof Error ? error : new Error(`not an Error was thrown: ${typeof error}`);
   if (cause instanceof RateLimitedError) {
     // One second at least, or it would spin; a quarter of an hour at most, then it is asked again.
     const waitMs = Math.min(Math.max(cause.retryAfterMs, 1_000), 900_000);
     return cause.isShared ? { kind: "aside", delayMs: spread(waitMs) } : { kind: "hold", pauseMs: waitMs };
   }
+  if (cause instanceof NoCapacityError && cause.waitsForHost && context.ageMs < policy.hostWaitMs)
+    return { kind: "aside", delayMs: spread(hostDelayMs(context.ageMs, policy)) };
+  return again(cause, context, policy);
+}
+
+function hostDelayMs(ageMs: number, { hostBaseMs, hostCapMs }: RetryPolicy): number {
+  return Math.min(Math.max(ageMs / 4, hostBaseMs), hostCapMs);
+}
+
+/** Counted: backed off, or dead after the last try. */
+function again(cause: Error, context: Context, policy: RetryPolicy): Verdict {
   const errorClass = cause instanceof ProvisionError ? cause.errorClass : "unknown";
   if (errorClass === "invalid-spec" || errorClass === "unauthorized") return { kind: "dead", error: cause };
   const most = attemptsOf(policy, context.kind);

@@ -73,7 +73,8 @@ async function answerError(
   work: Work,
   error: unknown,
 ): Promise<WorkOutcome> {
-  const verdict = decide(error, { attempt: turn.attempt, kind: work.kind }, options.policy);
+  const ageMs = work.kind === "provision" ? Date.now() - work.demand.queuedAt : 0;
+  const verdict = decide(error, { attempt: turn.attempt, kind: work.kind, ageMs }, options.policy);
   if (verdict.kind === "dead") return bury(options, turn, work, verdict.error);
   const cause = error instanceof Error ? error : new Error(String(error));
   const delayMs = verdict.kind === "hold" ? verdict.pauseMs : verdict.delayMs;

@@ -115,6 +115,12 @@ function describeWait(waitsFor: string): Pick<WhereNow, "next"> & { waitsFor: st
       waitsFor: "capacity: no offering of its class has room",
       next: "all offerings are tried again after a pause; after the last try it becomes a dead letter",
     };
+  if (waitsFor === "host")
+    return {
+      waitsFor:
+        "a dedicated host: none of its class' can take a machine; EC2 scrubs a mac's for hours after each",
+      next: "all offerings are tried again, half an hour apart at the most; after most of a day it becomes a dead letter",
+    };
   if (waitsFor === "throttle")
     return {
       waitsFor: "the provider's rate limit",

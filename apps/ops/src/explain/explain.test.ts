@@ -73,6 +73,8 @@ describe("the explanation of a workflow job", () => {
     expect(held.next).to.contain("as soon as a place is free");
     await test.ledger.setWaitsFor(wanted.key, "capacity");
     expect((await tell(1)).next).to.contain("all offerings are tried again");
+    await test.ledger.setWaitsFor(wanted.key, "host");
+    expect((await tell(1)).waitsFor).to.contain("a dedicated host");
     await test.ledger.setWaitsFor(wanted.key, "throttle");
     expect((await tell(1)).waitsFor).to.equal("the provider's rate limit");
     await test.ledger.setWaitsFor(wanted.key, "budget ec2");

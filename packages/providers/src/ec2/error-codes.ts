@@ -82,14 +82,19 @@ const END_CODES = {
   ],
 } as const satisfies Record<EndCode, readonly string[]>;
 
+/** No dedicated host can take the machine. A mac's is scrubbed after each, for up to 4.5 hours. */
+const HOST_CODES = [
+  "InsufficientHostCapacity",
+  "InsufficientCapacityOnHost",
+  "IncompatibleHostRequirements",
+  "UnavailableHostRequirements",
+] as const;
+
 const REFUSAL_CODES = {
   pair: [
+    ...HOST_CODES,
     "InsufficientInstanceCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientCapacityOnHost",
     "InsufficientCapacity",
-    "IncompatibleHostRequirements",
-    "UnavailableHostRequirements",
     "UnfulfillableCapacity",
     "SpotMaxPriceTooLow",
     "InsufficientFreeAddressesInSubnet",
@@ -116,6 +121,10 @@ export const UNSUPPORTED_CODES: readonly string[] = ["Unsupported", "Unsupported
 
 export function lacksCredentials(code: string | undefined): boolean {
   return CREDENTIALS_CODES.some((one) => one === code);
+}
+
+export function lacksHost(code: string | undefined): boolean {
+  return HOST_CODES.some((one) => one === code);
 }
 
 const byCode = <K extends string>(table: Record<K, readonly string[]>): ReadonlyMap<string, K> =>

@@ -86,6 +86,17 @@ describe("EC2's error codes", () => {
     }
   });
 
+  it("tell a host that is not free from other room, wherever in the walk it was refused", async () => {
+    cloud.ec2.failNext("UnavailableHostRequirements", { action: "RunInstances" });
+    cloud.ec2.failNext("InsufficientInstanceCapacity", { action: "RunInstances", times: 4 });
+    expect(await launch()).to.have.property("waitsForHost", true);
+    cloud.ec2.forgetFailures();
+    cloud.advance(60_000);
+    cloud.ec2.failNext("InsufficientInstanceCapacity", { action: "RunInstances", times: 4 });
+    expect(await launch()).to.have.property("waitsForHost", false);
+    cloud.ec2.forgetFailures();
+  });
+
   it("stand in one list each", () => {
     for (const code of refusalCodes.keys()) expect(endCodes.has(code), code).to.equal(false);
   });

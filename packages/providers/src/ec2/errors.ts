@@ -6,7 +6,14 @@ import {
   TransientError,
   UnauthorizedError,
 } from "@grp/core";
-import { type EndCode, endCodes, lacksCredentials, type RefusalReach, refusalCodes } from "./error-codes.ts";
+import {
+  type EndCode,
+  endCodes,
+  lacksCredentials,
+  lacksHost,
+  type RefusalReach,
+  refusalCodes,
+} from "./error-codes.ts";
 
 /**
  * RunInstances' request bucket holds 5 and refills at 2 a second, per account and region: 2.5 s fill an empty one. Other
@@ -47,7 +54,7 @@ export function sortError(error: unknown, doing: string, signal?: AbortSignal): 
   const text = error instanceof Error ? error.message.slice(0, MAX_MESSAGE_LENGTH) : String(error);
   const what = lacksCredentials(code) ? "no valid AWS credentials could be had: " : "";
   const message = `${doing}: ${what}${code ?? "error"}: ${text}`;
-  if (refusalReach(code)) return new NoCapacityError(message, details);
+  if (refusalReach(code)) return new NoCapacityError(message, { ...details, waitsForHost: lacksHost(code) });
   switch ((code && endCodes.get(code)) || classOfStatus(statusOf(error))) {
     case "invalid-spec":
       return new InvalidSpecError(message, details);

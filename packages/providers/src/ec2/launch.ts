@@ -189,10 +189,11 @@ function stillThere(found: readonly Described[], order: LaunchOrder<Ec2Offering>
 }
 
 /** One error for the walk. Only where no placement at all supports the type and image is the configuration at fault. */
-function summarise(refusals: readonly ProvisionError[]): ProvisionError {
+function summarise(refusals: readonly NoCapacityError[]): ProvisionError {
   const last = refusals.at(-1);
   const details = { cause: last, ...(last?.code === undefined ? {} : { code: last.code }) };
   const text = refusals.map((refusal) => refusal.message).join("; ");
   const isUnsupported = refusals.every((refusal) => UNSUPPORTED_CODES.includes(refusal.code ?? ""));
-  return isUnsupported ? new InvalidSpecError(text, details) : new NoCapacityError(text, details);
+  if (isUnsupported) return new InvalidSpecError(text, details);
+  return new NoCapacityError(text, { ...details, waitsForHost: refusals.some((one) => one.waitsForHost) });
 }
