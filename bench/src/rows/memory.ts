@@ -15,6 +15,9 @@ const MANY_PORTIONS = 10;
 /** A collection more or less. */
 const MOST_GROWTH = 1.2;
 const CONNECTIONS = 16;
+/** What somebody who looks on opens, so often after each portion. */
+const PAGES = ["/", "/api/status", "/api/workflow-jobs", "/queues/"];
+const LOOKS = 10;
 
 const LEDGER = "{grp}:";
 const QUEUE = "{grp}:grp-ec2:";
@@ -22,14 +25,15 @@ const QUEUE = "{grp}:grp-ec2:";
 /**
  * What is left in Redis of a workflow job that has come and gone, and what the processes have grown to. Each is queued,
  * launched, in progress, completed and its machine ended by the real ingress and the real worker, on a cloud that answers
- * at once.
+ * at once; somebody looks on at ops' pages.
  */
 async function measureMemory(stand: Stand, count: number): Promise<Measure> {
   const { client } = stand.redis;
-  const [ingress, worker] = [await stand.server("ingress"), await stand.server("instant-worker")];
+  const servers = await Promise.all(PROCESSES.map(([, server]) => stand.server(server)));
+  const [ingress, , ops] = servers as [Server, Server, Server];
   await client.flushall();
   const before = await usedBytes(stand);
-  const rss: number[] = [];
+  const rss: (readonly number[])[] = [];
   const portion = Math.min(MOST_AT_ONCE, Math.ceil(count / 4));
   for (let done = 0; done < count; done += portion) {
     const size = Math.min(portion, count - done);
@@ -37,19 +41,35 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
     await until(async () => (await client.zcard(`${LEDGER}live`)) >= size && (await waiting(stand)) === 0);
     await finishAll(stand, ingress);
     await until(async () => (await client.zcard(`${LEDGER}live`)) === 0 && (await waiting(stand)) === 0);
-    rss.push(rssMiBOf(ingress.pid), rssMiBOf(worker.pid));
+    await lookOn(ops);
+    rss.push(servers.map(({ pid }) => rssMiBOf(pid)));
   }
   const value = ((await usedBytes(stand)) - before) / count;
-  await stand.stop("instant-worker");
+  for (const server of ["instant-worker", "ops"] as const) await stand.stop(server);
   return { value, figures: tellGrowth(rss) };
 }
 
-/** Of ingress and worker in turn, after each portion. Throws when the last half of many portions was not flat. */
-function tellGrowth(rss: readonly number[]): Record<string, number> {
+const PROCESSES = [
+  ["ingress", "ingress"],
+  ["worker", "instant-worker"],
+  ["ops", "ops"],
+] as const;
+
+async function lookOn({ port }: Server): Promise<void> {
+  for (let look = 0; look < LOOKS; look += 1)
+    for (const page of PAGES) {
+      const response = await fetch(`http://127.0.0.1:${port}${page}`);
+      await response.arrayBuffer();
+      if (!response.ok) throw new Error(`ops answered ${response.status} to ${page}`);
+    }
+}
+
+/** Of each process, after each portion. Throws when the last half of many portions was not flat. */
+function tellGrowth(rss: readonly (readonly number[])[]): Record<string, number> {
   const figures: Record<string, number> = {};
-  for (const [at, name] of ["ingress", "worker"].entries()) {
-    const [own, half] = [rss.filter((_mib, index) => index % 2 === at), rss.length / 4];
-    const [first = 0, middle = 0, last = 0] = [own[0], own[Math.floor(half)], own.at(-1)];
+  for (const [at, [name]] of PROCESSES.entries()) {
+    const own = rss.map((one) => one[at] ?? 0);
+    const [first = 0, middle = 0, last = 0] = [own[0], own[Math.floor(own.length / 2)], own.at(-1)];
     if (own.length >= MANY_PORTIONS && last > middle * MOST_GROWTH)
       throw new Error(
         `${name} went on growing: ${middle.toFixed()} MiB half way, ${last.toFixed()} MiB in the end`,

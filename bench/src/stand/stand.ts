@@ -13,6 +13,7 @@ export type ServerName =
   | "bare"
   | "ingress"
   | "second-ingress"
+  | "ops"
   | "fastify"
   | "express"
   | "bare-worker"
@@ -46,6 +47,7 @@ const PROGRAMS: Readonly<Record<ServerName, string>> = {
   bare: "bench/src/servers/bare.ts",
   ingress: "apps/ingress/src/main.ts",
   "second-ingress": "apps/ingress/src/main.ts",
+  ops: "apps/ops/src/main.ts",
   fastify: "bench/src/servers/fastify.ts",
   express: "bench/src/servers/express.ts",
   "bare-worker": "bench/src/servers/bare-worker.ts",
@@ -104,7 +106,7 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
   };
 }
 
-/** The ingress's real settings; the other servers read those they need. */
+/** The ingress's and ops' real settings; the other servers read those they need. */
 function settingsOf(place: { port: number; internalPort: number; redisUrl: string }): Record<string, string> {
   return {
     GRP_ENV_FILE: "none",
@@ -117,6 +119,9 @@ function settingsOf(place: { port: number; internalPort: number; redisUrl: strin
     RUNNERS_FILE: CATALOG,
     HOST: "127.0.0.1",
     PORT: String(place.port),
+    OPS_PORT: String(place.port),
+    OPS_HOST: "127.0.0.1",
+    OPS_ANONYMOUS: "true",
     INTERNAL_PORT: String(place.internalPort),
     // A machine here ends as soon as its job has; in earnest it gets a moment to do so by itself.
     END_GRACE: "0",
