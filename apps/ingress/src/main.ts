@@ -90,7 +90,7 @@ async function start(config: IngressConfig, log: Logger) {
     signer: createTicketSigner(withPrevious(config.TICKET_SECRET, config.TICKET_SECRET_PREVIOUS)),
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),
     checkIdentity: createIdentityCheck(config.identityCertificates),
-    registrations: createRegistrations({ now: Date.now }),
+    registrations: createRegistrations(),
     log,
     metrics,
     now: Date.now,

@@ -185,6 +185,32 @@ describe("the gate before GitHub", () => {
     expect(((await failure) as TransientError).code).to.equal("aborted");
   });
 
+  it("lets nothing leave for a caller that has given up, but awaits the registration that has left", async () => {
+    const caller = new AbortController();
+    const answers: ((response: Response) => void)[] = [];
+    const fetch: typeof globalThis.fetch = (_input, init) => {
+      init?.signal?.throwIfAborted();
+      return new Promise((resolve, reject) => {
+        answers.push(resolve);
+        init?.signal?.addEventListener("abort", () => reject(init.signal?.reason));
+      });
+    };
+    const gate = createGate({ now: Date.now, fetch });
+    const departure = { method: "POST", registersAt: "acme/app", signal: caller.signal };
+    const [first, second] = [await gate.admit([TOKEN], departure), await gate.admit([TOKEN], departure)];
+    const left = first.fetch(URL_, { method: "POST", signal: caller.signal });
+    caller.abort();
+    const codes = await Promise.all(
+      [second.fetch(URL_, { method: "POST", signal: caller.signal }), gate.admit([TOKEN], departure)].map(
+        async (work) => ((await failureOf(work)) as TransientError).code,
+      ),
+    );
+    expect(codes).to.deep.equal(["aborted", "aborted"]);
+    expect(answers).to.have.length(1);
+    answers[0]?.(new Response("{}"));
+    expect((await left).status).to.equal(200);
+  });
+
   it("names a network failure by its code", async () => {
     const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
     const fetch = async () => {

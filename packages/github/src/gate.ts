@@ -21,7 +21,7 @@ export interface GateOptions extends EntranceOptions {
 export interface Pass {
   /** By which of the passports. */
   readonly index: number;
-  /** 10 s for the whole answer, 20 s for a registration. */
+  /** 10 s for the whole answer; 20 s for a registration, also when the caller gives up meanwhile. */
   readonly fetch: Fetch;
   /** To be called when the request is over. */
   leave(): void;
@@ -70,9 +70,10 @@ export function createGate(options: GateOptions): Gate {
     const open = [...passports.keys()].filter((index) => (lefts[index] ?? 0) <= 0);
     if (open.length === 0) throw refuse(Math.min(...lefts));
     const ways = open.map((index) => passports[index] as Passport);
-    const entry = await within(departure.signal, holdMs + REQUEST_TIMEOUT_MS, (signal) =>
-      entrance.enter(ways, { ...departure, signal }),
-    );
+    const entry = await within(departure.signal, holdMs + REQUEST_TIMEOUT_MS, (signal) => {
+      signal.throwIfAborted();
+      return entrance.enter(ways, { ...departure, signal });
+    });
     const passport = ways[entry.way] as Passport;
     const timeoutMs = departure.registersAt ? REGISTRATION_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
     let told: Told | undefined;
@@ -80,7 +81,7 @@ export function createGate(options: GateOptions): Gate {
       index: open[entry.way] ?? 0,
       leave: () => entry.leave(told),
       fetch: (input, init = {}) =>
-        within(init.signal ?? departure.signal, timeoutMs, (signal) =>
+        within(endOf(departure, init.signal ?? departure.signal), timeoutMs, (signal) =>
           send(passport, [input, { ...init, signal }], (heard) => {
             told = heard;
           }),
@@ -102,6 +103,11 @@ export function createGate(options: GateOptions): Gate {
         }
       },
   };
+}
+
+/** A registration that has left is awaited all the same: GitHub may grant it, and somebody must know of it. */
+function endOf({ registersAt }: Departure, caller: AbortSignal): AbortSignal {
+  return registersAt && !caller.aborted ? new AbortController().signal : caller;
 }
 
 /** Of the count that all our requests but few share; registrations have one more, far larger. */

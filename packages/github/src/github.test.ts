@@ -58,6 +58,19 @@ describe("mintRegistration", () => {
     expect(routes()).to.deep.equal([MINT, `GET ${RUNNERS}`, `DELETE ${RUNNERS}/7`, MINT]);
   });
 
+  it("leaves a runner of that name alone when its caller has given up: it may be another's", async () => {
+    const caller = new AbortController();
+    const { github, routes } = connect({
+      [MINT]: () => {
+        caller.abort();
+        return conflict;
+      },
+    });
+    const error = await failureOf(github.mintRegistration(ORDER, caller.signal));
+    expect(error.code).to.equal("409");
+    expect(routes()).to.deep.equal([MINT]);
+  });
+
   it("leaves a busy runner of that name alone", async () => {
     const { github, routes } = connect({
       [MINT]: conflict,

@@ -56,7 +56,7 @@ export function createRunners(clients: Clients, now: () => number): Runners {
           const error = toGitHubError(cause);
           // Its group may have been made anew, under another number.
           if (error instanceof InvalidSpecError) groups.forget(order.scope);
-          if (!hasStatus(error, 409)) throw error;
+          if (!mayClearName(error, signal)) throw error;
           await clearName(client, order);
           return await mint(client, order);
         }
@@ -87,6 +87,11 @@ export function createRunners(clients: Clients, now: () => number): Runners {
       return outcomes.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).message] : []));
     },
   };
+}
+
+/** Who has given up has no right to the name any more: it may be another's by now. */
+function mayClearName(error: Error, signal: AbortSignal): boolean {
+  return hasStatus(error, 409) && !signal.aborted;
 }
 
 /**

@@ -93,7 +93,9 @@ export type HookTarget =
 export interface GitHub {
   /**
    * Mints a JIT registration. A name already there is our own earlier call whose answer was lost: that runner is
-   * deleted, if it is not busy, and the call made again. With a `turn`, it waits in line for GitHub's points.
+   * deleted, if it is not busy, and the call made again. With a `turn`, it waits in line for GitHub's points. Once the
+   * `signal` is over no further request is made, and the name is nobody's to clear; a registration that is asked for
+   * already is awaited all the same.
    */
   mintRegistration(
     order: { scope: Scope; name: string; labels: readonly string[]; turn?: Turn },

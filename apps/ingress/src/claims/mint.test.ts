@@ -1,7 +1,8 @@
 import { createGitHub, type GitHub } from "@grp/github";
 import { createGitHubStandIn, type GitHubStandIn } from "@grp/sandbox";
 import { expect } from "chai";
-import { AWS, claim, launch } from "../testing/machines.ts";
+import type { TestIngress } from "../testing/ingress.ts";
+import { AWS, claim, launch, type TestLaunch } from "../testing/machines.ts";
 import { useIngress } from "../testing/suite.ts";
 import { createIdentityCheck } from "./identity.ts";
 import { readIdentityCertificates } from "./identity-certificates.ts";
@@ -114,25 +115,54 @@ describe("a registration", () => {
   });
 
   describe("that came too late for its claim", () => {
-    const [PATIENCE_MS, LATE_MS] = [100, 500];
+    const [PATIENCE_MS, LATE_MS] = [250, 1_000];
     const registrationsOf = (name = "") => github.registrations().filter((one) => one.name === name);
 
-    const claimInVain = async () => {
+    const startAnother = () => {
+      const checkIdentity = createIdentityCheck(readIdentityCertificates(AWS.certificate));
+      return suite.start({ github, context: { checkIdentity } });
+    };
+    /** Its `minted` is what comes of the last mint. */
+    const startImpatient = async (keepMs?: number) => {
+      const real = createGitHub({ auth: { kind: "pat", token: github.token }, baseUrl: github.url });
+      let minted: Promise<unknown> = Promise.resolve();
       const ingress = await suite.start({
         github,
         context: {
           checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)),
-          registrations: createRegistrations({ now: Date.now, patienceMs: PATIENCE_MS }),
+          registrations: createRegistrations({ patienceMs: PATIENCE_MS, ...(keepMs && { keepMs }) }),
+          github: {
+            ...real,
+            mintRegistration(order, signal) {
+              const minting = real.mintRegistration(order, signal);
+              minted = minting.catch((error: unknown) => error);
+              return minting;
+            },
+          },
         },
       });
+      return { ...ingress, minted: () => minted };
+    };
+    const claimTooEarly = async (keepMs?: number) => {
+      const ingress = await startImpatient(keepMs);
       const launched = await launch(ingress);
       const [name] = launched.runnerNames;
       github.delayNextResponse(LATE_MS, "generate-jitconfig");
       const { body } = await claim(ingress, launched);
       expect(body).to.deep.equal({ error: "github_unavailable" });
-      await github.until(() => registrationsOf(name).length === 1, "the late registration");
       return { ingress, launched, name };
     };
+    const claimInVain = async (keepMs?: number) => {
+      const claimed = await claimTooEarly(keepMs);
+      await github.until(() => registrationsOf(claimed.name).length === 1, "the late registration");
+      return claimed;
+    };
+    const cancel = ({ ledger }: TestIngress, { demands: [demand] }: TestLaunch) => {
+      const workflowJobId = demand?.workflowJobId ?? 0;
+      return ledger.recordCompleted({ workflowJobId, at: Date.now(), conclusion: "cancelled" });
+    };
+    const untilDeleted = (name: string | undefined) =>
+      github.until(() => registrationsOf(name).at(-1)?.gone === "deleted", "the registration taken off");
 
     it("is given to its machine's next claim, and no second one is minted", async () => {
       const { ingress, launched, name } = await claimInVain();
@@ -148,6 +178,40 @@ describe("a registration", () => {
       await real.deregister(launched.scope, late?.id ?? 0, new AbortController().signal);
       expect((await claim(ingress, launched)).status).to.equal(200);
       expect(registrationsOf(name).map(({ gone }) => gone)).to.deep.equal(["deleted", undefined]);
+    });
+
+    it("does not cost the machine the one that another ingress has given it meanwhile", async () => {
+      const { ingress, launched, name } = await claimTooEarly();
+      const answer = await claim(await startAnother(), launched);
+      expect(answer.status, answer.text).to.equal(200);
+      expect(await ingress.minted()).to.include({ code: "409" });
+      expect(registrationsOf(name).map(({ gone }) => gone)).to.deep.equal([undefined]);
+    });
+
+    it("is taken off GitHub when its machine is refused before it comes", async () => {
+      const { ingress, launched, name } = await claimTooEarly();
+      await cancel(ingress, launched);
+      expect((await claim(ingress, launched)).status).to.equal(410);
+      await untilDeleted(name);
+    });
+
+    it("is taken off GitHub when another ingress has refused its machine before it comes", async () => {
+      const { ingress, launched, name } = await claimTooEarly();
+      await cancel(ingress, launched);
+      expect((await claim(await startAnother(), launched)).status).to.equal(410);
+      await untilDeleted(name);
+    });
+
+    it("is taken off GitHub when its machine is refused after it has come", async () => {
+      const { ingress, launched, name } = await claimInVain();
+      await cancel(ingress, launched);
+      expect((await claim(ingress, launched)).status).to.equal(410);
+      await untilDeleted(name);
+    });
+
+    it("is taken off GitHub when its machine does not come back for it", async () => {
+      const { name } = await claimInVain(LATE_MS + 100);
+      await untilDeleted(name);
     });
   });
 

@@ -1,5 +1,5 @@
 import { type Demand, orderOf, parseDemandJobId, type RunnerClass, type Scope, type Ticket } from "@grp/core";
-import type { RunnerProgram } from "@grp/github";
+import type { Registration, RunnerProgram } from "@grp/github";
 import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
 import { endMachine } from "../end-machine.ts";
@@ -65,7 +65,7 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
     const outcome = await context.ledger.finishClaim({ ...claim, runnerId, at: context.now() });
     context.registrations.forget(runnerName);
     if (outcome !== "registered") {
-      await takeBack(context, order, runnerId);
+      await takeOff(context, launch.scope, runnerId);
       return { refused: refuseFor(outcome), fields: { ...fields, runnerId } };
     }
     const sinceQueuedMs = demand && context.now() - demand.queuedAt;
@@ -83,9 +83,9 @@ function refuseFor(outcome: "ended" | "overtaken"): Answer {
 }
 
 /** No machine has it, and none will. Should GitHub not let go of it now, the sweep finds it there. */
-async function takeBack(context: IngressContext, { verdict }: Mint, runnerId: number): Promise<void> {
+async function takeOff({ github }: IngressContext, scope: Scope, runnerId: number): Promise<void> {
   const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
-  await context.github.deregister(verdict.launch.scope, runnerId, signal).catch(() => undefined);
+  await github.deregister(scope, runnerId, signal).catch(() => undefined);
 }
 
 /**
@@ -141,8 +141,18 @@ async function register(
   const place = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
   const turn = { member: name, order: place, patienceMs: PATIENCE_MS };
   const order = { scope, name, labels: runnerClass.labels, turn };
-  const mintLate = (ownSignal: AbortSignal) => context.github.mintRegistration(order, ownSignal);
-  return { ...(await context.registrations.begin(name, mintLate, signal)), program };
+  const ordered = {
+    runnerName: name,
+    mint: (untilOver: AbortSignal) => context.github.mintRegistration(order, untilOver),
+    isWanted: () => mayClaimAgain(context, name),
+    takeOff: ({ runnerId }: Registration) => takeOff(context, scope, runnerId),
+  };
+  return { ...(await context.registrations.begin(ordered, signal)), program };
+}
+
+async function mayClaimAgain({ ledger }: IngressContext, runnerName: string): Promise<boolean> {
+  const runner = await ledger.getRunner(runnerName);
+  return runner !== null && runner.step !== "finished" && runner.step !== "gone";
 }
 
 /** Another ingress may have taken it off GitHub and minted anew. */

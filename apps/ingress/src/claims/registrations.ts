@@ -4,61 +4,96 @@ import type { Registration } from "@grp/github";
 /** Four seconds for its turn, ten for GitHub. A claim that must wait longer is told to come back; its machine waits 30 s. */
 const PATIENCE_MS = 14_000;
 
-/** Its turn, GitHub's answer, and what a name that is taken costs. */
-const MINT_MS = 60_000;
-
 /** A machine that was not answered is back within half a minute; then its claim's lock may be in its way for as long. */
 const KEEP_MS = 120_000;
 
+export interface RegistrationOrder {
+  readonly runnerName: string;
+  /** Once the signal is over, it only awaits what GitHub was asked for already. */
+  mint(signal: AbortSignal): Promise<Registration>;
+  /** Asked when it comes after its claim: whether its machine may still claim again. */
+  isWanted(): Promise<boolean>;
+  /** Takes it off GitHub. Never rejects. */
+  takeOff(registration: Registration): Promise<void>;
+}
+
 /**
  * Registrations that are being minted, or were and are in no machine's hands: their claim ended too early, or failed
- * afterwards. The machine's next claim is given the same one. Secrets, so here only, and for two minutes.
+ * afterwards. The machine's next claim is given the same one. Secrets, so here only, and for two minutes; who minted one
+ * that nobody asks for takes it off GitHub. Should that fail, the sweep finds it.
  */
 export interface Registrations {
-  /** That of an earlier claim for the runner; waits for it as long as a claim may. */
+  /** That of an earlier claim for the runner, kept two minutes more; waits for it as long as a claim may. */
   find(runnerName: string, signal: AbortSignal): Promise<Registration | undefined>;
-  /** Goes on with `mint` when the claim, or its `signal`, is over. */
-  begin(
-    runnerName: string,
-    mint: (signal: AbortSignal) => Promise<Registration>,
-    signal: AbortSignal,
-  ): Promise<Registration>;
-  /** Its machine has it, or none may have it any more. */
+  /** Goes on with the mint that is under way when the claim, or its `signal`, is over. */
+  begin(order: RegistrationOrder, signal: AbortSignal): Promise<Registration>;
+  /** Its machine has it, or it is off GitHub. */
   forget(runnerName: string): void;
+  /** No machine may have it any more: it is taken off GitHub, at once or when it comes. */
+  discard(runnerName: string): void;
 }
 
 export interface RegistrationsOptions {
-  readonly now: () => number;
   readonly patienceMs?: number;
+  readonly keepMs?: number;
 }
 
-export function createRegistrations({ now, patienceMs = PATIENCE_MS }: RegistrationsOptions): Registrations {
-  const kept = new Map<string, { readonly minted: Promise<Registration>; readonly until: number }>();
+interface Kept {
+  readonly order: RegistrationOrder;
+  readonly minted: Promise<Registration>;
+  readonly timer: NodeJS.Timeout;
+}
 
-  function forgetOld(): void {
-    for (const [runnerName, { until }] of kept) if (until <= now()) kept.delete(runnerName);
+export function createRegistrations({
+  patienceMs = PATIENCE_MS,
+  keepMs = KEEP_MS,
+}: RegistrationsOptions = {}): Registrations {
+  const all = new Map<string, Kept>();
+
+  /** False when it was let go before. */
+  function letGo(kept: Kept | undefined): kept is Kept {
+    if (!kept) return false;
+    clearTimeout(kept.timer);
+    const { runnerName } = kept.order;
+    return all.get(runnerName) === kept && all.delete(runnerName);
   }
 
-  function wait(minted: Promise<Registration>, signal: AbortSignal): Promise<Registration> {
-    const end = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
-    return Promise.race([minted, rejectAt(end)]);
+  function discard(kept: Kept | undefined): void {
+    if (letGo(kept)) kept.minted.then(kept.order.takeOff).catch(() => undefined);
+  }
+
+  function untilOver(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  }
+
+  /** What can't be asked is kept. */
+  async function look(kept: Kept, over: AbortSignal): Promise<void> {
+    await kept.minted;
+    if (over.aborted && !(await kept.order.isWanted().catch(() => true))) discard(kept);
   }
 
   return {
     async find(runnerName, signal) {
-      forgetOld();
-      const known = kept.get(runnerName);
-      return known && wait(known.minted, signal);
+      const kept = all.get(runnerName);
+      kept?.timer.refresh();
+      return kept && wait(kept.minted, untilOver(signal));
     },
-    begin(runnerName, mint, signal) {
-      const minted = mint(AbortSignal.timeout(MINT_MS));
-      const entry = { minted, until: now() + KEEP_MS };
-      kept.set(runnerName, entry);
-      minted.catch(() => kept.get(runnerName) === entry && kept.delete(runnerName));
-      return wait(minted, signal);
+    begin(order, signal) {
+      letGo(all.get(order.runnerName));
+      const over = untilOver(signal);
+      const timer = setTimeout(() => discard(kept), keepMs).unref();
+      const kept: Kept = { order, timer, minted: order.mint(over) };
+      all.set(order.runnerName, kept);
+      look(kept, over).catch(() => letGo(kept));
+      return wait(kept.minted, over);
     },
-    forget: (runnerName) => void kept.delete(runnerName),
+    forget: (runnerName) => void letGo(all.get(runnerName)),
+    discard: (runnerName) => discard(all.get(runnerName)),
   };
+}
+
+function wait(minted: Promise<Registration>, over: AbortSignal): Promise<Registration> {
+  return Promise.race([minted, rejectAt(over)]);
 }
 
 function rejectAt(signal: AbortSignal): Promise<never> {

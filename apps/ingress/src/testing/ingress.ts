@@ -77,7 +77,7 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     signer: createTicketSigner(TICKET_SECRETS),
     isSigned: createSignatureCheck(WEBHOOK_SECRETS),
     checkIdentity: createIdentityCheck(readIdentityCertificates()),
-    registrations: createRegistrations({ now: Date.now }),
+    registrations: createRegistrations(),
     log: createLogger({ app: "ingress", level: "debug", stream: log.stream }),
     metrics: createMetrics({ app: "ingress" }),
     now: Date.now,
