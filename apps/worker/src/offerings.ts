@@ -5,7 +5,8 @@ import type { WorkerContext } from "./context.ts";
 import { handOver } from "./hand-over.ts";
 import { readHistory, WAITS_FOR_CAPACITY, WAITS_FOR_HOST } from "./history.ts";
 import { launchTogether, resumeTogether } from "./launch-together.ts";
-import { capsOf, flowOf, placeTtlMs, releasePlace } from "./places.ts";
+import { flowBack, overflow } from "./overflow.ts";
+import { capsOf, flowOf, placeTtlMs, releasePlace, teamCapOf } from "./places.ts";
 import { firstOffering } from "./setbacks.ts";
 import { isRefusal, type Refusal, type Share } from "./share.ts";
 import { skipCovered } from "./skip.ts";
@@ -84,18 +85,25 @@ function waitsForHost(error: Error): boolean {
   return error instanceof NoCapacityError && error.waitsForHost;
 }
 
-/** No room anywhere. The line moves on, and the next try begins at the first offering again. */
+/**
+ * No room anywhere. The line moves on, and the next try begins at the first offering again; at once for one that came
+ * here because a team is full.
+ */
 async function giveUp(
   context: WorkerContext,
-  { demand, holder, runnerClass }: Attempt,
+  attempt: Attempt,
   last: Error | undefined,
-): Promise<never> {
+): Promise<ProvisionOutcome> {
+  const { demand, holder, runnerClass } = attempt;
   const error =
     last ?? new NoCapacityError(`no offering of ${runnerClass.name} is left`, { code: "none-left" });
   const isHost = waitsForHost(error);
   const kind = isHost ? "no-host" : "no-capacity";
-  await context.ledger.setWaitsFor(demand.key, isHost ? WAITS_FOR_HOST : WAITS_FOR_CAPACITY);
+  const back = await flowBack(context, attempt);
+  if (back?.kind === "waiting") return back;
   await context.ledger.addNote(demand.key, { at: context.now(), kind, text: error.message });
+  if (back) return back;
+  await context.ledger.setWaitsFor(demand.key, isHost ? WAITS_FOR_HOST : WAITS_FOR_CAPACITY);
   await releasePlace(context, holder, { comesBack: true });
   throw error;
 }
@@ -105,7 +113,7 @@ async function tryOffering(
   attempt: Attempt,
   place: { readonly index: number; readonly offering: Offering },
 ): Promise<Step> {
-  const wait = await takePlace(context, attempt, place.offering);
+  const wait = await takePlace(context, attempt, place);
   if (wait) return wait;
   let share = await launchTogether(context, attempt, place);
   // Others have the machines that there was room for. The offering's other placements may have more; each further round
@@ -131,9 +139,10 @@ async function settle(
 
 async function takePlace(
   context: WorkerContext,
-  { demand, runnerClass, holder }: Attempt,
-  offering: Offering,
-): Promise<ProvisionOutcome | undefined> {
+  attempt: Attempt,
+  { index, offering }: { readonly index: number; readonly offering: Offering },
+): Promise<Step | undefined> {
+  const { demand, runnerClass, holder, history } = attempt;
   const verdict = await context.ledger.takePlace({
     caps: capsOf(context.catalog, runnerClass, { offering, demand }),
     holder,
@@ -145,6 +154,10 @@ async function takePlace(
   });
   if (verdict.granted) return undefined;
   const why = `cap ${verdict.cap} (${verdict.ahead} ahead)`;
+  // The team's is the last of the caps: all others have room.
+  const isTeamFull = verdict.cap === teamCapOf(offering) && history.emptyWalks < MAX_ROUNDS;
+  const full = isTeamFull ? await overflow(context, attempt, { index, why }) : undefined;
+  if (full) return full;
   await context.ledger.setWaitsFor(demand.key, why);
   return { kind: "waiting", why, delayMs: verdict.ahead < FRONT ? FRONT_DELAY_MS : LINE_DELAY_MS };
 }

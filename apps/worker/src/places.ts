@@ -23,11 +23,16 @@ export function capsOf(
     [`owner:${owner}`, catalog.maxRunnersPerOwner],
     [`class:${runnerClass.name}`, runnerClass.maxRunners],
     [
-      `codemagic:${team}`,
+      teamCapOf(offering) ?? "",
       team === undefined ? team : (catalog.codemagicTeams[team]?.maxConcurrentBuilds ?? 1),
     ],
   ];
   return caps.flatMap(([name, limit]) => (typeof limit === "number" ? [{ name, limit }] : []));
+}
+
+/** The cap of the offering's provider alone, under which no other provider's machines are. */
+export function teamCapOf(offering: Offering): string | undefined {
+  return offering.provider === "codemagic" ? `codemagic:${offering.team}` : undefined;
 }
 
 /** Repositories are served in turn, however many workflow jobs of one wait. */

@@ -106,6 +106,26 @@ describe("caps in the ledger", () => {
     expect(served).to.deep.equal(["a", "c", "d"]);
   });
 
+  it("finds it so also after it held places elsewhere in between", async () => {
+    const [all, team] = [cap(9), cap(1, "codemagic:default")];
+    await take("first", [all, team]);
+    await take("away", [all, team]);
+    await ledger.releasePlace("away", T0, { comesBack: true });
+    await take("away", [all]);
+    await ledger.releasePlace("away", T0, { comesBack: true });
+    for (const [next, before] of [
+      ["second", "first"],
+      ["third", "second"],
+      ["fourth", "third"],
+    ] as const) {
+      await take(next, [all, team], { flow: `acme/${next}` });
+      expect(await release(before)).to.deep.equal([next]);
+    }
+    await take("newer", [all, team], { flow: "acme/newer" });
+    expect(await take("away", [all, team])).to.include({ ahead: 0 });
+    expect(await release("fourth")).to.deep.equal(["away"]);
+  });
+
   it("forgets a repository's cap that nobody uses", async () => {
     await take("a", [cap(1, "repository:acme/app"), cap(5)]);
     await release("a");

@@ -271,12 +271,15 @@ const release: Script = {
   lua: `${PRELUDE}${PLACES}
 local place, woken = loadPlace(A.holder), {}
 if not place then return woken end
-for _, cap in ipairs(place.caps) do
-  leaveCap(cap, place)
-  local tag = A.comesBack and redis.call('HGET', P .. 'place:' .. A.holder, 'tag:' .. cap)
-  if tag then redis.call('HSET', P .. 'turn:' .. A.holder, 'tag:' .. cap, tag) end
+for _, cap in ipairs(place.caps) do leaveCap(cap, place) end
+if A.comesBack then
+  -- Also of a cap that it left earlier, for another provider's offering, and may come back to.
+  local fields = redis.call('HGETALL', P .. 'place:' .. A.holder)
+  for at = 1, #fields, 2 do
+    if string.find(fields[at], '^tag:') then redis.call('HSET', P .. 'turn:' .. A.holder, fields[at], fields[at + 1]) end
+  end
+  redis.call('PEXPIRE', P .. 'turn:' .. A.holder, ${TURN_TTL_MS})
 end
-if A.comesBack then redis.call('PEXPIRE', P .. 'turn:' .. A.holder, ${TURN_TTL_MS}) end
 redis.call('DEL', P .. 'place:' .. A.holder)
 for _, cap in ipairs(place.caps) do
   dropExpired(cap)

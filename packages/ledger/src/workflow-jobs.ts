@@ -147,7 +147,8 @@ if A.waitsFor then redis.call('HSET', job, 'waitsFor', A.waitsFor) else redis.ca
 /** Of one group: notes of it in a row are one, the latest, for they must not push out what the sweep counts by. */
 const GROUPS = [
   "retry = 'retry'",
-  "['no-host'] = 'no-host'",
+  "['no-host'] = 'walk'",
+  "overflow = 'walk'",
   ...CLAIM_NOTES.map((kind) => `['${kind}'] = 'claim'`),
 ].join(", ");
 
