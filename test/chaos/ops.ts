@@ -5,7 +5,8 @@ import type { Stack } from "../../packages/sandbox/src/stack/index.ts";
 /** A page or an answer of the status process, as a person with its password gets it. */
 export function getFromOps({ ops, settings }: Stack, path: string): Promise<Response> {
   const credentials = Buffer.from(`${settings.OPS_USER}:${settings.OPS_PASSWORD}`).toString("base64");
-  const headers = { authorization: `Basic ${credentials}` };
+  // One that was kept open may be closed by the other side in the moment it is used again.
+  const headers = { authorization: `Basic ${credentials}`, connection: "close" };
   return fetch(`${ops?.url}${path}`, { headers, signal: AbortSignal.timeout(5_000) });
 }
 

@@ -105,7 +105,8 @@ interface OpsAnswer {
 }
 
 export async function askOps(stack: Stack, path: string): Promise<OpsAnswer> {
-  const headers = { authorization: authorizationOf(stack) };
+  // One that was kept open may be closed by the other side in the moment it is used again.
+  const headers = { authorization: authorizationOf(stack), connection: "close" };
   return (await fetch(`${stack.ops?.url}/api${path}`, { headers })).json() as Promise<OpsAnswer>;
 }
 
