@@ -20,7 +20,7 @@ describe("SIGTERM in the middle of work", function () {
     const isAsked = (part: string) => github.calls.some(({ route }) => route.includes(part));
 
     // A machine claims: GitHub takes its time over the registration, and the ingress is told to end.
-    github.delayNextResponse(1_500, "generate-jitconfig");
+    github.delayNextResponse(4_500, "generate-jitconfig");
     const claiming = queueJob(stack, LINUX);
     await github.until(() => isAsked("/actions/runners/downloads"), "the claim");
     const arrived = ec2.hangNext("RunInstances");

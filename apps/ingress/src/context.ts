@@ -4,6 +4,7 @@ import type { Ledger } from "@grp/ledger";
 import type { QueueProducer } from "@grp/queue";
 import type { Logger, Metrics } from "@grp/runtime";
 import type { IdentityCheck } from "./claims/identity.ts";
+import type { ClaimsInHand } from "./claims/in-hand.ts";
 import type { Registrations } from "./claims/registrations.ts";
 import type { SignatureCheck } from "./webhook/verify.ts";
 
@@ -18,6 +19,7 @@ export interface IngressContext {
   readonly isSigned: SignatureCheck;
   readonly checkIdentity: IdentityCheck;
   readonly registrations: Registrations;
+  readonly claimsInHand: ClaimsInHand;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly now: () => number;

@@ -18,6 +18,7 @@ import {
   startInternalServer,
 } from "@grp/runtime";
 import { createIdentityCheck } from "./claims/identity.ts";
+import { createClaimsInHand } from "./claims/in-hand.ts";
 import { HOLD_MS } from "./claims/mint.ts";
 import { createRegistrations } from "./claims/registrations.ts";
 import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
@@ -39,7 +40,9 @@ Usage: ingress [--check] [--help]
 
 /** A delivery takes up to three calls, and is answered within 2 s whatever Redis does. */
 const REDIS_TIMEOUT_MS = 800;
-const CLOSE_DEADLINE_MS = 8_000;
+
+/** Claims in hand may take 17 s. Less than the 30 s that Kubernetes gives by default. */
+const CLOSE_DEADLINE_MS = 25_000;
 
 async function main(): Promise<void> {
   const values = readFlags(["check", "help"]);
@@ -91,6 +94,7 @@ async function start(config: IngressConfig, log: Logger) {
     isSigned: createSignatureCheck(withPrevious(config.WEBHOOK_TOKEN, config.WEBHOOK_TOKEN_PREVIOUS)),
     checkIdentity: createIdentityCheck(config.identityCertificates),
     registrations: createRegistrations(),
+    claimsInHand: createClaimsInHand(),
     log,
     metrics,
     now: Date.now,
@@ -101,7 +105,10 @@ async function start(config: IngressConfig, log: Logger) {
     isReady: () => isRedisReady(redis),
     metrics,
   });
-  const server = await startPublicServer(createRoutes(context), { port: config.PORT, host: config.HOST });
+  const server = await startPublicServer(createRoutes(context), {
+    ...{ port: config.PORT, host: config.HOST },
+    endInHand: () => context.claimsInHand.end(),
+  });
   const presence = showPresence(context);
   log.info("ingress.listening", {
     port: server.port,

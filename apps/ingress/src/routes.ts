@@ -50,7 +50,7 @@ function createApp({ context, admission, takeDelivery }: AppOptions): Express {
   app.set("query parser", false);
   app.post("/webhook", takeDelivery);
   app.post("/claims", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
-    answerClaim(claims, request, response),
+    context.claimsInHand.hold(answerClaim(claims, request, response)),
   );
   app.post("/claims/report", takeBody(admission, MAX_CLAIM_BYTES), (request, response) =>
     answerReport(context, request, response),

@@ -52,10 +52,14 @@ export function listen(
   });
 }
 
-/** Takes no new connection, drops the idle ones, and after `graceMs` the others too. */
-export function closeServer(server: Server, graceMs = 1_000): Promise<void> {
+/** Takes no new connection, drops the idle ones, and after `graceMs`, if `drained`, the others too. */
+export function closeServer(
+  server: Server,
+  graceMs = 1_000,
+  drained: Promise<void> = Promise.resolve(),
+): Promise<void> {
   return new Promise((resolve) => {
-    const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
+    const deadline = setTimeout(() => void drained.finally(() => server.closeAllConnections()), graceMs);
     server.close(() => {
       clearTimeout(deadline);
       resolve();

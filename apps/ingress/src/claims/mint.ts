@@ -47,7 +47,7 @@ export async function mint(context: IngressContext, order: Mint): Promise<ClaimA
   const { launchId, runnerClass } = launch;
   const claim = { runnerName, claimNumber };
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
-  const signal = AbortSignal.timeout(MINT_TIMEOUT_MS);
+  const signal = AbortSignal.any([AbortSignal.timeout(MINT_TIMEOUT_MS), context.claimsInHand.signal]);
   try {
     const record = await readRecord(context, order);
     if (record && !(await mayReplace(context, runner, record, signal))) {

@@ -10,6 +10,7 @@ import type { TestRedis } from "../../../../test/support/redis.ts";
 import { createAdmission } from "../admission.ts";
 import { createIdentityCheck } from "../claims/identity.ts";
 import { readIdentityCertificates } from "../claims/identity-certificates.ts";
+import { createClaimsInHand } from "../claims/in-hand.ts";
 import { createRegistrations } from "../claims/registrations.ts";
 import type { IngressContext } from "../context.ts";
 import { createRoutes } from "../routes.ts";
@@ -57,6 +58,8 @@ export interface TestIngress {
   /** Queue jobs that wait (now or for their time), by provider. */
   waiting(provider: ProviderName): Promise<number>;
   delayed(provider: ProviderName): Promise<number>;
+  /** The public port alone, as the first step of the whole close. */
+  closeServer(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -78,6 +81,7 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     isSigned: createSignatureCheck(WEBHOOK_SECRETS),
     checkIdentity: createIdentityCheck(readIdentityCertificates()),
     registrations: createRegistrations(),
+    claimsInHand: createClaimsInHand(),
     log: createLogger({ app: "ingress", level: "debug", stream: log.stream }),
     metrics: createMetrics({ app: "ingress" }),
     now: Date.now,
@@ -85,7 +89,10 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     ...options.context,
   };
   const routes = createRoutes(context, createAdmission(options.admission));
-  const server = await startPublicServer(routes, { port: 0, host: "127.0.0.1", limits: options.limits });
+  const server = await startPublicServer(routes, {
+    ...{ port: 0, host: "127.0.0.1", limits: options.limits },
+    endInHand: () => context.claimsInHand.end(),
+  });
   const count = async (provider: ProviderName, state: string) =>
     (await producer.counts()).find((one) => one.provider === provider && one.state === state)?.count ?? 0;
   return {
@@ -98,6 +105,7 @@ export async function startIngress(options: IngressOptions): Promise<TestIngress
     ...log,
     waiting: (provider) => count(provider, "waiting"),
     delayed: (provider) => count(provider, "delayed"),
+    closeServer: () => server.close(),
     async close() {
       await server.close();
       await producer.close();
@@ -196,11 +204,13 @@ export async function post(
   url: string,
   body: string,
   headers: Readonly<Record<string, string | null>>,
+  signal?: AbortSignal,
 ): Promise<TestAnswer> {
   const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null);
   const begun = performance.now();
   // Bytes, so that fetch adds no content type of its own.
-  const response = await fetch(url, { method: "POST", headers: given, body: new TextEncoder().encode(body) });
+  const bytes = new TextEncoder().encode(body);
+  const response = await fetch(url, { method: "POST", headers: given, body: bytes, signal: signal ?? null });
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json");
   const parsed = isJson ? (JSON.parse(text) as TestAnswer["body"]) : {};

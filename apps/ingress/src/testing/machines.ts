@@ -110,6 +110,8 @@ export interface ClaimOptions {
   /** Over the usual body; as it stands if it is text. */
   readonly body?: object | string;
   readonly accept?: string;
+  /** The machine hangs up. */
+  readonly signal?: AbortSignal;
 }
 
 /** As the boot script does it. */
@@ -127,11 +129,12 @@ export function claim(
     ...(isEc2 ? identityOf(instance) : {}),
   };
   const text = typeof body === "string" ? body : JSON.stringify({ ...usual, ...body });
-  return post(`${ingress.url}/claims`, text, {
+  const headers = {
     "content-type": "application/json",
     accept: options.accept ?? "application/json",
     authorization: ticket === null ? null : `Bearer ${ticket ?? ingress.signer.sign(launched.ticket)}`,
-  });
+  };
+  return post(`${ingress.url}/claims`, text, headers, options.signal);
 }
 
 export function report(ingress: TestIngress, ticket: string, body: object): Promise<TestAnswer> {

@@ -55,7 +55,7 @@ export interface StackProcess {
 /** Generous, for a machine that does many other things. */
 const READY_MS = 60_000;
 const LINE_MS = 60_000;
-const STOP_MS = 15_000;
+const STOP_MS = 30_000;
 /** An app takes about a second to start. */
 const POLL_MS = 50;
 const LINES_SHOWN = 15;
