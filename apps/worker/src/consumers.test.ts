@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { type Consumers, startConsumers } from "./consumers.ts";
 import type { WorkerContext } from "./context.ts";
 import { buryDead } from "./dead.ts";
+import { releasePlace } from "./places.ts";
 import { type Harness, startHarness } from "./testing/harness.ts";
 
 const POLICY = { transientBaseMs: 20, transientCapMs: 50, noCapacityBaseMs: 50, noCapacityCapMs: 100 };
@@ -119,6 +120,29 @@ describe("workers on one Redis", () => {
     );
     await startWorkers(1);
     expect(await launched).to.include({ provider: "codemagic" });
+    expect(harness.ec2.machines).to.deep.equal([]);
+  });
+
+  it("pass a demand on where a team is full, and back to its line when there is no room there either", async () => {
+    await startWorkers(2);
+    const [first, second] = [
+      await harness.addDemand({ runnerClass: "mac" }),
+      await harness.addDemand({ runnerClass: "mac" }),
+    ];
+    const provisioned = next("runner.provisioned");
+    await producer.enqueueDemand(first, "codemagic");
+    await provisioned;
+    harness.ec2.failNext("no-capacity", { verb: "launch" });
+    const outcomes: unknown[] = [];
+    told.on("runner.provisioned", ({ provider, outcome }) => outcomes.push(`${provider} ${outcome}`));
+    await producer.enqueueDemand(second, "codemagic");
+    const waitsFor = async () => (await harness.ledger.getWorkflowJob(second.key))?.waitsFor;
+    await waitUntil(async () => (await waitsFor()) === "cap codemagic:default (0 ahead)");
+    await waitUntil(async () => outcomes.length === 2);
+    expect(outcomes.splice(0)).to.deep.equal(["codemagic handed-over", "ec2 handed-over"]);
+    await releasePlace(harness.with({ producer }), first.key);
+    await waitUntil(async () => outcomes.length > 0);
+    expect(outcomes).to.deep.equal(["codemagic launched"]);
     expect(harness.ec2.machines).to.deep.equal([]);
   });
 
