@@ -54,7 +54,9 @@ export async function callProvider(
     const begunAt = context.now();
     try {
       const instances = await startMachines(context, opened, mine);
-      const machines = await context.ledger.recordLaunched(launchId, instances, context.now());
+      const machines = await context.ledger.recordLaunched(launchId, instances, context.now(), {
+        isFirstTry: opened.isNew,
+      });
       return { machines, launchMs: context.now() - begunAt };
     } catch (error) {
       count(context, opened.launch, error);

@@ -173,11 +173,25 @@ local function nextArrival()
   return string.format('%016d:', arrivals)
 end
 
--- Those of one class have the same caps.
-local lists = {}
-local function listOf(json)
-  lists[json] = lists[json] or cjson.decode(json)
-  return lists[json]
+-- What many requests have in common came once: what is written of it for each is made once, too.
+for _, kind in ipairs(A.kinds) do
+  kind.untilMs = text(A.at + kind.ttlMs)
+  kind.expiryMs = text(kind.ttlMs + ${WAITER_TTL_MS})
+  kind.fields = { 'flow', kind.flow, 'rank', text(kind.rank), 'ttlMs', text(kind.ttlMs), 'provider', kind.provider,
+    'caps', cjson.encode(kind.caps), 'limits', cjson.encode(kind.limits) }
+end
+
+-- Hardly any of them has been here before: one look for all.
+local looks, met = {}, {}
+for _, request in ipairs(A.requests) do
+  looks[#looks + 1] = P .. 'place:' .. request[1]
+  looks[#looks + 1] = P .. 'turn:' .. request[1]
+end
+local isAnyKnown = redis.call('EXISTS', unpack(looks)) > 0
+local function isKnown(holder)
+  if met[holder] then return true end
+  met[holder] = true
+  return isAnyKnown and redis.call('EXISTS', P .. 'place:' .. holder, P .. 'turn:' .. holder) > 0
 end
 
 local function leaveUnwanted(before, caps)
@@ -212,56 +226,56 @@ local function settleOpen()
 end
 
 -- A tag after the flow's last, and served at once: as \`tagOf\` and \`settleTag\` would.
-local function passThrough(state, cap, R)
-  if state.last[R.flow] == nil then state.last[R.flow] = fair(cap, 'last:' .. R.flow) end
-  state.now = math.max(state.now, state.last[R.flow]) + 1
+local function passThrough(state, cap, kind, holder)
+  if state.last[kind.flow] == nil then state.last[kind.flow] = fair(cap, 'last:' .. kind.flow) end
+  state.now = math.max(state.now, state.last[kind.flow]) + 1
   state.room = state.room - 1
-  state.held[#state.held + 1] = A.at + R.ttlMs
-  state.held[#state.held + 1] = R.holder
+  state.held[#state.held + 1] = kind.untilMs
+  state.held[#state.held + 1] = holder
   return state.now
 end
 
-local function keepPlace(R, member, tags)
-  local key = P .. 'place:' .. R.holder
-  redis.call('HSET', key, 'member', member, 'flow', R.flow, 'rank', R.rank, 'ttlMs', R.ttlMs, 'provider', R.provider,
-    'caps', R.names, 'limits', R.limits, unpack(tags))
-  redis.call('PEXPIRE', key, R.ttlMs + ${WAITER_TTL_MS})
+local function keepPlace(holder, kind, member, tags)
+  local key = P .. 'place:' .. holder
+  for _, field in ipairs(kind.fields) do tags[#tags + 1] = field end
+  redis.call('HSET', key, 'member', member, unpack(tags))
+  redis.call('PEXPIRE', key, kind.expiryMs)
 end
 
 -- The usual case: somebody new, and room under every cap.
-local function takeOpen(R, caps)
-  for _, cap in ipairs(caps) do
+local function takeOpen(holder, kind)
+  for _, cap in ipairs(kind.caps) do
     local state = openOf(cap)
     if not state or state.room < 1 then return false end
   end
-  if redis.call('EXISTS', P .. 'place:' .. R.holder, P .. 'turn:' .. R.holder) > 0 then return false end
+  if isKnown(holder) then return false end
   local tags = {}
-  for _, cap in ipairs(caps) do
+  for _, cap in ipairs(kind.caps) do
     tags[#tags + 1] = 'tag:' .. cap
-    tags[#tags + 1] = passThrough(open[cap], cap, R)
+    tags[#tags + 1] = text(passThrough(open[cap], cap, kind, holder))
   end
-  keepPlace(R, nextArrival() .. R.holder, tags)
+  keepPlace(holder, kind, nextArrival() .. holder, tags)
   return true
 end
 
-local function takePlace(R)
-  local caps = listOf(R.names)
-  if takeOpen(R, caps) then return {} end
+local function takePlace(holder, kind)
+  if takeOpen(holder, kind) then return {} end
   settleOpen()
-  local before = loadPlace(R.holder)
-  local member = before and before.member or nextArrival() .. R.holder
-  if before then leaveUnwanted(before, caps) end
-  keepPlace(R, member, redis.call('HGETALL', P .. 'turn:' .. R.holder))
-  redis.call('DEL', P .. 'turn:' .. R.holder)
-  local cap, ahead = acquireAll({ holder = R.holder, member = member, flow = R.flow, rank = R.rank, ttlMs = R.ttlMs,
-    provider = R.provider, caps = caps, limits = listOf(R.limits) })
+  met[holder] = true
+  local before = loadPlace(holder)
+  local member = before and before.member or nextArrival() .. holder
+  if before then leaveUnwanted(before, kind.caps) end
+  keepPlace(holder, kind, member, redis.call('HGETALL', P .. 'turn:' .. holder))
+  redis.call('DEL', P .. 'turn:' .. holder)
+  local cap, ahead = acquireAll({ holder = holder, member = member, flow = kind.flow, rank = kind.rank,
+    ttlMs = kind.ttlMs, provider = kind.provider, caps = kind.caps, limits = kind.limits })
   if cap then return { cap, ahead } end
-  for _, name in ipairs(caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', A.at + R.ttlMs, R.holder) end
+  for _, name in ipairs(kind.caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', kind.untilMs, holder) end
   return {}
 end
 
 local replies = {}
-for at, request in ipairs(A.requests) do replies[at] = takePlace(request) end
+for at, request in ipairs(A.requests) do replies[at] = takePlace(request[1], A.kinds[request[2]]) end
 settleOpen()
 return replies`,
 };
@@ -309,8 +323,8 @@ for _, cap in ipairs(place.caps) do forgetUnused(cap) end
 return woken`,
 };
 
-/** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
-const BATCH = 100;
+/** Redis works on some while the next are composed, and keeps their order: they leave by one connection. */
+const BATCHES = { most: 32, calls: 4 };
 
 const forget: Script = {
   name: "grpForgetCap",
@@ -324,7 +338,7 @@ export function createCaps(
   store: Store,
 ): Pick<Ledger, "takePlace" | "releasePlace" | "listPlaceHolders" | "listCaps" | "forgetCap"> {
   return {
-    takePlace: gather((requests: readonly PlaceRequest[]) => takePlaces(store, requests), { most: BATCH }),
+    takePlace: gather((requests: readonly PlaceRequest[]) => takePlaces(store, requests), BATCHES),
     async releasePlace(holder, at, { comesBack = false } = {}) {
       const woken = await store.run<[string, Waiter["provider"]][]>(release, { holder, at, comesBack });
       return woken.map(([waiter, provider]) => ({ holder: waiter, provider }));
@@ -377,14 +391,26 @@ async function takePlaces(
   const replies = await store.run<readonly ([string, number] | [])[]>(take, {
     at: Math.max(...requests.map(({ at }) => at)),
     limits: Object.fromEntries(limits),
-    requests: requests.map(({ caps, at: _at, ...request }) => ({
-      ...request,
-      names: JSON.stringify(caps.map(({ name }) => name)),
-      limits: JSON.stringify(caps.map(({ limit }) => limit)),
-    })),
+    ...sortByKind(requests),
   });
   return replies.map((reply) => ({
     ok: true,
     value: reply.length === 0 ? { granted: true } : { granted: false, cap: reply[0], ahead: reply[1] },
   }));
+}
+
+/** Requests as holders, each with the number of what it has in common with others of its class and repository. */
+function sortByKind(requests: readonly PlaceRequest[]) {
+  const numbers = new Map<string, number>();
+  const kinds: object[] = [];
+  const numberOf = ({ caps, provider, flow, rank, ttlMs }: PlaceRequest) => {
+    const text = JSON.stringify([caps, provider, flow, rank, ttlMs]);
+    const known = numbers.get(text);
+    if (known !== undefined) return known;
+    const limits = caps.map(({ limit }) => limit);
+    const number = kinds.push({ caps: caps.map(({ name }) => name), limits, provider, flow, rank, ttlMs });
+    numbers.set(text, number);
+    return number;
+  };
+  return { requests: requests.map((request) => [request.holder, numberOf(request)]), kinds };
 }

@@ -8,12 +8,24 @@ import type { LaunchRecord, Ledger, OpenLaunch, OpenLaunchVerdict } from "./type
 const open: Script = {
   name: "grpOpenLaunch",
   lua: `${PRELUDE}${TRY_LOCK}
-local launch, pool = P .. 'launch:' .. A.launchId, A.pool
+local launch, pool, at = P .. 'launch:' .. A.launchId, A.pool, text(A.at)
+
+-- One place, one machine: a queue job that two workers have at once must not start two.
+local served = {}
+local function hasMachine(holder, launchIds)
+  if served[holder] then return true end
+  for id in string.gmatch(launchIds or '', '%S+') do
+    local names, holders = unpack(redis.call('HMGET', P .. 'launch:' .. id, 'runnerNames', 'placeHolders'))
+    for at, one in ipairs(holders and cjson.decode(holders) or {}) do
+      local step = one == holder and redis.call('HGET', P .. 'runner:' .. cjson.decode(names)[at], 'step')
+      if step and step ~= 'gone' then return true end
+    end
+  end
+  return false
+end
 
 -- The launch is the demand's from now on, and it waits for nothing else.
-local function belongTo(job)
-  local state, before, waitsFor = unpack(redis.call('HMGET', job, 'state', 'launchIds', 'waitsFor'))
-  if not state then return end
+local function belongTo(job, before, waitsFor)
   if not before then
     redis.call('HSET', job, 'launchIds', A.launchId)
   elseif not string.find(before, A.launchId, 1, true) then
@@ -30,26 +42,22 @@ for _, set in ipairs({ 'demand:', 'supply:' }) do
 end
 local missing = countDemand(pool, A.at) - redis.call('ZCARD', P .. 'supply:' .. pool)
 local names, holders, leftOver, scored = {}, {}, {}, {}
-for at, wanted in ipairs(A.runners) do
-  local name, holder = wanted.name, wanted.placeHolder
-  local place = P .. 'place:' .. holder
-  -- One place, one machine: a queue job that two workers have at once must not start two.
-  local isPlace, before = unpack(redis.call('HMGET', place, 'member', 'runner'))
-  local step = before and redis.call('HGET', P .. 'runner:' .. before, 'step')
-  if step and step ~= 'gone' then
-    leftOver[#leftOver + 1] = { at - 1, 'busy' }
+for index, wanted in ipairs(A.runners) do
+  local name, holder, job = wanted.name, wanted.placeHolder, P .. 'job:' .. wanted.demandKey
+  local jobState, before, waitsFor = unpack(redis.call('HMGET', job, 'state', 'launchIds', 'waitsFor'))
+  if hasMachine(holder, before) then
+    leftOver[#leftOver + 1] = { index - 1, 'busy' }
   elseif #names >= missing then
-    leftOver[#leftOver + 1] = { at - 1, 'covered' }
+    leftOver[#leftOver + 1] = { index - 1, 'covered' }
   else
-    names[#names + 1], holders[#holders + 1] = name, holder
-    scored[#scored + 1] = A.at
+    names[#names + 1], holders[#holders + 1], served[holder] = name, holder, true
+    scored[#scored + 1] = at
     scored[#scored + 1] = name
     if state then redis.call('DEL', P .. 'runner:' .. name) end
-    redis.call('HSET', P .. 'runner:' .. name, 'step', 'launching', 't.launching', A.at, 'launchId', A.launchId,
+    redis.call('HSET', P .. 'runner:' .. name, 'step', 'launching', 't.launching', at, 'launchId', A.launchId,
       'placeHolder', holder, unpack(A.runnerFields))
     touch('runner', name)
-    if isPlace then redis.call('HSET', place, 'runner', name) end
-    belongTo(P .. 'job:' .. wanted.demandKey)
+    if jobState then belongTo(job, before, waitsFor) end
   end
 end
 if #names == 0 then forgetEmpty(pool) return { 'none', leftOver, 0 } end
@@ -88,12 +96,13 @@ end
 const launched: Script = {
   name: "grpRecordLaunched",
   lua: `${PRELUDE}${UNUSED}
-local launch = P .. 'launch:' .. A.launchId
+local launch, at = P .. 'launch:' .. A.launchId, text(A.at)
 if redis.call('EXISTS', launch) == 0 then return {} end
 local names, steps, holders = unused(launch)
 local taken, shares = 0, {}
 
--- The demand that the machine is for waits for nothing else any more: a throttle may have held its launch up until now.
+-- The demand that the machine is for waits for nothing else any more: a throttle may have held up a launch that was tried
+-- before.
 local function release(holder)
   redis.call('HDEL', P .. 'job:' .. (string.match(holder, '^(wfj%-%d+)%-g%d+$') or holder), 'waitsFor')
 end
@@ -101,15 +110,15 @@ end
 local function record(name, instance)
   local runner = P .. 'runner:' .. name
   if steps[name] == 'launching' then
-    redis.call('HSET', runner, 'instanceId', instance.instanceId, 'step', 'launched', 't.launched', A.at,
+    -- It was touched when its launch was opened.
+    redis.call('HSET', runner, 'instanceId', instance.instanceId, 'step', 'launched', 't.launched', at,
       unpack(instance.fields))
-    touch('runner', name)
   else
     redis.call('HSET', runner, 'instanceId', instance.instanceId, unpack(instance.fields))
     advanceRunner(name, 'launched', A.at)
   end
   local holder = holders[name] or redis.call('HGET', runner, 'placeHolder') or ''
-  release(holder)
+  if not A.isFirstTry then release(holder) end
   return { holder, instance.instanceId }
 end
 
@@ -167,10 +176,11 @@ export function createLaunches(store: Store): Launches {
     async recordPlacement(launchId, text) {
       await store.run(placement, { launchId, placement: text });
     },
-    async recordLaunched(launchId, instances, at) {
+    async recordLaunched(launchId, instances, at, { isFirstTry = false } = {}) {
       const shares = await store.run<readonly (readonly [string, string])[]>(launched, {
         launchId,
         at,
+        isFirstTry,
         instances: instances.map(({ instanceId, launchId: _launchId, ...rest }) => ({
           instanceId,
           fields: flatten("i", rest),

@@ -24,6 +24,9 @@ export const PRELUDE = `
 local P, A = KEYS[1], cjson.decode(ARGV[1])
 local RANK = { ${ranks} }
 
+-- Redis prints a number that a script gives it with 17 digits, which takes as long as many a command.
+local function text(number) return string.format('%d', number) end
+
 local function touch(kind, id)
   redis.call('PEXPIRE', P .. kind .. ':' .. id, A.keepMs)
 end

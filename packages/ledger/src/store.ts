@@ -51,7 +51,8 @@ export function createStore(
     const commands = redis as unknown as Record<string, (prefix: string, args: string) => Promise<T>>;
     return (commands[script.name] as (typeof commands)[string])(
       prefix,
-      toLuaJson({ ...args, keepMs: retentionMs }),
+      // A text: see the prelude.
+      toLuaJson({ ...args, keepMs: String(retentionMs) }),
     );
   }
 

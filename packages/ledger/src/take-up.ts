@@ -16,19 +16,35 @@ local function isCovered(pool)
   return covered[pool]
 end
 
-local function standingOf(D)
-  local state, demand, queuedAt, generation, pool, launchIds, waitsFor = unpack(redis.call('HMGET', P .. 'job:' .. D.key,
-    'state', 'demand', 't.queued', 'd.generation', 'pool', 'launchIds', 'waitsFor'))
-  if not queuedAt or D.generation > tonumber(generation or 0) then return {} end
-  local isMissing = state == 'queued' and demand == 'waiting'
-    and not redis.call('ZSCORE', P .. 'demand:' .. pool, D.key)
-  if isMissing then return {} end
+-- The sets of demand are asked once for all that should be there, and so are notes, which hardly anyone has.
+local records, wanted, notes = {}, {}, {}
+for at, D in ipairs(A.demands) do
+  local record = redis.call('HMGET', P .. 'job:' .. D.key,
+    'state', 'demand', 't.queued', 'd.generation', 'pool', 'launchIds', 'waitsFor')
+  local state, demand, pool = record[1], record[2], record[5]
+  if state == 'queued' and demand == 'waiting' then
+    wanted[pool] = wanted[pool] or {}
+    table.insert(wanted[pool], D.key)
+  end
+  records[at], notes[at] = record, P .. 'notes:' .. D.key
+end
+local isMissing = {}
+for pool, keys in pairs(wanted) do
+  for at, score in ipairs(redis.call('ZMSCORE', P .. 'demand:' .. pool, unpack(keys))) do
+    isMissing[keys[at]] = not score
+  end
+end
+local hasNotes = redis.call('EXISTS', unpack(notes)) > 0
+
+local function standingOf(at, D)
+  local _, demand, queuedAt, generation, _, launchIds, waitsFor = unpack(records[at])
+  if not queuedAt or D.generation > tonumber(generation or 0) or isMissing[D.key] then return {} end
   return { demand, isCovered(D.pool) and 1 or 0, launchIds or '', waitsFor or '',
-    redis.call('LRANGE', P .. 'notes:' .. D.key, 0, -1) }
+    hasNotes and redis.call('LRANGE', notes[at], 0, -1) or {} }
 end
 
 local replies = {}
-for at, demand in ipairs(A.demands) do replies[at] = standingOf(demand) end
+for at, demand in ipairs(A.demands) do replies[at] = standingOf(at, demand) end
 return replies`,
 };
 
@@ -42,15 +58,15 @@ type Reply =
       notes: readonly string[],
     ];
 
-/** A script that runs too long keeps everyone waiting: this many take Redis about a millisecond. */
-const BATCH = 100;
+/** Redis works on some while the next are composed. */
+const BATCHES = { most: 32, calls: 4 };
 
 /** What a worker asks of a demand as it takes it up: many share a round trip. */
 export function createTakeUp(
   store: Store,
   { recordQueued }: Pick<Ledger, "recordQueued">,
 ): Pick<Ledger, "takeUp"> {
-  const read = gather((demands: readonly Demand[]) => readStandings(store, demands), { most: BATCH });
+  const read = gather((demands: readonly Demand[]) => readStandings(store, demands), BATCHES);
   return {
     async takeUp(demand) {
       const known = await read(demand);

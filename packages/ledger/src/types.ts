@@ -338,12 +338,14 @@ export interface Ledger {
   recordPlacement(launchId: string, placement: string): Promise<void>;
   /**
    * The provider answered: which instance is whose, by place holder. Fewer than asked: the first holders have them, and
-   * the runners left over are dropped from supply.
+   * the runners left over are dropped from supply. `isFirstTry`: no call failed before, after which demands would have been
+   * told to wait.
    */
   recordLaunched(
     launchId: string,
     instances: readonly Instance[],
     at: number,
+    options?: { readonly isFirstTry?: boolean },
   ): Promise<ReadonlyMap<string, string>>;
   /** Nothing was started, and the provider said so: its runners leave the supply. Places are not released here. */
   recordLaunchFailed(launchId: string, note: Note): Promise<void>;
