@@ -56,6 +56,35 @@ export function writeTogether<T>(client: Redis, ask: () => T): T {
   return ask();
 }
 
+/** Commands that leave in one write: few enough that Redis works on some while the next are composed. */
+const TOGETHER = 16;
+
+/**
+ * Whatever is sent in one turn of the event loop leaves together, for callers that know nothing of each other: many jobs
+ * end with one answer, and each ends with a command.
+ */
+export function writeInTurns(client: Redis): void {
+  const send = client.sendCommand.bind(client);
+  let held: { readonly stream: Redis["stream"]; count: number } | undefined;
+  const letGo = () => {
+    held?.stream.uncork();
+    held = undefined;
+  };
+  client.sendCommand = (command, stream) => {
+    if (client.stream && !held) {
+      held = { stream: client.stream, count: 0 };
+      client.stream.cork();
+      process.nextTick(letGo);
+    }
+    const answer = send(command, stream);
+    if (held) {
+      held.count += 1;
+      if (held.count === TOGETHER) letGo();
+    }
+    return answer;
+  };
+}
+
 export type Settled<T> = { readonly done: true; readonly value: T } | { readonly done: false };
 
 /** Waits for `work` no longer than `deadlineMs`. What comes after that is dropped, errors too. */

@@ -188,6 +188,23 @@ describe("createQueueConsumer", () => {
     expect(pause).to.be.within(1_100, 3_000);
   });
 
+  it("holds the queue for other workers too, and sets a limit for no longer than that", async () => {
+    const starts: number[] = [];
+    const process = async () => {
+      starts.push(Date.now());
+      if (starts.length === 1) throw new RateLimitedError("slow down", { retryAfterMs: 1_200 });
+      return DONE;
+    };
+    for (const _one of [1, 2]) watch(redis.url, process, { concurrency: 1 });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    const limit = () => client.hget("{grp}:grp-ec2:meta", "max");
+    await until(async () => (await limit()) !== null);
+    for (const id of [2, 3]) await producer.enqueueDemand(aDemand(id), "ec2");
+    await until(async () => (await queue.getCompletedCount()) === 3);
+    expect((starts[1] ?? 0) - (starts[0] ?? 0)).to.be.within(1_100, 3_000);
+    await until(async () => (await limit()) === null);
+  });
+
   it("serves terminations beside demands", async () => {
     const ended: string[] = [];
     const terminate = async (termination: { runnerName: string }) => {

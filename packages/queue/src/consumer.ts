@@ -1,7 +1,7 @@
 import { type Job, Queue, Worker } from "bullmq";
-import { connectRedis } from "./connection.ts";
+import { connectRedis, writeInTurns } from "./connection.ts";
 import { QUEUE_PREFIX, queueName } from "./names.ts";
-import { backoffStrategy, OPEN_LIMITER, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
+import { backoffStrategy, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
 import { createRunner } from "./run-work.ts";
 import { createHands, stopWorker } from "./shutdown.ts";
 import type { QueueConsumer, QueueConsumerOptions } from "./types.ts";
@@ -9,6 +9,7 @@ import type { QueueConsumer, QueueConsumerOptions } from "./types.ts";
 /** Takes work from one provider's queue; see `QueueConsumer`. Begins at once, and again by itself after an outage. */
 export function createQueueConsumer(options: QueueConsumerOptions): QueueConsumer {
   const client = connectRedis(options.redisUrl, options.onError);
+  writeInTurns(client);
   const name = queueName(options.provider);
   const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX });
   queue.on("error", () => undefined);
@@ -20,7 +21,6 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     connection: client,
     prefix: QUEUE_PREFIX,
     concurrency: options.concurrency,
-    limiter: OPEN_LIMITER,
     settings: { backoffStrategy },
     // After a lost connection, look again as soon as Redis is back.
     runRetryDelay: 1_000,

@@ -60,7 +60,7 @@ export const RETRY_POLICY: RetryPolicy = {
  */
 export const STALL_SETTINGS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 };
 
-/** A limiter must be set for `queue.rateLimit` to be looked at; this one never limits by itself. */
+/** Set while a queue is held, for only then does BullMQ look at `queue.rateLimit`; it never limits by itself. */
 export const OPEN_LIMITER = { max: 1_000_000, duration: 1_000 };
 
 /** Longer than GitHub's window for redelivery (3 days; 7 on GHES), so that a redelivered job is known. */

@@ -1,5 +1,6 @@
 import type { Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
+import { holdQueue } from "./hold.ts";
 import { parsePayload, type Work } from "./payload.ts";
 import {
   attemptsOf,
@@ -87,7 +88,7 @@ async function answerError(
   });
   if (verdict.kind === "aside") return { kind: "wait", delayMs, why: cause.message };
   if (verdict.kind === "retry") throw retryLater(cause, delayMs);
-  await options.queue.rateLimit(delayMs);
+  await holdQueue(options.queue, options.client, delayMs);
   throw queueIsHeld();
 }
 
