@@ -41,13 +41,16 @@ export interface Mint {
 }
 
 /** Registers the machine's runner in its turn, and hands the registration over. */
-export async function mint(context: IngressContext, order: Mint): Promise<ClaimAnswer> {
+export function mint(context: IngressContext, order: Mint): Promise<ClaimAnswer> {
+  return context.claimsInHand.limit(MINT_TIMEOUT_MS, (signal) => mintWithin(context, order, signal));
+}
+
+async function mintWithin(context: IngressContext, order: Mint, signal: AbortSignal): Promise<ClaimAnswer> {
   const { launch, runner, claimNumber } = order.verdict;
   const { runnerName } = runner;
   const { launchId, runnerClass } = launch;
   const claim = { runnerName, claimNumber };
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
-  const signal = AbortSignal.any([AbortSignal.timeout(MINT_TIMEOUT_MS), context.claimsInHand.signal]);
   try {
     const record = await readRecord(context, order);
     if (record && !(await mayReplace(context, runner, record, signal))) {
