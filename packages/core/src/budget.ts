@@ -49,6 +49,8 @@ export interface Turn {
   readonly patienceMs: number;
   /** It comes back by then, whatever it is told; should it not, it has gone. */
   readonly returnsMs?: number;
+  /** What each of those ahead is taken to want of a window; as much as this one where it is absent. */
+  readonly each?: number;
 }
 
 /** A place in any line: the lower rank first, then who was queued first. Exact: below 2^53. */

@@ -198,12 +198,14 @@ for i, charges in ipairs(A.ways) do
   waitMs = math.min(waitMs or way.waitMs, way.waitMs)
 end
 
--- Those ahead in line are taken to want as much each, whichever way they go. The ways may share a window.
+-- Those ahead in line are taken to want as much each, or what the turn says, whichever way they go. The ways may share a
+-- window.
 local function waitInLine(place)
   local limit, cost = ways[1].windows[place].charge.limit, ways[1].windows[place].charge.cost
   forgetAbsent(limit)
   redis.call('ZADD', lineKey(limit), A.turn.order, A.turn.member)
-  local charges, counted, missing = {}, {}, (redis.call('ZRANK', lineKey(limit), A.turn.member) + 1) * cost
+  local ahead = redis.call('ZRANK', lineKey(limit), A.turn.member)
+  local charges, counted, missing = {}, {}, ahead * (A.turn.each or cost) + cost
   for _, way in ipairs(ways) do
     local window = way.windows[place]
     local name = window.charge.limit.name

@@ -10,16 +10,17 @@ import { createIdentityCheck } from "./identity.ts";
 import { readIdentityCertificates } from "./identity-certificates.ts";
 import { HOLD_MS } from "./mint.ts";
 
-const MACHINES = 300;
+/** Few enough that all have asked long before the first of them are counted no more, on a busy computer too. */
+const MACHINES = 150;
 /** As many registrations in ten seconds: long enough that a machine is told to come back, and not held. */
 const WINDOW_MS = 10_000;
-const AT_ONCE = 120;
+const AT_ONCE = 60;
 /** The runner program's address is asked for once, and costs a point. */
 const SERVED_FIRST = AT_ONCE - 1;
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
 
-describe("three hundred machines that claim at once", function () {
+describe("a crowd of machines that claim at once", function () {
   // Three of GitHub's windows, and the machines' own work on a slow computer.
   this.timeout(120_000);
   const suite = useIngress();
@@ -50,7 +51,7 @@ describe("three hundred machines that claim at once", function () {
     for (let refusals = 0; ; ) {
       const answer = await claim(ingress, launched);
       if (answer.status === 200) return refusals;
-      // Only on a computer that is too slow for three hundred at once.
+      // Only on a computer that is too slow for so many at once.
       const isLate = answer.body.error === "redis_unavailable";
       if (!isLate) expect(answer.body, JSON.stringify(answer.body)).to.deep.equal({ error: "claim_in_line" });
       if (!isLate) refusals += 1;

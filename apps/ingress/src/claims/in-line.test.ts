@@ -4,7 +4,7 @@ import { createBudget } from "@grp/ledger";
 import { createGitHubStandIn, type GitHubStandIn } from "@grp/sandbox";
 import { expect } from "chai";
 import type { TestIngress } from "../testing/ingress.ts";
-import { AWS, claim, launch } from "../testing/machines.ts";
+import { AWS, claim, demandOf, launch, SCOPE } from "../testing/machines.ts";
 import { useIngress } from "../testing/suite.ts";
 import { createIdentityCheck } from "./identity.ts";
 import { readIdentityCertificates } from "./identity-certificates.ts";
@@ -64,6 +64,19 @@ describe("a claim when GitHub's points are spent", () => {
     const { answers } = await claimAll(3);
     expect(answers.map(({ answer }) => answer.status)).to.deep.equal([200, 200, 200]);
     expect(performance.now() - begun).to.be.at.least(1_500);
+  });
+
+  it("asks GitHub for its workflow job, in another's place, only when it is first: the points are for registrations", async () => {
+    await start(13, 60_000);
+    await claimAll(3);
+    const demand = { ...demandOf("ubuntu-arm64", SCOPE, Date.now()), generation: 2 };
+    const replacement = await launch(ingress, { demand });
+    github.calls.length = 0;
+    for (let ask = 0; ask < 3; ask += 1) {
+      const answer = await claim(ingress, replacement);
+      expect(answer.body).to.deep.equal({ error: "claim_in_line" });
+    }
+    expect(github.calls).to.deep.equal([]);
   });
 
   it("goes before those whose workflow job was queued later, whenever they came", async () => {

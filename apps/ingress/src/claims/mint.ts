@@ -1,4 +1,12 @@
-import { type Demand, orderOf, parseDemandJobId, type RunnerClass, type Scope, type Ticket } from "@grp/core";
+import {
+  type Demand,
+  orderOf,
+  parseDemandJobId,
+  type RunnerClass,
+  type Scope,
+  type Ticket,
+  type Turn,
+} from "@grp/core";
 import type { Registration, RunnerProgram } from "@grp/github";
 import type { ClaimVerdict, WorkflowJobRecord } from "@grp/ledger";
 import type { Answer, IngressContext } from "../context.ts";
@@ -53,12 +61,13 @@ async function mintWithin(context: IngressContext, order: Mint, signal: AbortSig
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
   try {
     const record = await readRecord(context, order);
-    if (record && !(await mayReplace(context, runner, record, signal))) {
+    const turn = turnOf(context, runnerName, record?.demand);
+    if (record && !(await mayReplace(context, runner, record, { turn, signal }))) {
       await context.ledger.abandonClaim(claim);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
     }
     const demand = record?.demand;
-    const minted = await register(context, order, { demand, signal });
+    const minted = await register(context, order, { turn, signal });
     if (minted === "busy") {
       await context.ledger.abandonClaim(claim);
       return { refused: refuse(409, "already_claimed", { detail: "its runner runs a job" }), fields };
@@ -116,6 +125,12 @@ function observe(context: IngressContext, runnerClass: string, sinceQueuedMs: nu
   context.metrics.queuedToClaimedSeconds.observe({ runner_class: runnerClass }, sinceQueuedMs / 1_000);
 }
 
+/** The workflow job that was queued first is served first; before it, those whose class goes before others. */
+function turnOf(context: IngressContext, member: string, demand: Demand | undefined): Turn {
+  const order = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
+  return { member, order, patienceMs: PATIENCE_MS };
+}
+
 interface Minted {
   readonly runnerId: number;
   readonly encodedJitConfig: string;
@@ -126,7 +141,7 @@ interface Minted {
 async function register(
   context: IngressContext,
   { platform, runnerClass, verdict }: Mint,
-  { demand, signal }: { readonly demand: Demand | undefined; readonly signal: AbortSignal },
+  { turn, signal }: { readonly turn: Turn; readonly signal: AbortSignal },
 ): Promise<Minted | "busy" | "gone"> {
   const { scope } = verdict.launch;
   const name = verdict.runner.runnerName;
@@ -140,9 +155,6 @@ async function register(
     if (before !== "deregistered") return before;
     await context.ledger.forgetRegistration({ runnerName: name, runnerId: previousRunnerId });
   }
-  // The workflow job that was queued first is served first; before it, those whose class goes before others.
-  const place = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
-  const turn = { member: name, order: place, patienceMs: PATIENCE_MS };
   const order = { scope, name, labels: runnerClass.labels, turn };
   const ordered = {
     runnerName: name,

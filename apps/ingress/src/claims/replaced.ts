@@ -1,5 +1,5 @@
-import { InvalidSpecError, parseDemandJobId, UnauthorizedError } from "@grp/core";
-import type { GitHubWorkflowJob } from "@grp/github";
+import { InvalidSpecError, parseDemandJobId, type Turn, UnauthorizedError } from "@grp/core";
+import type { GitHub, GitHubWorkflowJob } from "@grp/github";
 import {
   type RunnerRecord,
   readShown,
@@ -9,6 +9,9 @@ import {
 } from "@grp/ledger";
 import type { IngressContext } from "../context.ts";
 
+/** In GitHub's points. */
+const REGISTRATION_COST = 5;
+
 /** Workflow jobs that GitHub is asked about for one claim; each that has begun is settled, and the next claim goes on. */
 const MOST_ASKED = 5;
 
@@ -16,18 +19,21 @@ const MOST_ASKED = 5;
  * Whether a machine that was started in another's place may be registered; always, when it is the first for its demand.
  * The sweep asks GitHub too before it has one started, but starts it all the same when GitHub can't say; here GitHub has
  * said that a workflow job of its pool waits, its own or, when that is served, another, and the earlier registrations
- * are off it. False: the ledger knows more now, and may want this machine no longer.
+ * are off it. False: the ledger knows more now, and may want this machine no longer. GitHub is asked at the machine's turn
+ * only: those behind in the line come back again and again, and would spend what the registrations need.
  */
 export async function mayReplace(
   context: IngressContext,
   runner: RunnerRecord,
   record: WorkflowJobRecord,
-  signal: AbortSignal,
+  { turn, signal }: { readonly turn: Turn; readonly signal: AbortSignal },
 ): Promise<boolean> {
   if (parseDemandJobId(runner.placeHolder).generation === 1) return true;
   let hasNews = false;
   for (const waiting of await listWaiting(context, record)) {
-    if (!(await hasBegunUnheard(context, waiting, signal))) break;
+    const { demand } = waiting;
+    const asked = { ...demand, turn: { ...turn, each: REGISTRATION_COST } };
+    if (!(await hasBegunUnheard(context, asked, signal))) break;
     hasNews = true;
   }
   if (hasNews) return false;
@@ -46,11 +52,11 @@ async function listWaiting(
 
 async function hasBegunUnheard(
   { github, ledger, now }: IngressContext,
-  { demand }: WorkflowJobRecord,
+  asked: Parameters<GitHub["getWorkflowJob"]>[0],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const job = await github.getWorkflowJob(demand, signal).catch(toUnknown);
-  const begun = job ? readShown(demand.workflowJobId, job, now()) : undefined;
+  const job = await github.getWorkflowJob(asked, signal).catch(toUnknown);
+  const begun = job ? readShown(asked.workflowJobId, job, now()) : undefined;
   if (begun) await recordBegun(ledger, begun);
   return begun !== undefined;
 }
