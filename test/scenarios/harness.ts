@@ -38,7 +38,7 @@ const EC2 = `provider: ec2, region: us-east-1, image: { id: ami-0aa1000000000001
 
 /** Where what AWS and GitHub allow is not what is looked at. */
 export const NO_LIMITS = `limits:
-  github: { points: 1000000 }
+  github: { points: 1000000, registrations: { most: 1000000, window: 5m } }
   ec2:
     runInstances: { burst: 1000000, perSecond: 1000000 }
     instances: { burst: 1000000, perSecond: 1000000 }
