@@ -126,7 +126,7 @@ describe("the verdict on registrations", () => {
   it("excuses one registration for each withdrawn job, and only if grp could not know when the machine asked", () => {
     const told = (afterMs: number) => ({
       payload: { workflow_job: { id: 2 } },
-      ...{ action: "completed", statusCode: 202, sentAt: T0 + afterMs, durationMs: 10 },
+      ...{ action: "completed", statusCode: 202, answeredAt: T0 + afterMs },
     });
     const idle = (launch: string) => register(launch, 1_000);
     const of = (deliveries: Records["deliveries"], launches = ["b"]) =>

@@ -12,10 +12,7 @@ export type ClaimingMachine = Pick<MachineRecord, "id" | "claims" | "fault" | "b
 export interface Records {
   readonly registrations: readonly StandInRunner[];
   readonly jobs: readonly StandInWorkflowJob[];
-  readonly deliveries: readonly Pick<
-    StandInDelivery,
-    "payload" | "action" | "statusCode" | "sentAt" | "durationMs"
-  >[];
+  readonly deliveries: readonly Pick<StandInDelivery, "payload" | "action" | "statusCode" | "answeredAt">[];
   readonly machines: readonly ClaimingMachine[];
   readonly faults: readonly InflictedFault[];
 }
@@ -168,7 +165,7 @@ function knownAt({ deliveries }: Records, { id }: StandInWorkflowJob): number {
   const told = deliveries
     .filter(({ action, statusCode }) => action === "completed" && statusCode >= 200 && statusCode < 300)
     .filter(({ payload }) => (payload as { workflow_job?: { id: number } }).workflow_job?.id === id)
-    .map(({ sentAt, durationMs }) => sentAt + durationMs);
+    .map(({ answeredAt = Number.POSITIVE_INFINITY }) => answeredAt);
   return Math.min(Number.POSITIVE_INFINITY, ...told);
 }
 

@@ -235,6 +235,8 @@ describe("the GitHub stand-in", () => {
     await standIn.until(() => standIn.deliveries.every(({ status }) => status === "OK"), "deliveries");
     const ids = received.slice(1).map(({ payload }) => payload.workflow_job?.id);
     expect(ids).to.deep.equal([second.id, second.id, first.id]);
+    const { sentAt, answeredAt = 0 } = standIn.deliveries[1] ?? { sentAt: 0 };
+    expect(answeredAt - sentAt, "what it was held up for counts").to.be.at.least(95);
     server.close();
   });
 

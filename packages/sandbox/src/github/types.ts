@@ -70,6 +70,8 @@ export interface StandInDelivery {
   statusCode: number;
   status: string;
   durationMs: number;
+  /** A delivery that is held up on its way is sent long before. */
+  answeredAt?: number;
   /** The receiver's answer, for assertions. */
   answer?: string;
 }

@@ -53,7 +53,8 @@ export function createWebhooks(options: {
     const begun = now();
     if (fate.isDropped) Object.assign(delivery, { statusCode: 502, status: "failed to connect to host" });
     else Object.assign(delivery, await post(hook, delivery, closing.signal));
-    delivery.durationMs = now() - begun;
+    delivery.answeredAt = now();
+    delivery.durationMs = delivery.answeredAt - begun;
     options.touch();
   }
 
