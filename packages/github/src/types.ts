@@ -116,7 +116,7 @@ export interface GitHub {
   runnerVersions(scope: Scope, signal: AbortSignal): Promise<RunnerVersions>;
   /** Proves that a registration would be allowed, and makes none. Of several Apps: why some may not, when one may. */
   checkRegistration(scope: Scope, signal: AbortSignal): Promise<readonly string[]>;
-  /** With a `turn`, it waits in line like a registration. */
+  /** With a `turn`, it waits in line behind the registrations that come before it. */
   getWorkflowJob(
     job: { owner: string; repository: string; workflowJobId: number; turn?: Turn },
     signal: AbortSignal,

@@ -1,5 +1,7 @@
+import type { Turn } from "@grp/core";
 import type { Client, Clients } from "./clients.ts";
 import { hasStatus, toGitHubError } from "./errors.ts";
+import { costOf } from "./limits.ts";
 import type { GitHub, GitHubWorkflowJob } from "./types.ts";
 
 /** The most GitHub gives in one page. */
@@ -15,12 +17,17 @@ interface Repository {
   readonly repository: string;
 }
 
+/** Those ahead in line want to register. */
+function behindRegistrations(turn: Turn | undefined): Turn | undefined {
+  return turn && { ...turn, each: costOf("POST") };
+}
+
 export function createWorkflowJobs(
   clients: Clients,
 ): Pick<GitHub, "getWorkflowJob" | "listQueuedWorkflowJobs"> {
   return {
     getWorkflowJob: (job, signal) =>
-      clients.use(job, signal, async (client) => {
+      clients.use({ ...job, turn: behindRegistrations(job.turn) }, signal, async (client) => {
         try {
           const { data } = await client.request("GET /repos/{owner}/{repo}/actions/jobs/{job_id}", {
             owner: job.owner,

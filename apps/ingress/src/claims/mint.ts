@@ -61,12 +61,12 @@ async function mintWithin(context: IngressContext, order: Mint, signal: AbortSig
   const fields = { launchId, instanceId: order.instanceId, runnerClass, runnerName };
   try {
     const record = await readRecord(context, order);
-    const turn = turnOf(context, runnerName, record?.demand);
+    const demand = record?.demand;
+    const turn = turnOf(context, runnerName, demand);
     if (record && !(await mayReplace(context, runner, record, { turn, signal }))) {
       await context.ledger.abandonClaim(claim);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
     }
-    const demand = record?.demand;
     const minted = await register(context, order, { turn, signal });
     if (minted === "busy") {
       await context.ledger.abandonClaim(claim);

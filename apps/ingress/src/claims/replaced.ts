@@ -9,9 +9,6 @@ import {
 } from "@grp/ledger";
 import type { IngressContext } from "../context.ts";
 
-/** In GitHub's points. */
-const REGISTRATION_COST = 5;
-
 /** Workflow jobs that GitHub is asked about for one claim; each that has begun is settled, and the next claim goes on. */
 const MOST_ASKED = 5;
 
@@ -31,9 +28,7 @@ export async function mayReplace(
   if (parseDemandJobId(runner.placeHolder).generation === 1) return true;
   let hasNews = false;
   for (const waiting of await listWaiting(context, record)) {
-    const { demand } = waiting;
-    const asked = { ...demand, turn: { ...turn, each: REGISTRATION_COST } };
-    if (!(await hasBegunUnheard(context, asked, signal))) break;
+    if (!(await hasBegunUnheard(context, { ...waiting.demand, turn }, signal))) break;
     hasNews = true;
   }
   if (hasNews) return false;
