@@ -12,6 +12,7 @@ import {
 } from "yaml";
 import type { z } from "zod";
 import { type Catalog, catalogSchema, DEFAULT_CLASS_LIMITS, type RunnerClass } from "./catalog-schema.ts";
+import { holdsAll } from "./names.ts";
 
 export type {
   Catalog,
@@ -208,10 +209,6 @@ function checkLabels(earlier: Catalog["classes"], runnerClass: RunnerClass, path
 }
 
 function takesAllOf(earlier: RunnerClass, later: RunnerClass): boolean {
-  const holdsAll = (all: readonly string[], some: readonly string[]) => {
-    const held = new Set(all.map((one) => one.toLowerCase()));
-    return some.every((one) => held.has(one.toLowerCase()));
-  };
   if (!holdsAll(earlier.labels, later.labels)) return false;
   if (later.allowPublicRepositories && !earlier.allowPublicRepositories) return false;
   if (!earlier.repositories) return true;

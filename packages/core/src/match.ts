@@ -1,4 +1,5 @@
 import type { Catalog, RunnerClass } from "./catalog.ts";
+import { holdsAll, sameName } from "./names.ts";
 import type { Scope } from "./scope.ts";
 
 export interface MatchQuery {
@@ -16,19 +17,13 @@ export type MatchVerdict =
 /** Why a valid workflow job is not ours. */
 export type IgnoreReason = "no-labels" | "labels" | "repository-not-allowed" | "public-repository";
 
-const sameName = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
-
 /**
  * The first class, in file order, that holds every label of the job (GitHub compares without case, and a runner must
  * hold them all) and that may serve the repository. Says the most telling reason when none does.
  */
 export function matchRunnerClass(catalog: Catalog, query: MatchQuery): MatchVerdict {
   if (query.labels.length === 0) return { matched: false, reason: "no-labels" };
-  const wanted = query.labels.map((label) => label.toLowerCase());
-  const byLabels = catalog.classes.filter((runnerClass) => {
-    const offered = new Set(runnerClass.labels.map((label) => label.toLowerCase()));
-    return wanted.every((label) => offered.has(label));
-  });
+  const byLabels = catalog.classes.filter(({ labels }) => holdsAll(labels, query.labels));
   if (byLabels.length === 0) return { matched: false, reason: "labels" };
   const allowed = byLabels.filter((runnerClass) => isAllowed(catalog, runnerClass, query));
   if (allowed.length === 0) return { matched: false, reason: "repository-not-allowed" };
