@@ -375,8 +375,11 @@ describe("POST /webhook", () => {
 
   it("enqueues one that was written down and not enqueued, where its class is served now", async () => {
     const payload = workflowJob("queued", { job: { labels: ["macos-arm64"] } });
-    const enqueueDemand = () => Promise.reject(new QueueUnavailableError("Redis is away"));
-    const dying = await suite.start({ context: { producer: { ...ingress.producer, enqueueDemand } } });
+    const recordQueued: typeof ingress.ledger.recordQueued = async (demand) => {
+      await ingress.ledger.recordQueued(demand);
+      throw new QueueUnavailableError("Redis is away");
+    };
+    const dying = await suite.start({ context: { ledger: { ...ingress.ledger, recordQueued } } });
     expect((await deliver(dying, payload)).status).to.equal(503);
     expect((await deliver(await rewrite("macOS-arm64"), payload)).status).to.equal(202);
     expect([await ingress.waiting("ec2"), await ingress.waiting("codemagic")]).to.deep.equal([1, 0]);
@@ -424,26 +427,6 @@ describe("POST /webhook", () => {
     const again = await deliver(ingress, payload);
     expect(again.body).to.include({ outcome: "ignored", reason: "already-started" });
     expect(await ingress.waiting("ec2")).to.equal(0);
-  });
-
-  it("takes a job that was cancelled before it was heard of out of the line where a quicker worker put it", async () => {
-    const payload = queued();
-    const holder = `wfj-${payload.workflow_job.id}`;
-    const place = {
-      caps: [{ name: "class:ubuntu-arm64", limit: 1 }],
-      provider: "ec2",
-      flow: "acme/app",
-      rank: 0,
-      at: Date.now(),
-      ttlMs: 60_000,
-    } as const;
-    expect(await ingress.ledger.takePlace({ ...place, holder: "wfj-1" })).to.include({ granted: true });
-    const job = { id: payload.workflow_job.id, conclusion: "cancelled" };
-    await deliver(ingress, workflowJob("completed", { job }));
-    expect(await ingress.ledger.takePlace({ ...place, holder })).to.include({ granted: false });
-    await deliver(ingress, payload);
-    expect(await ingress.waiting("ec2")).to.equal(0);
-    expect(await ingress.ledger.releasePlace("wfj-1", Date.now())).to.deep.equal([]);
   });
 
   it("plans only, under an id of its own, with ?dry-run=true", async () => {

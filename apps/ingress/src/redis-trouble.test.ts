@@ -92,24 +92,23 @@ describe("with Redis in trouble", () => {
     await expectOneJob(payload);
   });
 
-  it("gone between ledger and queue: the next delivery of the job enqueues it", async () => {
+  it("refuses the queue job alone: 503, and the next delivery of the job enqueues it", async () => {
     const refuse = { isOn: true };
     const fine = await suite.start();
     ingress = await suite.start({
       context: {
         producer: {
           ...fine.producer,
-          enqueueDemand: async (...order) => {
-            if (refuse.isOn) throw new Error("Redis went away");
-            await fine.producer.enqueueDemand(...order);
+          composeEntry(...order) {
+            const entry = fine.producer.composeEntry(...order);
+            return refuse.isOn ? { ...entry, script: { name: "refusing", lua: "return -5" } } : entry;
           },
         },
       },
     });
     const payload = workflowJob("queued");
     expectUnavailable(await deliver(ingress, payload));
-    const record = await ingress.ledger.getWorkflowJob(`wfj-${payload.workflow_job.id}`);
-    expect(record?.times).not.to.have.property("enqueued");
+    expect(await ingress.ledger.getWorkflowJob(`wfj-${payload.workflow_job.id}`)).to.equal(null);
     refuse.isOn = false;
     await expectOneJob(payload);
   });

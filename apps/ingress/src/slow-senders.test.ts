@@ -99,10 +99,10 @@ describe("too much at once", () => {
     const isIn = new Promise<void>((resolve) => {
       begun = resolve;
     });
-    const recordQueued: typeof first.ledger.recordQueued = async (demand) => {
+    const recordQueued: typeof first.ledger.recordQueued = async (...order) => {
       begun?.();
       await gate;
-      return first.ledger.recordQueued(demand);
+      return first.ledger.recordQueued(...order);
     };
     const ingress = await suite.start({
       admission: { requests: 1, bytes: 1e9 },

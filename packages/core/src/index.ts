@@ -8,6 +8,7 @@ export * from "./keys.ts";
 export * from "./match.ts";
 export * from "./plan.ts";
 export * from "./provider.ts";
+export * from "./queue-entry.ts";
 export * from "./scope.ts";
 export * from "./summarise-offering.ts";
 export * from "./ticket.ts";

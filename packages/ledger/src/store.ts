@@ -23,8 +23,8 @@ export interface Store {
   readonly retentionMs: number;
   readonly now: () => number;
   key(name: string): string;
-  /** Runs one atomic script; it sees `args` as table `A` (undefined members are left out). */
-  run<T>(script: Script, args: object): Promise<T>;
+  /** Runs one atomic script; it sees `args` as table `A` (undefined members are left out), `more` from ARGV[2] on. */
+  run<T>(script: Script, args: object, more?: readonly (string | Buffer)[]): Promise<T>;
   read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]>;
 }
 
@@ -43,17 +43,16 @@ export function createStore(
   const defined = new Set<string>();
   const key = (name: string) => `${prefix}${name}`;
 
-  function run<T>(script: Script, args: object): Promise<T> {
+  function run<T>(script: Script, args: object, more: readonly (string | Buffer)[] = []): Promise<T> {
     if (!defined.has(script.name)) {
       redis.defineCommand(script.name, { lua: script.lua, numberOfKeys: 1 });
       defined.add(script.name);
     }
-    const commands = redis as unknown as Record<string, (prefix: string, args: string) => Promise<T>>;
-    return (commands[script.name] as (typeof commands)[string])(
-      prefix,
-      // A text: see the prelude.
-      toLuaJson({ ...args, keepMs: String(retentionMs) }),
-    );
+    type Command = (...args: readonly (string | Buffer)[]) => Promise<T>;
+    const commands = redis as unknown as Record<string, Command>;
+    // A text: see the prelude.
+    const json = toLuaJson({ ...args, keepMs: String(retentionMs) });
+    return (commands[script.name] as Command)(prefix, json, ...more);
   }
 
   async function read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]> {

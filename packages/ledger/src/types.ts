@@ -1,4 +1,4 @@
-import type { Demand, IgnoreReason, Instance, ProviderName, Scope } from "@grp/core";
+import type { Demand, IgnoreReason, Instance, ProviderName, QueueEntry, Scope } from "@grp/core";
 
 /** GitHub's own states of a workflow job as far as we saw them; forward only. */
 export type WorkflowJobState = "queued" | "in_progress" | "completed";
@@ -266,9 +266,8 @@ export interface Enqueuing {
 /** What the ledger knows of a demand once a `queued` delivery of it is recorded. */
 export interface RecordedDemand {
   readonly isNew: boolean;
+  /** It was already. */
   readonly isEnqueued: boolean;
-  /** Whose queue it was put into first, as far as that was marked. */
-  readonly queue?: ProviderName;
   readonly state: WorkflowJobState;
   readonly demandState: DemandState;
 }
@@ -291,8 +290,11 @@ export interface DemandStanding {
  */
 export interface Ledger {
   // --- workflow jobs -------------------------------------------------------------------------------------------
-  /** A `queued` delivery. Repeats change nothing. A job already started or completed is not demand any more. */
-  recordQueued(demand: Demand): Promise<RecordedDemand>;
+  /**
+   * A `queued` delivery; with an entry, its queue job is added in the same script, unless that was done once already.
+   * Repeats change nothing. A job already started or completed is not demand any more, and is not enqueued.
+   */
+  recordQueued(demand: Demand, entry?: QueueEntry): Promise<RecordedDemand>;
   /**
    * Where a demand stands that came out of its queue; recorded now, if the ledger missed it: a delivery is enqueued first
    * where Redis failed in between. Many at a time share a round trip.
@@ -300,8 +302,6 @@ export interface Ledger {
   takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */
   markEnqueued(key: string, enqueuing: Enqueuing): Promise<void>;
-  /** The same with the next `recordQueued`, or a moment later by itself: for who does not wait for it. */
-  markEnqueuedSoon(key: string, enqueuing: Enqueuing): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   recordCompleted(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   setWaitsFor(key: string, waitsFor: string | null): Promise<void>;

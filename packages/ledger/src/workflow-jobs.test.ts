@@ -1,3 +1,4 @@
+import type { ProviderName, QueueEntry } from "@grp/core";
 import { expect } from "chai";
 import { demand, launchOne, order, permutations, startLedger, T0, type TestLedger } from "./fixtures.ts";
 import type { Ledger } from "./types.ts";
@@ -59,7 +60,7 @@ describe("workflow jobs in the ledger", () => {
     expect(record?.times).to.deep.equal({ queued: T0, received: T0 + 1_000 });
   });
 
-  it("takes a repeated queued delivery as no news, and says which queue its demand reached first", async () => {
+  it("takes a repeated queued delivery as no news, and keeps the queue that its demand reached first", async () => {
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: true, isEnqueued: false });
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: false, isEnqueued: false });
     await ledger.markEnqueued(key, { at: T0 + 1_100, provider: "ec2" });
@@ -68,22 +69,76 @@ describe("workflow jobs in the ledger", () => {
     expect(again).to.deep.equal({
       isNew: false,
       isEnqueued: true,
-      queue: "ec2",
       state: "queued",
       demandState: "waiting",
     });
     expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0 + 1_100);
+    expect(await test.redis.hget(`{grp}:job:${key}`, "queue")).to.equal("ec2");
   });
 
-  it("marks what is enqueued with the next demand that comes, or by itself when none does", async () => {
-    await ledger.recordQueued(demand(job));
-    const marked = ledger.markEnqueuedSoon(key, { at: T0 + 1_100, provider: "ec2" });
-    expect(await ledger.recordQueued(demand(job))).to.include({ isEnqueued: true });
-    await marked;
-    const other = { ...demand(job), key: "wfj-4711", workflowJobId: 4_711 };
-    await ledger.recordQueued(other);
-    await ledger.markEnqueuedSoon(other.key, { at: T0 + 1_200, provider: "ec2" });
-    expect((await ledger.getWorkflowJob(other.key))?.times.enqueued).to.equal(T0 + 1_200);
+  describe("with a queue job to be added in the same script", () => {
+    // It refuses a job named "refused", as BullMQ does with a number below zero, and breaks over one named "broken".
+    const script = {
+      name: "test",
+      lua: `
+if ARGV[1] == 'refused' then return -5 end
+if ARGV[1] == 'broken' then redis.call('INCR', KEYS[1]) end
+redis.call('RPUSH', KEYS[1], ARGV[1] .. ' ' .. ARGV[2])
+return ARGV[1]`,
+    };
+    const entryOf = (name: string, provider: ProviderName = "ec2"): QueueEntry => ({
+      ...{ provider, script, keys: [`{grp}:line-${provider}`] },
+      args: [name, Buffer.from("a job")],
+    });
+    const line = (provider: ProviderName) => test.redis.lrange(`{grp}:line-${provider}`, 0, -1);
+
+    it("adds it once, and tells of the first time only", async () => {
+      for (const isNew of [true, false])
+        expect(await ledger.recordQueued(demand(job), entryOf("one"))).to.include({
+          isNew,
+          isEnqueued: !isNew,
+        });
+      expect(await line("ec2")).to.deep.equal(["one a job"]);
+      expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0);
+    });
+
+    it("adds the job of a demand that was only written down, and none where that was marked", async () => {
+      await ledger.recordQueued(demand(job));
+      await ledger.recordQueued(demand(4_711));
+      await ledger.markEnqueued("wfj-4711", { at: T0 + 1_100, provider: "codemagic" });
+      expect(await ledger.recordQueued(demand(job), entryOf("one"))).to.include({ isEnqueued: false });
+      expect(await ledger.recordQueued(demand(4_711), entryOf("two"))).to.include({ isEnqueued: true });
+      expect(await line("ec2")).to.deep.equal(["one a job"]);
+    });
+
+    for (const [what, event] of Object.entries({ started: inProgress, cancelled }))
+      it(`adds none for a job that is ${what}`, async () => {
+        await event(ledger);
+        await ledger.recordQueued(demand(job), entryOf("late"));
+        expect(await line("ec2")).to.deep.equal([]);
+        expect((await ledger.getWorkflowJob(key))?.times).not.to.have.property("enqueued");
+      });
+
+    it("puts each of many into its own queue, and lets none fail for another", async () => {
+      await test.redis.rpush("{grp}:line-ec2", "first");
+      const names = ["one", "refused", "two", "broken", "three"];
+      const settled = await Promise.allSettled(
+        names.map((name, at) =>
+          ledger.recordQueued(demand(at + 1), entryOf(name, at === 2 ? "codemagic" : "ec2")),
+        ),
+      );
+      expect(settled.map(({ status }) => status)).to.deep.equal([
+        ...["fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"],
+      ]);
+      const [, refused, , broken] = settled as PromiseRejectedResult[];
+      expect(String(refused?.reason)).to.include("the queue refused it: -5");
+      expect(String(broken?.reason)).to.include("WRONGTYPE");
+      expect(await line("ec2")).to.deep.equal(["first", "one a job", "three a job"]);
+      expect(await line("codemagic")).to.deep.equal(["two a job"]);
+      // Sent again, the refused one is taken.
+      expect(await ledger.recordQueued(demand(2), entryOf("again"))).to.include({ isEnqueued: false });
+      expect(await line("ec2")).to.include("again a job");
+    });
   });
 
   it("does not ask for a runner when the job was over before its queued delivery came", async () => {

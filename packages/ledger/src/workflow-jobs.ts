@@ -1,8 +1,15 @@
-import { type Demand, demandKey, gather, type ProviderName, type Settled } from "@grp/core";
+import {
+  type Demand,
+  demandKey,
+  gather,
+  type ProviderName,
+  type QueueEntry,
+  type QueueScript,
+  type Settled,
+} from "@grp/core";
 import { CLAIM_NOTES } from "./claim-notes.ts";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
 import { PRELUDE } from "./prelude.ts";
-import { createRidingMarks, type EnqueuedMark } from "./riding-marks.ts";
 import { fromReply, type Script, type Store, type StoredReply } from "./store.ts";
 import type {
   DemandState,
@@ -26,60 +33,70 @@ local function createJob(key, pool, fields, at)
 end
 `;
 
-const MARK = `
-local function markEnqueued(marks)
-  for _, mark in ipairs(marks) do
-    local job = P .. 'job:' .. mark.key
-    if redis.call('EXISTS', job) == 1 and redis.call('HSETNX', job, 't.enqueued', mark.at) == 1 then
-      redis.call('HSET', job, 'queue', mark.provider)
-    end
-  end
+/** Taking a job into its queue, as BullMQ does it, in the same go; or nothing of that. */
+const enqueueing = (script: QueueScript | undefined) =>
+  script === undefined
+    ? "local function enqueue() return false end"
+    : `
+local function add(KEYS, ARGV)
+${script.lua}
 end
-`;
+local function enqueue(D, at)
+  local args = {}
+  for index = 1, A.width do args[index] = ARGV[1 + (at - 1) * A.width + index] end
+  local answer = add(A.keys[D.queue], args)
+  if type(answer) == 'number' and answer < 0 then error({ err = 'the queue refused it: ' .. answer }) end
+  return true
+end`;
 
 /** Many demands a call; each is recorded or refused by itself, and the answers stand in their order. */
-const queued: Script = {
-  name: "grpRecordQueued",
-  lua: `${PRELUDE}${CREATE}${MARK}
-local function recordNew(D)
+const queued = (script: QueueScript | undefined): Script => ({
+  name: `grpRecordQueued:${script?.name ?? ""}`,
+  lua: `${PRELUDE}${CREATE}${enqueueing(script)}
+local function recordNew(D, at)
   local fields = D.fields
   for _, field in ipairs({ 't.queued', D.queuedAt, 't.received', D.receivedAt }) do fields[#fields + 1] = field end
+  if enqueue(D, at) then
+    for _, field in ipairs({ 't.enqueued', A.at, 'queue', D.queue }) do fields[#fields + 1] = field end
+  end
   createJob(D.key, D.pool, fields, D.receivedAt)
   if D.isReal then joinDemand(D.pool, D.key, D.receivedAt) end
-  return { 1, 0, '', 'queued', 'waiting' }
+  return { 1, 0, 'queued', 'waiting' }
 end
 
-local function recordAgain(D, job)
+local function recordAgain(D, at, job)
   -- The first queued delivery says best what was asked, also when another event came before it.
   if redis.call('HSETNX', job, 't.queued', D.queuedAt) == 1 then
     redis.call('HSET', job, 't.received', D.receivedAt, unpack(D.fields))
     touch('job', D.key)
   end
-  local state, demand, enqueued, queue, pool, generation =
-    unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'queue', 'pool', 'd.generation'))
+  local state, demand, enqueued, pool, generation =
+    unpack(redis.call('HMGET', job, 'state', 'demand', 't.enqueued', 'pool', 'd.generation'))
   if D.generation > tonumber(generation or 0) then
     redis.call('HSET', job, 'd.generation', D.generation, 'd.offeringIndex', D.offeringIndex)
     touch('job', D.key)
   end
   if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, D.key, D.receivedAt) end
-  return { 0, enqueued and 1 or 0, queue or '', state, demand }
+  local isWanted = state == 'queued' and demand ~= 'cancelled'
+  if isWanted and not enqueued and enqueue(D, at) then
+    redis.call('HSET', job, 't.enqueued', A.at, 'queue', D.queue)
+  end
+  return { 0, enqueued and 1 or 0, state, demand }
 end
 
-local function recordQueued(D)
+local function recordQueued(D, at)
   local job = P .. 'job:' .. D.key
-  return redis.call('EXISTS', job) == 0 and recordNew(D) or recordAgain(D, job)
+  return redis.call('EXISTS', job) == 0 and recordNew(D, at) or recordAgain(D, at, job)
 end
 
--- Marks of earlier demands, which must not fail for those.
-pcall(markEnqueued, A.marks)
 local replies = {}
 for at, demand in ipairs(A.demands) do
-  local isFine, reply = pcall(recordQueued, demand)
+  local isFine, reply = pcall(recordQueued, demand, at)
   -- Redis 6 gives the error as a text, Redis 7 as a table.
   replies[at] = isFine and reply or { type(reply) == 'table' and reply.err or tostring(reply) }
 end
 return replies`,
-};
+});
 
 const update: Script = {
   name: "grpUpdateWorkflowJob",
@@ -132,8 +149,11 @@ return { isNew and 1 or 0, withdrawn and 1 or 0, state and read('job', key) or {
 
 const enqueued: Script = {
   name: "grpMarkEnqueued",
-  lua: `${PRELUDE}${MARK}
-markEnqueued(A.marks)`,
+  lua: `${PRELUDE}
+local job = P .. 'job:' .. A.key
+if redis.call('EXISTS', job) == 1 and redis.call('HSETNX', job, 't.enqueued', A.at) == 1 then
+  redis.call('HSET', job, 'queue', A.provider)
+end`,
 };
 
 const waitsFor: Script = {
@@ -167,33 +187,31 @@ end`,
 
 type Events = Pick<
   Ledger,
-  | "recordQueued"
-  | "markEnqueued"
-  | "markEnqueuedSoon"
-  | "recordInProgress"
-  | "recordCompleted"
-  | "setWaitsFor"
-  | "addNote"
+  "recordQueued" | "markEnqueued" | "recordInProgress" | "recordCompleted" | "setWaitsFor" | "addNote"
 >;
 
-/** A script that runs too long keeps everyone waiting: this many take Redis a few milliseconds. */
-const BATCH = 100;
-
-/** Redis works on some demands while the next are read. */
+/**
+ * Demands that go out together: few enough that Redis has time for others in between, and works on some while the next
+ * are read.
+ */
 const INTAKE = { most: 16, calls: 6 };
 
 /** What GitHub and the workers tell about workflow jobs, in any order. */
 export function createWorkflowJobEvents(store: Store): Events {
-  const mark = gather((marks: readonly EnqueuedMark[]) => markAll(store, marks), { most: BATCH });
-  const riding = createRidingMarks((marks) => markAll(store, marks));
-  const record = gather(
-    (demands: readonly Demand[]) => riding.takeAlong((marks) => recordAll(store, demands, marks)),
-    INTAKE,
-  );
+  const intakes = new Map<QueueScript | undefined, (queuing: Queuing) => Promise<RecordedDemand>>();
+  const intakeOf = (script: QueueScript | undefined) => {
+    const known = intakes.get(script);
+    if (known) return known;
+    const record = queued(script);
+    const intake = gather((batch: readonly Queuing[]) => recordAll(store, record, batch), INTAKE);
+    intakes.set(script, intake);
+    return intake;
+  };
   return {
-    recordQueued: record,
-    markEnqueued: (key, enqueuing) => mark({ key, ...enqueuing }),
-    markEnqueuedSoon: (key, enqueuing) => riding.add({ key, ...enqueuing }),
+    recordQueued: (demand, entry) => intakeOf(entry?.script)({ demand, entry }),
+    async markEnqueued(key, { at, provider }) {
+      await store.run(enqueued, { key, at, provider });
+    },
     recordInProgress: (change) =>
       recordUpdate(store, change, { state: "in_progress", timeField: "t.inProgress", step: "busy" }),
     recordCompleted: (change) =>
@@ -207,50 +225,50 @@ export function createWorkflowJobEvents(store: Store): Events {
   };
 }
 
-type QueuedReply = [
-  isNew: number,
-  isEnqueued: number,
-  queue: ProviderName | "",
-  state: WorkflowJobState,
-  demandState: DemandState,
-];
-
-async function recordAll(
-  store: Store,
-  demands: readonly Demand[],
-  marks: readonly EnqueuedMark[],
-): Promise<readonly Settled<RecordedDemand>[]> {
-  const replies = await store.run<readonly (QueuedReply | [error: string])[]>(queued, {
-    marks,
-    demands: demands.map((demand) => ({
-      ...creation(demand),
-      key: demand.key,
-      queuedAt: demand.queuedAt,
-      receivedAt: demand.receivedAt,
-      generation: demand.generation,
-      offeringIndex: demand.offeringIndex,
-      isReal: !demand.dryRun,
-    })),
-  });
-  return replies.map((reply) => {
-    if (reply.length === 1) return { ok: false, error: new Error(`Redis refused: ${reply[0]}`) };
-    const [isNew, isEnqueued, queue, state, demandState] = reply;
-    return {
-      ok: true,
-      value: {
-        isNew: isNew === 1,
-        isEnqueued: isEnqueued === 1,
-        ...(queue === "" ? {} : { queue }),
-        state,
-        demandState,
-      },
-    };
-  });
+interface Queuing {
+  readonly demand: Demand;
+  readonly entry: QueueEntry | undefined;
 }
 
-async function markAll(store: Store, marks: readonly EnqueuedMark[]): Promise<readonly Settled<void>[]> {
-  await store.run(enqueued, { marks });
-  return marks.map(() => ({ ok: true, value: undefined }));
+type QueuedReply = [isNew: number, isEnqueued: number, state: WorkflowJobState, demandState: DemandState];
+
+/** All with entries of the same script, or all without. */
+async function recordAll(
+  store: Store,
+  script: Script,
+  batch: readonly Queuing[],
+): Promise<readonly Settled<RecordedDemand>[]> {
+  const keys: Partial<Record<ProviderName, readonly string[]>> = {};
+  const args: (string | Buffer)[] = [];
+  for (const { entry } of batch) {
+    if (!entry) continue;
+    keys[entry.provider] = entry.keys;
+    args.push(...entry.args);
+  }
+  const replies = await store.run<readonly (QueuedReply | [error: string])[]>(
+    script,
+    {
+      at: String(store.now()),
+      keys,
+      width: args.length / batch.length,
+      demands: batch.map(({ demand, entry }) => ({
+        ...creation(demand),
+        key: demand.key,
+        queue: entry?.provider,
+        queuedAt: String(demand.queuedAt),
+        receivedAt: String(demand.receivedAt),
+        generation: demand.generation,
+        offeringIndex: demand.offeringIndex,
+        isReal: !demand.dryRun,
+      })),
+    },
+    args,
+  );
+  return replies.map((reply) => {
+    if (reply.length === 1) return { ok: false, error: new Error(`Redis refused: ${reply[0]}`) };
+    const [isNew, isEnqueued, state, demandState] = reply;
+    return { ok: true, value: { isNew: isNew === 1, isEnqueued: isEnqueued === 1, state, demandState } };
+  });
 }
 
 /** Arguments by which a script can write a workflow job that the ledger has not seen. */

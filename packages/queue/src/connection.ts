@@ -47,15 +47,6 @@ export function whenReady(client: Redis, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What `ask` sends before it waits leaves in one write: a system call for each command costs as much as the command. */
-export function writeTogether<T>(client: Redis, ask: () => T): T {
-  const { stream } = client;
-  stream.cork();
-  // Once the promises of this turn have gone as far as they can: BullMQ composes a command in several steps.
-  process.nextTick(() => stream.uncork());
-  return ask();
-}
-
 /** Commands that leave in one write: few enough that Redis works on some while the next are composed. */
 const TOGETHER = 16;
 

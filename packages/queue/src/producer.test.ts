@@ -122,33 +122,6 @@ describe("createQueueProducer", () => {
     expect(await count("waiting")).to.equal(0);
   });
 
-  for (const state of ["waiting", "completed"])
-    it(`takes back a demand that another queue has had (${state} there)`, async () => {
-      const { consumer } = watchConsumer(redis.url, async () => DONE);
-      if (state === "waiting") await consumer.close(1_000);
-      await producer.enqueueDemand(aDemand(1, { receivedAt: 5 }), "ec2");
-      await until(async () => (await count(state)) === 1);
-      const again = aDemand(1, { receivedAt: 9 });
-      await producer.enqueueDemand(again, "codemagic");
-      expect(await producer.dropDouble(again, "codemagic")).to.equal(true);
-      expect(await producer.isUnderWay("codemagic", "wfj-1")).to.equal(false);
-      expect(await producer.dropDouble(again, "codemagic")).to.equal(false);
-      expect(await count(state)).to.equal(1);
-      await consumer.close(1_000);
-    });
-
-  it("takes back no demand that no other queue has had, nor one that was handed on from there", async () => {
-    const alone = aDemand(2, { receivedAt: 9 });
-    await producer.enqueueDemand(aDemand(1, { receivedAt: 5 }), "ec2");
-    await producer.retry(aDemand(1, { receivedAt: 5, offeringIndex: 1 }), "codemagic");
-    const again = aDemand(1, { receivedAt: 9 });
-    for (const demand of [again, alone]) {
-      await producer.enqueueDemand(demand, "codemagic");
-      expect(await producer.dropDouble(demand, "codemagic")).to.equal(false);
-      expect(await producer.isUnderWay("codemagic", demand.key)).to.equal(true);
-    }
-  });
-
   it("asks to come back for a demand that a worker has in hand, and runs it again after that", async () => {
     const held = Promise.withResolvers<typeof DONE>();
     const seen: number[] = [];

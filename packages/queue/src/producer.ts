@@ -1,17 +1,10 @@
-import {
-  type Demand,
-  demandJobId,
-  gather,
-  type ProviderName,
-  ProvisionError,
-  type Settled,
-  TransientError,
-} from "@grp/core";
+import { type Demand, demandJobId, type ProviderName, ProvisionError, TransientError } from "@grp/core";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { connectRedis, settleWithin, whenReady, writeTogether } from "./connection.ts";
+import { composeEntry } from "./compose.ts";
+import { connectRedis, settleWithin, whenReady } from "./connection.ts";
 import { PROVIDERS, QUEUE_PREFIX, queueName, terminationJobId } from "./names.ts";
-import { JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
+import { demandOptions, JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
 import {
   type QueueCount,
   type QueueProducer,
@@ -24,12 +17,6 @@ import { wakeMark } from "./wake.ts";
 const WAITING = ["waiting", "delayed", "prioritized"];
 const FINISHED = ["completed", "failed"];
 const COUNTED = ["waiting", "active", "delayed", "completed", "failed"] as const;
-
-/**
- * Demands that go out together: few enough that Redis has time for others in between, and works on some while the next
- * are read.
- */
-const BATCHES = { most: 16, calls: 6 };
 
 type Queues = Readonly<Record<ProviderName, Queue>>;
 
@@ -44,14 +31,17 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   });
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);
-  const adderTo = (provider: ProviderName) =>
-    gather(
-      (orders: readonly DemandOrder[]) => bounded(() => addDemands(client, queues[provider], orders)),
-      BATCHES,
-    );
-  const adders = { ec2: adderTo("ec2"), codemagic: adderTo("codemagic") };
   return {
-    enqueueDemand: (demand, provider, wish) => adders[provider]({ demand, delayMs: wish?.delayMs ?? 0 }),
+    composeEntry: (demand, provider) => composeEntry(queues[provider], demand, provider),
+    enqueueDemand: (demand, provider, { delayMs = 0 } = {}) =>
+      bounded(async () => {
+        const queue = queues[provider];
+        if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
+        await queue.add("provision", demand, {
+          ...demandOptions(demand),
+          ...(delayMs > 0 && { delay: delayMs }),
+        });
+      }),
     enqueueTermination: (termination, wish) =>
       bounded(async () => {
         const queue = queues[termination.provider];
@@ -63,7 +53,6 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
       }),
     wake: (provider, jobId) => bounded(() => wake(client, queues[provider], jobId)),
     withdraw: (provider, jobId) => bounded(() => removeIn(queues[provider], jobId, WAITING)),
-    dropDouble: (demand, provider) => bounded(() => dropDouble(queues, demand, provider)),
     isInHand: (provider, jobId) =>
       bounded(async () => (await queues[provider].getJobState(jobId)) === "active"),
     isUnderWay: (provider, jobId) =>
@@ -74,7 +63,7 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
         const jobId = demandJobId(demand.key, demand.generation);
         if ((await queue.getJobState(jobId)) === "active") throw underWay(jobId);
         await removeIn(queue, jobId, [...FINISHED, "delayed"]);
-        await queue.add("provision", demand, { ...JOB_OPTIONS, ...priorityOf(demand), jobId });
+        await queue.add("provision", demand, demandOptions(demand));
       }),
     counts: () =>
       bounded(async () =>
@@ -160,37 +149,6 @@ function underWay(jobId: string): TransientError {
   return new TransientError(`${jobId} is under way in that queue: try again`, { code: "under_way" });
 }
 
-interface DemandOrder {
-  readonly demand: Demand;
-  readonly delayMs: number;
-}
-
-/** Each has an answer of its own, so that none fails for another. */
-function addDemands(
-  client: Redis,
-  queue: Queue,
-  orders: readonly DemandOrder[],
-): Promise<readonly Settled<void>[]> {
-  // Not `addBulk`: BullMQ gives each of its pipelines a hundred methods, which costs more than a few jobs.
-  return writeTogether(client, () => Promise.all(orders.map((order) => addDemand(queue, order))));
-}
-
-async function addDemand(queue: Queue, { demand, delayMs }: DemandOrder): Promise<Settled<void>> {
-  const jobId = demandJobId(demand.key, demand.generation);
-  try {
-    if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
-    await queue.add("provision", demand, { ...JOB_OPTIONS, ...priorityOf(demand), jobId, delay: delayMs });
-    return { ok: true, value: undefined };
-  } catch (error) {
-    return { ok: false, error: asUnavailable(error) };
-  }
-}
-
-/** BullMQ takes jobs without a priority first, then 1, 2, … */
-function priorityOf({ rank = 0 }: Demand): { readonly priority?: number } {
-  return rank > 0 ? { priority: rank } : {};
-}
-
 /** A demand that went from this queue to another provider and now comes back must not be taken for a duplicate. */
 async function makeRoomForLaterOffering(queue: Queue, demand: Demand): Promise<void> {
   const jobId = demandJobId(demand.key, demand.generation);
@@ -199,17 +157,6 @@ async function makeRoomForLaterOffering(queue: Queue, demand: Demand): Promise<v
   if (typeof before !== "number" || before >= demand.offeringIndex) return;
   if ((await earlier?.getState()) === "active") throw underWay(jobId);
   await removeIn(queue, jobId, ["completed"]);
-}
-
-async function dropDouble(queues: Queues, demand: Demand, provider: ProviderName): Promise<boolean> {
-  const jobId = demandJobId(demand.key, demand.generation);
-  const others = PROVIDERS.filter((other) => other !== provider);
-  const states = await Promise.all(others.map((other) => queues[other].getJobState(jobId)));
-  if (states.every((state) => state === "unknown")) return false;
-  const added = await queues[provider].getJob(jobId);
-  // Handed on from the other queue, it was received then.
-  if (added?.data?.receivedAt !== demand.receivedAt) return false;
-  return removeIn(queues[provider], jobId, WAITING);
 }
 
 /** True when it was there in one of the states and is gone now. */

@@ -1,4 +1,4 @@
-import { NoCapacityError, ProvisionError, RateLimitedError } from "@grp/core";
+import { type Demand, demandJobId, NoCapacityError, ProvisionError, RateLimitedError } from "@grp/core";
 import { DelayedError, type JobsOptions, RateLimitError, UnrecoverableError, WaitingError } from "bullmq";
 
 /**
@@ -74,6 +74,12 @@ export const JOB_OPTIONS: JobsOptions = {
   removeOnFail: { age: WEEK_S },
   stackTraceLimit: 5,
 };
+
+/** Of a demand's queue job. BullMQ takes jobs without a priority first, then 1, 2, … */
+export function demandOptions(demand: Demand): JobsOptions & { readonly jobId: string } {
+  const { key, generation, rank = 0 } = demand;
+  return { ...JOB_OPTIONS, ...(rank > 0 ? { priority: rank } : {}), jobId: demandJobId(key, generation) };
+}
 
 export type WorkKind = "provision" | "terminate";
 

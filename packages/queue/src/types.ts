@@ -1,4 +1,4 @@
-import type { Demand, ProviderName } from "@grp/core";
+import type { Demand, ProviderName, QueueEntry } from "@grp/core";
 import type { RetryPolicy } from "./retry-policy.ts";
 
 /** Ends one machine: waits until its provider says it is gone. Job id `end-<runnerName>`. */
@@ -32,6 +32,8 @@ export interface QueueCount {
 
 /** Puts work into Redis. Every call ends within `deadlineMs`, also when Redis is frozen, and may be repeated freely. */
 export interface QueueProducer {
+  /** A demand's queue job as `Ledger.recordQueued` adds it; asks Redis nothing, and adds nothing. */
+  composeEntry(demand: Demand, provider: ProviderName): QueueEntry;
   /**
    * Resolves only after Redis has it. The same demand and generation again changes nothing, with one exception: handed
    * on to a later offering (`offeringIndex` higher than before), a demand whose job here is finished runs again.
@@ -43,11 +45,6 @@ export interface QueueProducer {
   wake(provider: ProviderName, jobId: string): Promise<void>;
   /** Removes a demand that still waits in its queue; false when it is under way or finished. */
   withdraw(provider: ProviderName, jobId: string): Promise<boolean>;
-  /**
-   * Takes back what `enqueueDemand` has just added, where another provider's queue has had the demand before: its class
-   * was served by that one then. True when it did.
-   */
-  dropDouble(demand: Demand, provider: ProviderName): Promise<boolean>;
   /** Whether a worker is at it now. */
   isInHand(provider: ProviderName, jobId: string): Promise<boolean>;
   /** Whether the job waits, is delayed or runs: somebody will still deal with it. */

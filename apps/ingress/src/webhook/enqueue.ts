@@ -1,14 +1,9 @@
-import { type Demand, demandJobId, type RunnerClass } from "@grp/core";
+import type { Demand, RunnerClass } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
-import { withdraw } from "./withdraw.ts";
 
 /**
- * Ledger and queue are asked in the same turn, and 202 is said when both have it: at a thousand deliveries a second, to
- * wake up once more costs more than the work. Every step may be repeated. A crash in between leaves one of them: a
- * record that the next delivery of the same job, or the sweep, enqueues; or a queue job whose record the worker writes.
- * A job that has begun or was cancelled is taken out of the queue again, and so is one that another provider's queue
- * had. Nobody waits for the mark that it is enqueued: when that is lost, the job is only enqueued once more, which
- * changes nothing.
+ * Written down and put into the queue in one go, and 202 is said when Redis has both. May be repeated: what is enqueued
+ * already, has begun or was cancelled is not enqueued.
  */
 export async function enqueue(
   context: IngressContext,
@@ -17,23 +12,12 @@ export async function enqueue(
 ): Promise<DeliveryAnswer> {
   const begun = performance.now();
   const { key } = demand;
-  const provider = firstProvider(runnerClass);
-  const [known] = await Promise.all([
-    context.ledger.recordQueued(demand),
-    context.producer.enqueueDemand(demand, provider),
-  ]);
-  if (known.state !== "queued" || known.demandState === "cancelled") {
-    await takeBack(context, demand);
+  const entry = context.producer.composeEntry(demand, firstProvider(runnerClass));
+  const known = await context.ledger.recordQueued(demand, entry);
+  if (known.state !== "queued" || known.demandState === "cancelled")
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
-  }
-  // Sent again after its class went to another provider: that one's queue has it.
-  const mayBeDouble = !known.isNew && known.queue !== provider;
-  const isDouble = mayBeDouble && (await context.producer.dropDouble(demand, provider));
-  if (known.isEnqueued || isDouble)
+  if (known.isEnqueued)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
-  context.ledger.markEnqueuedSoon(key, { at: context.now(), provider }).catch((error: unknown) => {
-    context.log.warn("demand.markLost", { key, error });
-  });
   const enqueueMs = Math.round((performance.now() - begun) * 10) / 10;
   context.metrics.enqueueSeconds.observe(enqueueMs / 1_000);
   return {
@@ -41,12 +25,6 @@ export async function enqueue(
     body: { outcome: "enqueued", key, runnerClass: runnerClass.name },
     fields: { enqueueMs },
   };
-}
-
-/** A worker may have been quicker, and have put it in line for a place. */
-async function takeBack(context: IngressContext, { key, generation }: Demand): Promise<void> {
-  const { launchIds = [] } = (await context.ledger.getWorkflowJob(key)) ?? {};
-  await withdraw(context, { jobId: demandJobId(key, generation), launchIds });
 }
 
 /** A dry run goes the same way through the queue, under a key of its own, and never counts as demand. */

@@ -41,9 +41,7 @@ export async function takeIn(
     deliveryId: "unheard",
     dryRun: false,
   };
-  await ledger.recordQueued(demand);
-  await producer.enqueueDemand(demand, offering.provider);
-  await ledger.markEnqueued(key, { at: now(), provider: offering.provider });
+  await ledger.recordQueued(demand, producer.composeEntry(demand, offering.provider));
   const text = "no delivery came; found among GitHub's queued runs";
   await ledger.addNote(key, { at: now(), kind: "unheard", text });
   return key;

@@ -13,6 +13,8 @@ export interface RecordingProducer extends QueueProducer {
   readonly inHand: Set<string>;
 }
 
+const NO_QUEUE = { name: "none", lua: "return ''" };
+
 /** Writes down what it is asked to enqueue; nothing runs. */
 export function createRecordingProducer(): RecordingProducer {
   const demands: { demand: Demand; provider: ProviderName }[] = [];
@@ -37,6 +39,11 @@ export function createRecordingProducer(): RecordingProducer {
     failNext(error) {
       failure = error;
     },
+    composeEntry(demand, provider) {
+      check();
+      demands.push({ demand, provider });
+      return { provider, script: NO_QUEUE, keys: [], args: [] };
+    },
     enqueueDemand: enqueue,
     retry: enqueue,
     async enqueueTermination(termination) {
@@ -52,7 +59,6 @@ export function createRecordingProducer(): RecordingProducer {
       );
       return at >= 0 && demands.splice(at, 1).length > 0;
     },
-    dropDouble: async () => false,
     inHand,
     isInHand: async (provider, jobId) => inHand.has(`${provider} ${jobId}`),
     underWay,
