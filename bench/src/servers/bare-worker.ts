@@ -6,7 +6,7 @@ const { REDIS_URL: url = "", PORT: port } = process.env;
 // As many jobs at a time as the real one is shipped with.
 const worker = new Worker("drain", async () => ({ outcome: "launched" }), {
   connection: { url },
-  concurrency: 200,
+  concurrency: 500,
 });
 await worker.waitUntilReady();
 createServer((_request, response) => response.end("ready\n")).listen(Number(port), "127.0.0.1");

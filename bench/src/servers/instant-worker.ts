@@ -54,7 +54,7 @@ const context: WorkerContext = {
   now: Date.now,
 };
 // WORKER_CONCURRENCY's default.
-const consumers = startConsumers(context, { redisUrl, concurrency: 200 });
+const consumers = startConsumers(context, { redisUrl, concurrency: 500 });
 await consumers.ready();
 createServer((_request, response) => response.end("ready\n")).listen(Number(port), "127.0.0.1");
 // A profile is written at an orderly end only.
