@@ -26,6 +26,11 @@ export const latencyRows: readonly Row[] = [
     measure: measureAt("bare"),
   },
   {
+    ...{ name: "p99-durable", unit, baseline: "p99-bare" },
+    about: `signature, parse and one XADD at ${RATE} deliveries/s`,
+    measure: measureAt("durable"),
+  },
+  {
     ...{ name: "p99-ingress", unit, baseline: "p99-bare", target: { atMost: 2 } },
     about: `the ingress at ${RATE} deliveries/s`,
     measure: measureAt("ingress"),

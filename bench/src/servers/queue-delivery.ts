@@ -6,22 +6,31 @@ interface Payload {
   readonly repository: { readonly name: string; readonly owner: { readonly login: string } };
 }
 
-/** What a plain webhook receiver does with a delivery: verify, parse, add to BullMQ what a worker needs. No ledger, no log line. */
-export function createPlainReceiver(): (body: Buffer, signature: string) => Promise<202 | 401> {
+/** Verifies and parses: what a worker needs of a delivery, nothing where the signature is wrong. */
+export function createVerifier() {
   const webhooks = new Webhooks({ secret: process.env.WEBHOOK_TOKEN ?? "" });
-  const queue = new Queue("plain", { connection: { url: process.env.REDIS_URL ?? "" } });
-  return async (body, signature) => {
+  return async (body: Buffer, signature: string) => {
     const text = body.toString("utf8");
-    if (!(await webhooks.verify(text, signature))) return 401;
+    if (!(await webhooks.verify(text, signature))) return undefined;
     const { workflow_job: workflowJob, repository } = JSON.parse(text) as Payload;
-    const demand = {
+    return {
       workflowJobId: workflowJob.id,
       runId: workflowJob.run_id,
       owner: repository.owner.login,
       repository: repository.name,
       labels: workflowJob.labels,
     };
-    await queue.add("provision", demand, { jobId: `wfj-${workflowJob.id}`, attempts: 5 });
+  };
+}
+
+/** What a plain webhook receiver does with a delivery: verify, parse, add to BullMQ what a worker needs. No ledger, no log line. */
+export function createPlainReceiver(): (body: Buffer, signature: string) => Promise<202 | 401> {
+  const read = createVerifier();
+  const queue = new Queue("plain", { connection: { url: process.env.REDIS_URL ?? "" } });
+  return async (body, signature) => {
+    const demand = await read(body, signature);
+    if (!demand) return 401;
+    await queue.add("provision", demand, { jobId: `wfj-${demand.workflowJobId}`, attempts: 5 });
     return 202;
   };
 }

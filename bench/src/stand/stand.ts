@@ -11,6 +11,7 @@ export const SECRET = "a webhook secret for benches";
 /** Which program; `second-ingress` is another replica of the same. */
 export type ServerName =
   | "bare"
+  | "durable"
   | "ingress"
   | "second-ingress"
   | "ops"
@@ -45,6 +46,7 @@ const ROOT = new URL("../../../", import.meta.url).pathname;
 
 const PROGRAMS: Readonly<Record<ServerName, string>> = {
   bare: "bench/src/servers/bare.ts",
+  durable: "bench/src/servers/durable.ts",
   ingress: "apps/ingress/src/main.ts",
   "second-ingress": "apps/ingress/src/main.ts",
   ops: "apps/ops/src/main.ts",
