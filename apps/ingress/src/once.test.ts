@@ -1,16 +1,17 @@
 import { createQueueConsumer } from "@grp/queue";
 import { expect } from "chai";
+import { CATALOG } from "./testing/catalog.ts";
 import { deliver, type TestIngress } from "./testing/ingress.ts";
 import { workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
 
 /** Takes the queue's work as a worker would, and tells of each. */
-async function runQueue(redisUrl: string) {
+async function runQueue(redisUrl: string, concurrency = 10) {
   const ran: string[] = [];
   const consumer = createQueueConsumer({
     redisUrl,
     provider: "ec2",
-    concurrency: 10,
+    concurrency,
     processors: {
       async provision(demand) {
         ran.push(demand.key);
@@ -84,5 +85,28 @@ describe("the same delivery fifty times at once", () => {
     );
     expect(outcomes(answers)).to.deep.equal(["202 enqueued"]);
     expect(await (ingresses[0] as TestIngress).waiting("ec2")).to.equal(1);
+  });
+});
+
+describe("deliveries of classes with priorities", () => {
+  const suite = useIngress();
+
+  it("are worked on by priority, and in the order of their arrival within one", async () => {
+    const classes = CATALOG.classes.map((one) =>
+      one.name === "ubuntu-arm64" ? { ...one, priority: 7 } : one,
+    );
+    const ingress = await suite.start({ context: { catalog: { ...CATALOG, classes } } });
+    const low = () => workflowJob("queued", { job: { labels: ["k8s"] } });
+    const high = () => workflowJob("queued", { job: { labels: ["ubuntu-arm64"] } });
+    const sent = [low(), high(), low(), high()];
+    for (const payload of sent) expect((await deliver(ingress, payload)).status).to.equal(202);
+    const queue = await runQueue(suite.redis.url, 1);
+    try {
+      await until(async () => queue.ran.length === 4);
+      const keys = sent.map((payload) => `wfj-${payload.workflow_job.id}`);
+      expect(queue.ran).to.deep.equal([1, 3, 0, 2].map((at) => keys[at]));
+    } finally {
+      await queue.close();
+    }
   });
 });

@@ -16,7 +16,8 @@ import { z } from "zod";
 /**
  * Five of EC2's largest launches: while a hundred machines are launched, others gather, wait for their places or end.
  * With two of them the worker and Redis waited for each other, and a full queue emptied at three quarters of the speed. A
- * piece that waits is a few kilobytes, and the locks of all are renewed by one command every five seconds.
+ * piece that waits is a few kilobytes, and the locks of all are renewed by one command every five seconds. Half
+ * of them may wait for a provider that hangs or refuses (`mostHeld`).
  */
 const DEFAULT_CONCURRENCY = "500";
 

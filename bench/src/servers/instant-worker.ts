@@ -12,6 +12,9 @@ import type { WorkerContext } from "../../../apps/worker/src/context.ts";
 import { createGatherer } from "../../../apps/worker/src/gatherer.ts";
 import { createWorkerMetrics } from "../../../apps/worker/src/signals.ts";
 
+/** WORKER_CONCURRENCY's default. */
+const CONCURRENCY = 500;
+
 const {
   REDIS_URL: redisUrl = "",
   RUNNERS_FILE: file = "",
@@ -43,7 +46,7 @@ const context: WorkerContext = {
   }),
   producer: createQueueProducer({ redisUrl, deadlineMs: 5_000, onError }),
   providers: new Map([["ec2", cloud]]),
-  gatherer: createGatherer(),
+  gatherer: createGatherer({ mostHeld: CONCURRENCY / 2 }),
   // GitHub forgets a single-use runner as soon as its job is over.
   github: {
     ...createGitHub({ auth: { kind: "pat", token: "none" }, baseUrl: "http://127.0.0.1:9" }),
@@ -53,8 +56,7 @@ const context: WorkerContext = {
   metrics: createWorkerMetrics(createMetrics({ app: "worker" })),
   now: Date.now,
 };
-// WORKER_CONCURRENCY's default.
-const consumers = startConsumers(context, { redisUrl, concurrency: 500 });
+const consumers = startConsumers(context, { redisUrl, concurrency: CONCURRENCY });
 await consumers.ready();
 createServer((_request, response) => response.end("ready\n")).listen(Number(port), "127.0.0.1");
 // A profile is written at an orderly end only.

@@ -291,13 +291,14 @@ export interface DemandStanding {
 export interface Ledger {
   // --- workflow jobs -------------------------------------------------------------------------------------------
   /**
-   * A `queued` delivery; with an entry, its queue job is added in the same script, unless that was done once already.
-   * Repeats change nothing. A job already started or completed is not demand any more, and is not enqueued.
+   * A `queued` delivery; with an entry, its queue job is added in the same script, unless one of any generation
+   * was added already. Repeats change nothing. A job that has begun or ended is not demand any more, and a dead letter or a
+   * dismissed one is not until it is retried: they are not enqueued.
    */
   recordQueued(demand: Demand, entry?: QueueEntry): Promise<RecordedDemand>;
   /**
-   * Where a demand stands that came out of its queue; recorded now, if the ledger missed it: a delivery is enqueued first
-   * where Redis failed in between. Many at a time share a round trip.
+   * Where a demand stands that came out of its queue; recorded now, if the ledger has not heard of it, or not of this
+   * generation: the sweep enqueues first. Many at a time share a round trip.
    */
   takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */

@@ -119,6 +119,30 @@ return ARGV[1]`,
         expect((await ledger.getWorkflowJob(key))?.times).not.to.have.property("enqueued");
       });
 
+    it("adds none for a dead letter or a dismissed one that no queue had", async () => {
+      const failure = { at: T0, errorClass: "unknown", message: "no", demand: demand(job) };
+      await ledger.recordQueued(demand(job));
+      await ledger.recordFailure(key, failure);
+      expect(await ledger.recordQueued(demand(job), entryOf("late"))).to.include({ demandState: "failed" });
+      await ledger.dismissDead(key, T0);
+      expect(await ledger.recordQueued(demand(job), entryOf("late"))).to.include({
+        demandState: "dismissed",
+      });
+      expect(await line("ec2")).to.deep.equal([]);
+    });
+
+    it("adds none of another generation, and refuses entries that differ in their arguments", async () => {
+      await ledger.recordQueued(demand(job), entryOf("one"));
+      await ledger.recordQueued(demand(job, { generation: 2 }), entryOf("two"));
+      expect(await line("ec2")).to.deep.equal(["one a job"]);
+      const longer = { ...entryOf("three"), args: ["three", "a job", "more"] };
+      const settled = await Promise.allSettled([
+        ledger.recordQueued(demand(8), entryOf("eight")),
+        ledger.recordQueued(demand(9), longer),
+      ]);
+      expect(settled.map(({ status }) => status)).to.deep.equal(["rejected", "rejected"]);
+    });
+
     it("puts each of many into its own queue, and lets none fail for another", async () => {
       await test.redis.rpush("{grp}:line-ec2", "first");
       const names = ["one", "refused", "two", "broken", "three"];

@@ -25,8 +25,9 @@ export const CREATE = `
 local isTidy = false
 local function createJob(key, pool, fields, at)
   redis.call('HSET', P .. 'job:' .. key, 'state', 'queued', 'demand', 'waiting', 'pool', pool, unpack(fields))
-  redis.call('ZADD', P .. 'jobs', 'NX', at, key)
+  -- First of all: what a later command may fail over must not stay for ever.
   touch('job', key)
+  redis.call('ZADD', P .. 'jobs', 'NX', at, key)
   if isTidy then return end
   isTidy = true
   redis.call('ZREMRANGEBYSCORE', P .. 'jobs', '-inf', '(' .. at - A.keepMs)
@@ -76,8 +77,8 @@ local function recordAgain(D, at, job)
     redis.call('HSET', job, 'd.generation', D.generation, 'd.offeringIndex', D.offeringIndex)
     touch('job', D.key)
   end
-  if D.isReal and state == 'queued' and demand == 'waiting' then joinDemand(pool, D.key, D.receivedAt) end
-  local isWanted = state == 'queued' and demand ~= 'cancelled'
+  local isWanted = state == 'queued' and demand == 'waiting'
+  if isWanted and D.isReal then joinDemand(pool, D.key, D.receivedAt) end
   if isWanted and not enqueued and enqueue(D, at) then
     redis.call('HSET', job, 't.enqueued', A.at, 'queue', D.queue)
   end
@@ -240,8 +241,10 @@ async function recordAll(
 ): Promise<readonly Settled<RecordedDemand>[]> {
   const keys: Partial<Record<ProviderName, readonly string[]>> = {};
   const args: (string | Buffer)[] = [];
+  const width = batch[0]?.entry?.args.length ?? 0;
   for (const { entry } of batch) {
     if (!entry) continue;
+    if (entry.args.length !== width) throw new Error(`${script.name}: its entries differ in their arguments`);
     keys[entry.provider] = entry.keys;
     args.push(...entry.args);
   }
@@ -250,7 +253,7 @@ async function recordAll(
     {
       at: String(store.now()),
       keys,
-      width: args.length / batch.length,
+      width,
       demands: batch.map(({ demand, entry }) => ({
         ...creation(demand),
         key: demand.key,

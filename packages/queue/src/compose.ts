@@ -23,19 +23,21 @@ const ADDERS = new Map(
 export function composeEntry(queue: Queue, demand: Demand, provider: ProviderName): QueueEntry {
   const options = demandOptions(demand);
   const job = new Job(queue, "provision", demand, options, options.jobId);
-  let entry: QueueEntry | undefined;
+  let asked: { readonly command: string; readonly args: readonly (string | Buffer)[] } | undefined;
   const transaction = {
     runCommand(command: string, args: readonly (string | Buffer)[]) {
-      entry = toEntry(command, args, provider);
+      asked = { command, args };
     },
   };
-  void queue.backend.addJobToTransaction(
+  const added = queue.backend.addJobToTransaction(
     transaction as unknown as IRedisTransaction,
     job.asJSON(),
     options.jobId,
   );
-  if (!entry) throw new Error("BullMQ asked for no script to add a job");
-  return entry;
+  // Nothing was added; what it says of that is of no interest.
+  added.catch(() => undefined);
+  if (!asked) throw new Error("BullMQ asked for no script to add a job");
+  return toEntry(asked.command, asked.args, provider);
 }
 
 function toEntry(command: string, args: readonly (string | Buffer)[], provider: ProviderName): QueueEntry {

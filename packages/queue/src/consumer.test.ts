@@ -306,7 +306,7 @@ describe("createQueueConsumer", () => {
 
   it("buries a job over which workers died too often", async () => {
     const { dead } = watch(redis.url, async () => DONE, { policy: { stalls: 0 } });
-    await producer.enqueueDemand(aDemand(1), "ec2", { delayMs: 300 });
+    await queue.add("provision", aDemand(1), { jobId: "wfj-1", delay: 300 });
     await client.hset("{grp}:grp-ec2:wfj-1", "stc", 1);
     await until(() => dead.length === 1);
     expect(dead[0]?.error.message).to.equal("workers died over it 1 times");

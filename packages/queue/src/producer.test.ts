@@ -113,7 +113,9 @@ describe("createQueueProducer", () => {
 
   it("withdraws what waits, and nothing else", async () => {
     await producer.enqueueDemand(aDemand(1), "ec2");
-    await producer.enqueueDemand(aDemand(2), "ec2", { delayMs: 60_000 });
+    const queue = new Queue(queueName("ec2"), { connection: { url: redis.url }, prefix: QUEUE_PREFIX });
+    await queue.add("provision", aDemand(2), { jobId: "wfj-2", delay: 60_000 });
+    await queue.close();
     expect(await producer.isUnderWay("ec2", "wfj-1")).to.equal(true);
     expect(await producer.withdraw("ec2", "wfj-1")).to.equal(true);
     expect(await producer.isUnderWay("ec2", "wfj-1")).to.equal(false);

@@ -33,14 +33,11 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   const bounded = boundCalls(client, deadlineMs);
   return {
     composeEntry: (demand, provider) => composeEntry(queues[provider], demand, provider),
-    enqueueDemand: (demand, provider, { delayMs = 0 } = {}) =>
+    enqueueDemand: (demand, provider) =>
       bounded(async () => {
         const queue = queues[provider];
         if (demand.offeringIndex > 0) await makeRoomForLaterOffering(queue, demand);
-        await queue.add("provision", demand, {
-          ...demandOptions(demand),
-          ...(delayMs > 0 && { delay: delayMs }),
-        });
+        await queue.add("provision", demand, demandOptions(demand));
       }),
     enqueueTermination: (termination, wish) =>
       bounded(async () => {

@@ -38,7 +38,7 @@ export interface QueueProducer {
    * Resolves only after Redis has it. The same demand and generation again changes nothing, with one exception: handed
    * on to a later offering (`offeringIndex` higher than before), a demand whose job here is finished runs again.
    */
-  enqueueDemand(demand: Demand, provider: ProviderName, options?: { delayMs?: number }): Promise<void>;
+  enqueueDemand(demand: Demand, provider: ProviderName): Promise<void>;
   /** Once per runner at a time; after it has finished or failed, asking again runs it again. */
   enqueueTermination(termination: Termination, options?: { delayMs?: number }): Promise<void>;
   /** Starts a delayed job now (a place became free). Unknown or not delayed: nothing happens. */

@@ -3,7 +3,7 @@ import type { DeliveryAnswer, IngressContext } from "../context.ts";
 
 /**
  * Written down and put into the queue in one go, and 202 is said when Redis has both. May be repeated: what is enqueued
- * already, has begun or was cancelled is not enqueued.
+ * already, has begun or is given up is not enqueued.
  */
 export async function enqueue(
   context: IngressContext,
@@ -14,10 +14,13 @@ export async function enqueue(
   const { key } = demand;
   const entry = context.producer.composeEntry(demand, firstProvider(runnerClass));
   const known = await context.ledger.recordQueued(demand, entry);
-  if (known.state !== "queued" || known.demandState === "cancelled")
+  if (known.state !== "queued")
     return { status: 200, body: { outcome: "ignored", reason: "already-started", key, state: known.state } };
   if (known.isEnqueued)
     return { status: 200, body: { outcome: "duplicate", key, runnerClass: runnerClass.name } };
+  // A dead letter, or dismissed, that was never enqueued.
+  if (known.demandState !== "waiting")
+    return { status: 200, body: { outcome: "ignored", reason: known.demandState, key } };
   const enqueueMs = Math.round((performance.now() - begun) * 10) / 10;
   context.metrics.enqueueSeconds.observe(enqueueMs / 1_000);
   return {

@@ -2,7 +2,7 @@ import type { Demand, RunnerClass } from "@grp/core";
 import { type Deed, failWithoutClass, type Rule } from "../rule.ts";
 import { classOf, isPast } from "../world.ts";
 
-/** Written down, and then the ingress died before the queue had it. The queue takes it once, whoever adds it. */
+/** Written down and in no queue: by an earlier version that died in between, or lost there. The queue takes it once, whoever adds it. */
 export const neverEnqueued: Rule = {
   name: "never-enqueued",
   judge: (world) =>
