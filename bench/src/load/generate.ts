@@ -102,6 +102,8 @@ const { ports, connections, ratePerSecond, warmSeconds } = options;
 const lines = await Promise.all(
   Array.from({ length: connections }, (_, at) => openLine(ports[at % ports.length] ?? 0)),
 );
+// What was made so far stays; collected later, it would hold up answers that are there.
+globalThis.gc?.();
 const begin = () => {
   if (ratePerSecond === undefined) for (const line of lines) send(line, performance.now());
   else idle.push(...lines);

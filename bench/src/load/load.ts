@@ -38,7 +38,12 @@ export async function runLoad(
   options: LoadOptions,
   { pids, expect }: { pids: readonly number[]; expect: number },
 ): Promise<WatchedLoad> {
-  const [program, ...args] = onCore("load", [process.execPath, PROGRAM, JSON.stringify(options)]);
+  const [program, ...args] = onCore("load", [
+    process.execPath,
+    "--expose-gc",
+    PROGRAM,
+    JSON.stringify(options),
+  ]);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   let before: readonly number[] = [];

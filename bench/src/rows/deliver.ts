@@ -19,7 +19,7 @@ export interface DeliverOptions {
 
 /** Sends distinct deliveries for some seconds, unless told otherwise, to servers on an empty Redis. */
 export async function deliver(stand: Stand, options: DeliverOptions): Promise<WatchedLoad> {
-  await stand.redis.client.flushall();
+  await stand.emptyRedis();
   return deliverMore(stand, { ...options, load: { seconds: SECONDS, ...options.load } });
 }
 

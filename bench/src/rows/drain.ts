@@ -37,7 +37,7 @@ async function timeDrain(stand: Stand, worker: ServerName, completed: string): P
 }
 
 async function measureBare(stand: Stand): Promise<Measure> {
-  await stand.redis.client.flushall();
+  await stand.emptyRedis();
   const queue = new Queue("drain", { connection: { url: stand.redis.url } });
   const week = { age: 7 * 24 * 3_600 };
   const jobs = Array.from({ length: JOBS }, (_none, at) => ({
@@ -56,7 +56,7 @@ async function measureBare(stand: Stand): Promise<Measure> {
 }
 
 async function measureOurs(stand: Stand): Promise<Measure> {
-  await stand.redis.client.flushall();
+  await stand.emptyRedis();
   await deliverMore(stand, { servers: ["ingress"], expect: 202, load: { count: JOBS } });
   return timeDrain(stand, "instant-worker", "{grp}:grp-ec2:completed");
 }

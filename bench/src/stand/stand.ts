@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { findFreePort, startRedis } from "../../../test/support/redis.ts";
 import { moveToCore } from "./cores.ts";
@@ -35,6 +36,11 @@ export interface Stand {
   server(name: ServerName): Promise<Server>;
   /** The next `server(name)` starts a new one. */
   stop(name: ServerName): Promise<void>;
+  /**
+   * Nothing in Redis, and nothing in its append-only file: else a row pays for the rewriting of what the rows before it have
+   * left there.
+   */
+  emptyRedis(): Promise<void>;
   /** Numbers of `count` deliveries that were never sent. */
   reserve(count: number): number;
   close(): Promise<void>;
@@ -88,6 +94,14 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
       const known = servers.get(name) ?? start(name);
       servers.set(name, known);
       return known;
+    },
+    async emptyRedis() {
+      await client.flushall();
+      const isRewriting = async () =>
+        /aof_rewrite_(in_progress|scheduled):1/.test(await client.info("persistence"));
+      while (await isRewriting()) await sleep(20);
+      await client.bgrewriteaof();
+      while (await isRewriting()) await sleep(20);
     },
     async stop(name) {
       await programs.get(name)?.stop();
