@@ -13,6 +13,8 @@ const MOST_PER_SECOND = 14_000;
 
 export interface DeliverOptions {
   readonly servers: readonly [ServerName, ...ServerName[]];
+  /** They run meanwhile, and nothing is sent to them. */
+  readonly beside?: readonly ServerName[];
   readonly expect: number;
   readonly load?: Partial<LoadOptions>;
 }
@@ -26,9 +28,10 @@ export async function deliver(stand: Stand, options: DeliverOptions): Promise<Wa
 /** Sends them to servers on what is in Redis already; without `load.seconds`, `load.count` of them. */
 export async function deliverMore(
   stand: Stand,
-  { servers: names, expect, load = {} }: DeliverOptions,
+  { servers: names, beside = [], expect, load = {} }: DeliverOptions,
 ): Promise<WatchedLoad> {
   const servers = await Promise.all(names.map((name) => stand.server(name)));
+  stand.focus([...names, ...beside]);
   const warmSeconds = servers.some((server) => server.isFresh) ? FIRST_WARM_SECONDS : WARM_SECONDS;
   for (const server of servers) server.isFresh = false;
   const perSecond = load.ratePerSecond ?? MOST_PER_SECOND;

@@ -14,6 +14,7 @@ const POLL_MS = 10;
 /** Jobs a second from the `WARM_JOBS`th to the last, by Redis' own list of completed ones. */
 async function timeDrain(stand: Stand, worker: ServerName, completed: string): Promise<Measure> {
   const { pid } = await stand.server(worker);
+  stand.focus([worker]);
   const reach = async (count: number) => {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {

@@ -18,9 +18,12 @@ const measureAt =
     return { ...asThroughput(load), value: load.p99Ms };
   };
 
-/** A fresh server compiles its busy functions under full load: at this rate it would take many times as long. */
+/**
+ * A new one, for what the rows before left in its memory is collected some time or other. It compiles its busy functions
+ * under full load: at this rate it would take many times as long.
+ */
 async function warm(stand: Stand, server: ServerName): Promise<void> {
-  if (!(await stand.server(server)).isFresh) return;
+  await stand.stop(server);
   const load = server === "ingress" ? {} : { count: 20_000, isRepeating: true };
   await deliver(stand, { servers: [server], expect: 202, load: { ...load, seconds: 1 } });
 }

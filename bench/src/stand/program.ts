@@ -17,6 +17,9 @@ export interface ProgramOptions {
 
 export interface Program {
   readonly pid: number;
+  /** It does nothing until it is resumed. Harmless when it has ended. */
+  hold(): void;
+  resume(): void;
   /** SIGTERM, and SIGKILL after a while. */
   stop(): Promise<void>;
 }
@@ -39,6 +42,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
+    child.kill("SIGCONT");
     child.kill("SIGTERM");
     const killer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
     await exited;
@@ -54,7 +58,12 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     }
     await sleep(50);
   }
-  return { pid: child.pid ?? 0, stop };
+  return {
+    pid: child.pid ?? 0,
+    hold: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
+    stop,
+  };
 }
 
 async function answers(url: string): Promise<boolean> {

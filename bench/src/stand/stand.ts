@@ -34,6 +34,11 @@ export interface Stand {
   readonly redis: { readonly url: string; readonly pid: number; readonly client: Redis };
   readonly folder: string;
   server(name: ServerName): Promise<Server>;
+  /**
+   * Those alone run from now on, and the others are held still (SIGSTOP): an idle process tidies up its memory a while after
+   * its load, on the same core.
+   */
+  focus(names: readonly ServerName[]): void;
   /** The next `server(name)` starts a new one. */
   stop(name: ServerName): Promise<void>;
   /**
@@ -94,6 +99,9 @@ export async function createStand(profileFolder?: string): Promise<Stand> {
       const known = servers.get(name) ?? start(name);
       servers.set(name, known);
       return known;
+    },
+    focus(names) {
+      for (const [name, program] of programs) names.includes(name) ? program.resume() : program.hold();
     },
     async emptyRedis() {
       await client.flushall();
