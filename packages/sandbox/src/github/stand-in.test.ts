@@ -54,7 +54,7 @@ describe("the GitHub stand-in", () => {
   const folders: string[] = [];
 
   beforeEach(async () => {
-    standIn = await createGitHubStandIn({ runnerGroups: ["Default", "builders"], lostAfterMs: 200 });
+    standIn = await createGitHubStandIn({ runnerGroups: ["Default", "builders"], lostAfterMs: 2_000 });
     github = createGitHub({ auth: { kind: "pat", token: standIn.token }, baseUrl: standIn.url });
   });
   afterEach(async () => {
