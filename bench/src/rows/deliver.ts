@@ -11,6 +11,9 @@ const SECONDS = 4;
 /** More than any server here takes; the generator fails when it runs out. */
 const MOST_PER_SECOND = 14_000;
 
+/** Deliveries whose answer leaves nothing behind may be sent again: signing millions of them would only take time. */
+export const REPEATED: Partial<LoadOptions> = { count: 20_000, isRepeating: true };
+
 export interface DeliverOptions {
   readonly servers: readonly [ServerName, ...ServerName[]];
   /** They run meanwhile, and nothing is sent to them. */

@@ -1,7 +1,7 @@
 import { requireRate } from "../load/load.ts";
 import type { Measure, Row } from "../row.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
-import { asThroughput, deliver } from "./deliver.ts";
+import { asThroughput, deliver, REPEATED } from "./deliver.ts";
 
 /** Twice what the largest burst of one repository brings in a second. */
 const RATE = 1_000;
@@ -24,7 +24,7 @@ const measureAt =
  */
 async function warm(stand: Stand, server: ServerName): Promise<void> {
   await stand.stop(server);
-  const load = server === "ingress" ? {} : { count: 20_000, isRepeating: true };
+  const load = server === "ingress" ? {} : REPEATED;
   await deliver(stand, { servers: [server], expect: 202, load: { ...load, seconds: 1 } });
 }
 

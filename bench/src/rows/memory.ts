@@ -31,15 +31,13 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
   const { client } = stand.redis;
   const servers = await Promise.all(PROCESSES.map(([, server]) => stand.server(server)));
   const [ingress, , ops] = servers as [Server, Server, Server];
-  stand.focus(PROCESSES.map(([, server]) => server));
   await client.flushall();
   const before = await usedBytes(stand);
   const rss: (readonly number[])[] = [];
   const portion = Math.min(MOST_AT_ONCE, Math.ceil(count / 4));
   for (let done = 0; done < count; done += portion) {
     const size = Math.min(portion, count - done);
-    const beside = ["instant-worker", "ops"] as const;
-    await deliverMore(stand, { servers: ["ingress"], beside, expect: 202, load: { count: size } });
+    await deliverMore(stand, { servers: ["ingress"], beside: BESIDE, expect: 202, load: { count: size } });
     await until(async () => (await client.zcard(`${LEDGER}live`)) >= size && (await waiting(stand)) === 0);
     await finishAll(stand, ingress);
     await until(async () => (await client.zcard(`${LEDGER}live`)) === 0 && (await waiting(stand)) === 0);
@@ -47,9 +45,12 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
     rss.push(servers.map(({ pid }) => rssMiBOf(pid)));
   }
   const value = ((await usedBytes(stand)) - before) / count;
-  for (const server of ["instant-worker", "ops"] as const) await stand.stop(server);
+  for (const server of BESIDE) await stand.stop(server);
   return { value, figures: tellGrowth(rss) };
 }
+
+/** Those that take no deliveries. */
+const BESIDE = ["instant-worker", "ops"] as const;
 
 const PROCESSES = [
   ["ingress", "ingress"],

@@ -1,10 +1,7 @@
 import type { LoadOptions } from "../load/load.ts";
 import type { Measure, Row } from "../row.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
-import { asThroughput, deliver, deliverMore } from "./deliver.ts";
-
-/** Deliveries whose answer leaves nothing behind may be sent again: signing millions of them would only take time. */
-const REPEATED: Partial<LoadOptions> = { count: 20_000, isRepeating: true };
+import { asThroughput, deliver, deliverMore, REPEATED } from "./deliver.ts";
 
 const measureOne =
   (server: ServerName, expect: number, load: Partial<LoadOptions> = {}) =>
