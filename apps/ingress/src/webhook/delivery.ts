@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { closeHead } from "./close-head.ts";
 
 /** GitHub's older examples, and GHES, leave out run_attempt, created_at and more: only what we can't do without is required. */
 const workflowJobDelivery = z.object({
@@ -33,6 +34,12 @@ type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false
 export function readWorkflowJob(body: string, isForm: boolean): Parsed<WorkflowJobDelivery> {
   const text = isForm ? new URLSearchParams(body).get("payload") : body;
   if (text === null) return { ok: false, detail: "the form has no field payload" };
+  const head = closeHead(text);
+  const read = head === undefined ? undefined : readText(head);
+  return read?.ok ? read : readText(text);
+}
+
+function readText(text: string): Parsed<WorkflowJobDelivery> {
   try {
     return check(JSON.parse(text));
   } catch {

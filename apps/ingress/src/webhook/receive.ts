@@ -14,6 +14,8 @@ const rejected = (status: number, reason: string, detail: string): DeliveryAnswe
   body: { outcome: "rejected", reason, detail },
 });
 
+const WRONG_SIGNATURE = "the signature does not fit: is the webhook's secret the same as WEBHOOK_TOKEN?";
+
 const only = (header: string | string[] | undefined) => (typeof header === "string" ? header : undefined);
 
 /**
@@ -42,8 +44,10 @@ export async function receiveDelivery(
   if (body.length === 0) return rejected(400, "empty", "the body is empty");
   // Decoded once, for signature and content. Bytes that are no UTF-8 can't have been signed by GitHub and do not verify.
   const text = body.toString("utf8");
-  const unsigned = await checkSignature(context, text, only(headers["x-hub-signature-256"]));
-  if (unsigned) return unsigned;
+  const signature = only(headers["x-hub-signature-256"]);
+  if (!signature)
+    return rejected(401, "signature-missing", "no X-Hub-Signature-256 header: has the webhook a secret?");
+  if (!(await context.isSigned(text, signature))) return rejected(401, "signature-wrong", WRONG_SIGNATURE);
   if (event === "ping")
     return { status: 200, body: { outcome: "pong", detail: "grp is listening; send workflow_job events" } };
   if (event !== "workflow_job") return { status: 200, body: { outcome: "ignored", reason: "event", event } };
@@ -54,19 +58,4 @@ export async function receiveDelivery(
 
 function contentType(headers: ReceivedDelivery["headers"]): string | undefined {
   return only(headers["content-type"])?.split(";")[0]?.trim().toLowerCase();
-}
-
-async function checkSignature(
-  context: IngressContext,
-  text: string,
-  signature: string | undefined,
-): Promise<DeliveryAnswer | undefined> {
-  if (!signature)
-    return rejected(401, "signature-missing", "no X-Hub-Signature-256 header: has the webhook a secret?");
-  if (await context.isSigned(text, signature)) return undefined;
-  return rejected(
-    401,
-    "signature-wrong",
-    "the signature does not fit: is the webhook's secret the same as WEBHOOK_TOKEN?",
-  );
 }
