@@ -1,6 +1,7 @@
 import type { QueueEntry } from "@grp/core";
 import { expect } from "chai";
 import { Redis } from "ioredis";
+import { restore, useFakeTimers } from "sinon";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { createQueueProducer } from "./producer.ts";
 import { aDemand, DONE, until, watchConsumer } from "./testing/fixtures.ts";
@@ -16,6 +17,7 @@ describe("an entry for a provider's queue", () => {
     producer = createQueueProducer({ redisUrl: redis.url, deadlineMs: 2_000, onError: () => undefined });
   });
   beforeEach(() => forget());
+  afterEach(() => restore());
   after(async () => {
     await producer.close();
     client.disconnect();
@@ -31,8 +33,7 @@ describe("an entry for a provider's queue", () => {
     client.call("EVAL", script.lua, String(keys.length), ...keys, ...args);
 
   const readers: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
-    // The moment differs.
-    hash: async (key) => ({ ...(await client.hgetall(key)), timestamp: undefined }),
+    hash: (key) => client.hgetall(key),
     list: async (key) => client.lrange(key, 0, -1),
     zset: async (key) => client.zrange(key, "0", "-1", "WITHSCORES"),
     stream: (key) => client.xlen(key),
@@ -45,15 +46,38 @@ describe("an entry for a provider's queue", () => {
   }
 
   for (const rank of [0, 7])
-    it(`leaves in Redis what BullMQ itself leaves (rank ${rank})`, async () => {
-      // "ü" has two bytes, and so has the length of its text.
-      const demand = aDemand(1, { rank, labels: ["ubuntu-arm64", "für"] });
-      await producer.enqueueDemand(demand, "ec2");
-      const expected = await readAll();
-      await forget();
-      await run(producer.composeEntry(demand, "ec2"));
-      expect(await readAll()).to.deep.equal(expected);
-    });
+    for (const turn of ["first", "second"])
+      it(`leaves in Redis what BullMQ itself leaves (rank ${rank}, the ${turn} of its shape)`, async () => {
+        const clock = useFakeTimers({ now: 1_800_000_000_000, toFake: ["Date"] });
+        if (turn === "second") producer.composeEntry(aDemand(1, { rank }), "ec2");
+        // "ü" has two bytes, and so has the length of its text.
+        const demand = aDemand(2, { rank, labels: ["ubuntu-arm64", "für"] });
+        clock.tick(1_234);
+        await producer.enqueueDemand(demand, "ec2");
+        const expected = await readAll();
+        await forget();
+        await run(producer.composeEntry(demand, "ec2"));
+        expect(await readAll()).to.deep.equal(expected);
+      });
+
+  it("is another one's in nothing", async () => {
+    const demands = [
+      aDemand(3),
+      aDemand(4, { rank: 7 }),
+      aDemand(10_000),
+      aDemand(5, { generation: 2 }),
+      aDemand(6, { labels: ["other"] }),
+    ];
+    const fresh = () =>
+      createQueueProducer({ redisUrl: redis.url, deadlineMs: 2_000, onError: () => undefined });
+    useFakeTimers({ now: 1_800_000_000_000, toFake: ["Date"] });
+    for (const provider of ["ec2", "codemagic"] as const)
+      for (const demand of demands) {
+        const alone = fresh();
+        expect(producer.composeEntry(demand, provider)).to.deep.equal(alone.composeEntry(demand, provider));
+        await alone.close();
+      }
+  });
 
   it("adds nothing by being composed, and one job however often it is run", async () => {
     const entry = producer.composeEntry(aDemand(1), "ec2");

@@ -1,7 +1,7 @@
 import { type Demand, demandJobId, type ProviderName, ProvisionError, TransientError } from "@grp/core";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { composeEntry } from "./compose.ts";
+import { createComposer } from "./compose.ts";
 import { connectRedis, settleWithin, whenReady } from "./connection.ts";
 import { PROVIDERS, QUEUE_PREFIX, queueName, terminationJobId } from "./names.ts";
 import { demandOptions, JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
@@ -31,8 +31,9 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
   });
   const queues = openQueues(client);
   const bounded = boundCalls(client, deadlineMs);
+  const compose = createComposer();
   return {
-    composeEntry: (demand, provider) => composeEntry(queues[provider], demand, provider),
+    composeEntry: (demand, provider) => compose({ queue: queues[provider], demand, provider }),
     enqueueDemand: (demand, provider) =>
       bounded(async () => {
         const queue = queues[provider];
