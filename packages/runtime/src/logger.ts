@@ -44,7 +44,7 @@ export function createLogger({ app, level, stream = batchLines(process.stdout) }
   const logger = winston.createLogger({
     level,
     // What `redact` gives has no cycles and no values that JSON can't hold.
-    format: winston.format.printf((line) => JSON.stringify(line)),
+    format: winston.format.printf(({ line }) => JSON.stringify(line)),
     transports: [new LineTransport(stream)],
   });
   const write = (at: LogLevel) => {
@@ -53,7 +53,7 @@ export function createLogger({ app, level, stream = batchLines(process.stdout) }
     return (message: string, fields?: LogFields) => {
       const own = { time: new Date().toISOString(), level: at, app, message: redactText(message) };
       // Twice: the line's own fields come first, and no field of the data can overwrite them.
-      logger.log(Object.assign({}, own, redact(fields ?? {}), own));
+      logger.log({ level: at, message: "", line: { ...own, ...(redact(fields ?? {}) as object), ...own } });
     };
   };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
