@@ -1,25 +1,15 @@
 import type { ServerResponse } from "node:http";
 import type { Answer } from "./context.ts";
-
-interface DueAnswer {
-  readonly response: ServerResponse;
-  readonly answer: Answer;
-}
-
-let due: DueAnswer[] = [];
+import { atEndOfTurn } from "./turn.ts";
 
 /**
  * Together with all else that is answered in this turn of the event loop. Who waits for an answer on the same machine, a
  * proxy for one, must be woken up by the kernel, which costs more than the answer; the next ones find it awake.
  */
 export function sendSoon(response: ServerResponse, answer: Answer): void {
-  if (due.push({ response, answer }) === 1) setImmediate(sendDue);
-}
-
-function sendDue(): void {
-  const answers = due;
-  due = [];
-  for (const { response, answer } of answers) if (!response.headersSent) send(response, answer);
+  atEndOfTurn(() => {
+    if (!response.headersSent) send(response, answer);
+  });
 }
 
 /** Past Express' own `json` and `send`: those look at freshness, charsets and entity tags, which no answer here has. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { within } from "@grp/runtime";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { sendSoon } from "../send.ts";
+import { endOfTurn } from "../turn.ts";
 import { receiveDelivery } from "./receive.ts";
 
 /** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
@@ -16,6 +17,7 @@ export async function answerDelivery(
   const begun = performance.now();
   const { headers } = request;
   const isDryRun = asksForDryRun(request.url ?? "");
+  await endOfTurn();
   const answer = await within(
     DELIVERY_DEADLINE_MS,
     receiveDelivery(context, { headers, body, isDryRun }),
