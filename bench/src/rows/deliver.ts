@@ -3,7 +3,8 @@ import { makePayload } from "../load/payload.ts";
 import type { Measure } from "../row.ts";
 import { SECRET, type ServerName, type Stand } from "../stand/stand.ts";
 
-const CONNECTIONS = 64;
+/** Keep-alive, of one server. */
+export const CONNECTIONS = 64;
 /** A server that was just started compiles its hot paths first: of the ingress' CPU time in its first 8 s a fifth is V8's compiler. */
 const FIRST_WARM_SECONDS = 10;
 const WARM_SECONDS = 1;

@@ -29,6 +29,8 @@ const QUEUE = "{grp}:grp-ec2:";
  */
 async function measureMemory(stand: Stand, count: number): Promise<Measure> {
   const { client } = stand.redis;
+  // A worker that starts would work on what the row before has left.
+  await stand.emptyRedis();
   const servers = await Promise.all(PROCESSES.map(([, server]) => stand.server(server)));
   const [ingress, , ops] = servers as [Server, Server, Server];
   await client.flushall();

@@ -1,7 +1,7 @@
 import type { LoadOptions } from "../load/load.ts";
 import type { Measure, Row } from "../row.ts";
 import type { ServerName, Stand } from "../stand/stand.ts";
-import { asThroughput, deliver, deliverMore, REPEATED } from "./deliver.ts";
+import { asThroughput, CONNECTIONS, deliver, deliverMore, REPEATED } from "./deliver.ts";
 
 const measureOne =
   (server: ServerName, expect: number, load: Partial<LoadOptions> = {}) =>
@@ -70,11 +70,14 @@ async function measureDuplicates(stand: Stand): Promise<Measure> {
 
 /**
  * On two cores both share theirs with the load generator and Redis, so deliveries a second say little; deliveries per
- * second of the processes' own CPU time say whether one costs the other anything.
+ * second of the processes' own CPU time say whether one costs the other anything. Each has as many connections as one alone.
  */
 async function measureTwo(stand: Stand): Promise<Measure> {
   const { value, figures } = asThroughput(
-    await deliver(stand, { servers: ["ingress", "second-ingress"], expect: 202, load: { count: 120_000 } }),
+    await deliver(stand, {
+      ...{ servers: ["ingress", "second-ingress"] as const, expect: 202 },
+      load: { count: 120_000, connections: 2 * CONNECTIONS },
+    }),
   );
   return { value: 1_000_000 / (figures?.serverUs ?? 0), figures: { ...figures, together: value } };
 }
