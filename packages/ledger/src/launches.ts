@@ -234,13 +234,15 @@ function asOpened({ at, lock: _lock, ...order }: OpenLaunch, left: OpenReply[1])
 export type Only = Parameters<Ledger["getLaunch"]>[1] | { readonly runnerName: string };
 
 export async function readLaunch(store: Store, launchId: string, only?: Only): Promise<LaunchRecord | null> {
-  const [stored] = await store.read("launch", [launchId]);
+  const [stored] = await store.read("launch", [launchId], asStored);
   if (stored?.hash.state === undefined) return null;
   const bare = decodeLaunch(launchId, stored.hash, []);
   if (bare.state !== "launched") return bare;
   const names = choose(bare, stored.hash, only);
-  return decodeLaunch(launchId, stored.hash, await store.read("runner", names));
+  return decodeLaunch(launchId, stored.hash, await store.read("runner", names, asStored));
 }
+
+const asStored = (_id: string, stored: Stored) => stored;
 
 function choose(launch: LaunchRecord, hash: Stored["hash"], only: Only): readonly string[] {
   const { placeHolders, runnerNames } = launch;

@@ -80,8 +80,7 @@ async function readWorkflowJobs(
   store: Store,
   keys: readonly string[],
 ): Promise<readonly WorkflowJobRecord[]> {
-  const stored = await store.read("job", keys);
-  return keys.flatMap((key, index) => decodeWorkflowJob(key, stored[index] ?? { hash: {}, notes: [] }) ?? []);
+  return (await store.read("job", keys, decodeWorkflowJob)).filter((record) => record !== null);
 }
 
 /** The last `limit` of an index, newest first. */

@@ -46,17 +46,15 @@ export function createRunners(store: Store): Runners {
     },
     async listLiveRunners() {
       const names = await store.redis.zrange(store.key("live"), 0, "-1");
-      const stored = await store.read("runner", names);
-      const expired = names.filter((_name, index) => stored[index]?.hash.step === undefined);
+      const runners = await store.read("runner", names, decodeRunner);
+      const expired = names.filter((_name, index) => !runners[index]);
       if (expired.length > 0) await store.redis.zrem(store.key("live"), ...expired);
-      return names.flatMap(
-        (name, index) => decodeRunner(name, stored[index] ?? { hash: {}, notes: [] }) ?? [],
-      );
+      return runners.filter((runner) => runner !== null);
     },
   };
 }
 
 export async function readRunner(store: Store, runnerName: string): Promise<RunnerRecord | null> {
-  const [stored] = await store.read("runner", [runnerName]);
-  return stored ? decodeRunner(runnerName, stored) : null;
+  const [runner = null] = await store.read("runner", [runnerName], decodeRunner);
+  return runner;
 }

@@ -25,15 +25,18 @@ export interface Store {
   key(name: string): string;
   /** Runs one atomic script; it sees `args` as table `A` (undefined members are left out), `more` from ARGV[2] on. */
   run<T>(script: Script, args: object, more?: readonly (string | Buffer)[]): Promise<T>;
-  read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]>;
+  /** What `decode` makes of each, in the order of the ids; of one that is not there the hash is empty. */
+  read<T>(kind: RecordKind, ids: readonly string[], decode: Decode<T>): Promise<readonly T[]>;
 }
 
 export type RecordKind = "job" | "launch" | "runner";
 
+export type Decode<T> = (id: string, stored: Stored) => T;
+
 type Pipeline = ReturnType<RedisClient["pipeline"]>;
 
-/** Records asked for in one round trip: large enough to hide the latency, small enough to let others in between. */
-const BATCH = 500;
+/** Records read and decoded in one go: large enough to hide the latency, small enough that others in the process hardly wait. */
+const BATCH = 32;
 
 export function createStore(
   redis: RedisClient,
@@ -55,16 +58,16 @@ export function createStore(
     return (commands[script.name] as Command)(prefix, json, ...more);
   }
 
-  async function read(kind: RecordKind, ids: readonly string[]): Promise<readonly Stored[]> {
-    const records: Stored[] = [];
+  async function read<T>(kind: RecordKind, ids: readonly string[], decode: Decode<T>): Promise<readonly T[]> {
+    const records: T[] = [];
     for (let from = 0; from < ids.length; from += BATCH) {
+      const batch = ids.slice(from, from + BATCH);
       const pipeline = redis.pipeline();
-      for (const id of ids.slice(from, from + BATCH)) {
-        pipeline.hgetall(key(`${kind}:${id}`)).lrange(key(`notes:${id}`), 0, -1);
-      }
+      for (const id of batch) pipeline.hgetall(key(`${kind}:${id}`)).lrange(key(`notes:${id}`), 0, -1);
       const replies = await runPipeline(pipeline);
-      for (let at = 0; at < replies.length; at += 2) {
-        records.push({ hash: replies[at] as Stored["hash"], notes: replies[at + 1] as string[] });
+      for (const [at, id] of batch.entries()) {
+        const [hash, notes] = [replies[2 * at] as Stored["hash"], replies[2 * at + 1] as string[]];
+        records.push(decode(id, { hash, notes }));
       }
     }
     return records;

@@ -204,10 +204,12 @@ async function findStrays(
   }));
 }
 
-/** Many at a time, not all: Redis is shared with the ingress. */
+const CHUNK = 10;
+
+/** Some at a time: Redis is shared with the ingress, and this process launches machines meanwhile. */
 async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
-  for (let from = 0; from < items.length; from += 50)
-    results.push(...(await Promise.all(items.slice(from, from + 50).map(work))));
+  for (let from = 0; from < items.length; from += CHUNK)
+    results.push(...(await Promise.all(items.slice(from, from + CHUNK).map(work))));
   return results;
 }
