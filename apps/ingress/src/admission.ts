@@ -8,7 +8,7 @@ const MAX_BYTES = 512 * 1024 * 1024;
  * Room that every request has, whatever the others take: GitHub's `workflow_job` deliveries have 7 to 12 KB. All the
  * connections there may be (5,000), each with this much, are 320 MB.
  */
-const OWN_BYTES = 64 * 1024;
+export const OWN_BYTES = 64 * 1024;
 
 /** What one request takes, from its first byte to its answer. */
 export interface Visit {

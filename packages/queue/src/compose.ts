@@ -36,7 +36,8 @@ export function createComposer(): (composing: Composing) => QueueEntry {
     const form = forms.get(shape);
     if (form) return fillIn(form, jobId, demand);
     const { entry, timestamp } = composeByBullMQ(composing);
-    forms.set(shape, toForm(entry, jobId, timestamp));
+    const newForm = toForm(entry, jobId, timestamp);
+    if (newForm) forms.set(shape, newForm);
     return entry;
   };
 }
@@ -49,22 +50,21 @@ interface Form {
   readonly options: { readonly bytes: Buffer; readonly idAt: number };
 }
 
-function toForm(entry: QueueEntry, jobId: string, timestamp: number): Form {
+/** Undefined when BullMQ packs its arguments otherwise than is known here: then it composes every entry. */
+function toForm(entry: QueueEntry, jobId: string, timestamp: number): Form | undefined {
   const [job, data, options, ...more] = entry.args;
   if (!Buffer.isBuffer(job) || typeof data !== "string" || !Buffer.isBuffer(options) || more.length > 0)
-    throw new Error("BullMQ's arguments to add a job are others than are known here");
-  return {
-    entry,
-    job: { bytes: job, idAt: find(job, jobId), timestampAt: find(job, toDouble(timestamp)) },
-    options: { bytes: options, idAt: find(options, jobId) },
-  };
+    return undefined;
+  const places = [find(job, jobId), find(job, toDouble(timestamp)), find(options, jobId)] as const;
+  if (places.includes(-1)) return undefined;
+  const [idAt, timestampAt, optionsIdAt] = places;
+  return { entry, job: { bytes: job, idAt, timestampAt }, options: { bytes: options, idAt: optionsIdAt } };
 }
 
+/** -1 unless it is there once. */
 function find(bytes: Buffer, wanted: string | Buffer): number {
   const at = bytes.indexOf(wanted);
-  if (at === -1 || bytes.indexOf(wanted, at + 1) !== -1)
-    throw new Error("BullMQ packs a job's id and moment otherwise than is known here");
-  return at;
+  return bytes.indexOf(wanted, at + 1) === -1 ? at : -1;
 }
 
 /** As MessagePack has a number of this size. */

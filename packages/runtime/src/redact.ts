@@ -51,7 +51,7 @@ function redactValue(value: unknown, parents: readonly object[]): unknown {
 }
 
 function redactObject(value: object, parents: readonly object[]): unknown {
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, parents));
+  if (Array.isArray(value)) return [...value].map((item) => redactValue(item, parents));
   // Most are; what follows is asked of native code.
   if (Object.getPrototypeOf(value) === Object.prototype) return redactEntries(Object.entries(value), parents);
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
