@@ -1,18 +1,8 @@
 import { expect } from "chai";
+import { createRandom } from "../../../packages/sandbox/src/random.ts";
 import { deliver, type TestIngress } from "./testing/ingress.ts";
 import { WORKFLOW_JOB_EXAMPLES, workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
-
-/** Small and seeded (mulberry32), so that a failing run can be had again. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const ODD: readonly unknown[] = [
   ...[null, true, "", 0, -1, 1.5, 2 ** 53, 1e308, [], {}, [null], { id: {} }],
@@ -86,7 +76,8 @@ describe("a signed delivery with strange content", () => {
 
   it("in several places at once is answered in words", async function () {
     this.timeout(60_000);
-    const random = createRandom(20_261_124);
+    const draw = createRandom(20_261_124);
+    const random = (below: number) => Math.floor(draw() * below);
     const makeStrange = () => {
       const example = WORKFLOW_JOB_EXAMPLES[random(WORKFLOW_JOB_EXAMPLES.length)]?.payload;
       const payload = structuredClone(example) as unknown as Tree;

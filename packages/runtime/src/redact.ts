@@ -51,14 +51,13 @@ function redactValue(value: unknown, parents: readonly object[]): unknown {
 }
 
 function redactObject(value: object, parents: readonly object[]): unknown {
-  if (Array.isArray(value)) return [...value].map((item) => redactValue(item, parents));
-  // Most are; what follows is asked of native code.
+  // Most are one or the other; what follows is asked of native code.
   if (Object.getPrototypeOf(value) === Object.prototype) return redactEntries(Object.entries(value), parents);
+  if (Array.isArray(value) || types.isSet(value)) return [...value].map((item) => redactValue(item, parents));
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (types.isDate(value)) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
   if (value instanceof URL) return redactText(value.href);
   if (types.isNativeError(value)) return redactEntries(errorEntries(value), parents);
-  if (types.isSet(value)) return [...value].map((item) => redactValue(item, parents));
   const entries = types.isMap(value) ? [...value] : Object.entries(value);
   return redactEntries(entries, parents);
 }

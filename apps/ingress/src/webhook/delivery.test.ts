@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { createRandom } from "../../../../packages/sandbox/src/random.ts";
 import { WORKFLOW_JOB_EXAMPLES, workflowJob } from "../testing/payloads.ts";
 import { closeHead } from "./close-head.ts";
 import { readWorkflowJob } from "./delivery.ts";
@@ -17,15 +18,6 @@ function shuffle(value: unknown, random: () => number): unknown {
     ([name, member]) => [name, shuffle(member, random), random()] as const,
   );
   return Object.fromEntries(members.toSorted((a, b) => a[2] - b[2]));
-}
-
-/** Park and Miller's generator: the same numbers in every run. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 16_807) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
 }
 
 describe("what is read of a delivery", () => {
