@@ -3,8 +3,8 @@ import { makePayload } from "../load/payload.ts";
 import type { Measure } from "../row.ts";
 import { SECRET, type ServerName, type Stand } from "../stand/stand.ts";
 
-/** Keep-alive, of one server. */
-export const CONNECTIONS = 64;
+/** Keep-alive, to each server. */
+const CONNECTIONS = 64;
 /** A server that was just started compiles its hot paths first: of the ingress' CPU time in its first 8 s a fifth is V8's compiler. */
 const FIRST_WARM_SECONDS = 10;
 const WARM_SECONDS = 1;
@@ -44,7 +44,7 @@ export async function deliverMore(
     {
       ...{ path: "/webhook", event: "workflow_job", payload: makePayload(), secret: SECRET },
       ...{ count, first: load.first ?? stand.reserve(count), isRepeating: false, isForged: false },
-      ...{ ports: servers.map(({ port }) => port), connections: CONNECTIONS, warmSeconds },
+      ...{ ports: servers.map(({ port }) => port), connections: CONNECTIONS * servers.length, warmSeconds },
       ...load,
     },
     { pids: [stand.redis.pid, ...servers.map(({ pid }) => pid)], expect },

@@ -33,7 +33,6 @@ async function measureMemory(stand: Stand, count: number): Promise<Measure> {
   await stand.emptyRedis();
   const servers = await Promise.all(PROCESSES.map(([, server]) => stand.server(server)));
   const [ingress, , ops] = servers as [Server, Server, Server];
-  await client.flushall();
   const before = await usedBytes(stand);
   const rss: (readonly number[])[] = [];
   const portion = Math.min(MOST_AT_ONCE, Math.ceil(count / 4));
