@@ -62,6 +62,36 @@ describe("the gatherer", () => {
     expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["abc", "de"]);
   });
 
+  it("makes full calls beside others, four at most, and nothing less", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const join = (names: string) => [...names].map((name) => gatherer.join(joining(calls, name)));
+    const all = join("abcde");
+    await calls.made(1);
+    // Not full: it gathers.
+    await new Promise(setImmediate);
+    expect(calls.sizes()).to.deep.equal([3]);
+    all.push(...join("f"));
+    await calls.made(2);
+    all.push(...join("ghijkl"));
+    await calls.made(4);
+    all.push(...join("mnopq"));
+    await new Promise(setImmediate);
+    expect(calls.sizes()).to.deep.equal([3, 3, 3, 3]);
+    calls.calls[1]?.end();
+    await calls.made(5);
+    for (const call of [0, 2, 3, 4]) {
+      await new Promise(setImmediate);
+      expect(calls.sizes()).to.deep.equal([3, 3, 3, 3, 3]);
+      calls.calls[call]?.end();
+    }
+    await calls.made(6);
+    calls.calls[5]?.end();
+    expect(await Promise.all(all)).to.deep.equal([..."abcdefghijklmnopq"].map((name) => `for ${name}`));
+    const made = calls.calls.map(({ members }) => members.join(""));
+    expect(made).to.deep.equal(["abc", "def", "ghi", "jkl", "mno", "pq"]);
+  });
+
   it("asks for leave before each call, and takes more along the longer it must wait", async () => {
     const calls = createCalls();
     const gatherer = createGatherer<string, string>();
@@ -200,6 +230,29 @@ describe("the gatherer", () => {
     await calls.made(4);
     calls.calls[3]?.end();
     expect(await later).to.equal("for i");
+  });
+
+  it("lets nobody wait until the last of two overdue calls is answered", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>({ overdueMs: 40 });
+    const join = (name: string, key = "k") =>
+      gatherer.join(joining(calls, name, { key, limit: 2 })).catch((error: RateLimitedError) => error.code);
+    const hung = ["a", "b", "c", "d"].map((name) => join(name));
+    await calls.made(2);
+    // Made later, overdue later.
+    const other = join("x", "other");
+    await calls.made(3);
+    expect(await join("y", "other")).to.equal("unanswered");
+    expect(await join("e")).to.equal("unanswered");
+    calls.calls[0]?.end();
+    expect(await Promise.all(hung.slice(0, 2))).to.deep.equal(["for a", "for b"]);
+    expect(await join("f")).to.equal("unanswered");
+    calls.calls[1]?.end();
+    expect(await Promise.all(hung.slice(2))).to.deep.equal(["for c", "for d"]);
+    const next = join("g");
+    await calls.made(4);
+    for (const call of calls.calls.slice(2)) call.end();
+    expect(await Promise.all([next, other])).to.deep.equal(["for g", "for x"]);
   });
 
   it("keeps one bound for all lines that hang; who is beyond it is let go, and the calls go on", async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission, Leave, Turn } from "@grp/core";
 import { createHands, type Hands, LONGEST_HOLD_MS, layAll } from "./hands.ts";
-import { inOrder, type Joining, type Line, type Waiting } from "./line.ts";
+import { createLine, inOrder, isDue, type Joining, type Line, type Waiting } from "./line.ts";
 
 export interface Gatherer<M, R> {
   join(joining: Joining<M, R>): Promise<R>;
@@ -22,8 +22,8 @@ export interface GathererOptions {
 }
 
 /**
- * Gathers what comes while a call for the same key is in flight; it goes out together as the next one. So nobody waits
- * for company: the first goes at once, and the busier it gets, the larger the calls become.
+ * Gathers what comes while a call for the same key is in flight; it goes out together as the next one, or beside it if it is
+ * a full one. So nobody waits for company: the first goes at once, and the busier it gets, the larger the calls become.
  */
 export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M, R> {
   const { now = Date.now, overdueMs = LONGEST_HOLD_MS, mostHeld = Number.POSITIVE_INFINITY } = options;
@@ -58,23 +58,26 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
   async function serveInTime(admitted: Admitted<M, R>, line?: Line<M, R>): Promise<void> {
     let free = () => {};
     const timer = setTimeout(() => {
-      free = hands.holdOverdue(admitted.members);
-      if (!line) return;
-      line.isOverdue = true;
-      layAll(line);
+      free = hands.holdOverdue(admitted.members, line);
     }, overdueMs).unref();
     await serve(admitted);
     clearTimeout(timer);
     free();
-    if (line) line.isOverdue = false;
   }
 
   async function callOn(key: string, line: Line<M, R>): Promise<void> {
-    if (line.isCalling) return;
     line.isCalling = true;
     // Those that come in the same turn of the event loop come together.
     await new Promise(setImmediate);
-    while (line.waiting.size > 0) await serveInTime(await takeAdmitted(line, { hands, askLeave }), line);
+    while (line.waiting.size > 0) {
+      const admitted = await takeAdmitted(line, { hands, askLeave });
+      line.underWay += 1;
+      void serveInTime(admitted, line).then(() => {
+        line.underWay -= 1;
+        line.lookAgain();
+      });
+      while (!isDue(line)) await new Promise<void>((lookAgain) => (line.lookAgain = lookAgain));
+    }
     lines.delete(key);
   }
 
@@ -82,9 +85,10 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
     const { key } = waiting.joining;
     lines.set(key, line);
     line.waiting.add(waiting);
-    if (line.isOverdue) layAll(line);
+    if (line.overdue > 0) layAll(line);
     else if (line.refusal) hands.hold(line, line.refusal);
-    void callOn(key, line);
+    if (!line.isCalling) void callOn(key, line);
+    else if (isDue(line)) line.lookAgain();
   }
 
   return {
@@ -92,7 +96,7 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
       const { key, signal, limit, order = now() } = joining;
       signal.throwIfAborted();
       const isAlone = limit === 1 && !joining.admit;
-      const line = lines.get(key) ?? { waiting: new Set(), isCalling: false, isOverdue: false };
+      const line = lines.get(key) ?? createLine();
       return new Promise<R>((resolve, reject) => {
         const leave = () => {
           line.waiting.delete(waiting);

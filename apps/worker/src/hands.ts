@@ -19,9 +19,9 @@ export interface Hands<M, R> {
   hold(line: Line<M, R>, refusal: Refusal): void;
   /**
    * Their call is overdue: as many as there is room for stay in it. It goes on without the others, who come back for what
-   * became of it. What is given ends the count of those who stayed.
+   * became of it, and nobody waits behind it. To be told by what is given when the call is over.
    */
-  holdOverdue(members: readonly Waiting<M, R>[]): () => void;
+  holdOverdue(members: readonly Waiting<M, R>[], line?: Line<M, R>): () => void;
 }
 
 export function createHands<M, R>(
@@ -72,7 +72,7 @@ export function createHands<M, R>(
       const kept = chooseKept(held);
       for (const one of held) layOthers(one, kept);
     },
-    holdOverdue(members) {
+    holdOverdue(members, line) {
       const held = refused().reduce((sum, { waiting }) => sum + waiting.size, overdue);
       const room = Math.max(0, mostHeld - held);
       for (const one of members.slice(room)) {
@@ -81,8 +81,11 @@ export function createHands<M, R>(
       }
       const stayed = Math.min(room, members.length);
       overdue += stayed;
+      if (line) line.overdue += 1;
+      if (line) layAll(line);
       return () => {
         overdue -= stayed;
+        if (line) line.overdue -= 1;
       };
     },
   };

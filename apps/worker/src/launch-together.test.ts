@@ -89,6 +89,24 @@ describe("launches of several", () => {
     expect(Math.max(...sizes())).to.equal(100);
   });
 
+  it("go out beside one that is not answered yet, when they fill a call", async () => {
+    const demands = await addDemands(230);
+    const hung = harness.ec2.hangNext();
+    const stop = new AbortController();
+    const launched: Demand[] = [];
+    const { promise: areAllOfOneCall, resolve } = Promise.withResolvers<void>();
+    const runs = demands.map(async (one) => {
+      const outcome = await run(one, harness, { signal: stop.signal }).catch(() => undefined);
+      if (outcome && launched.push(one) === 100) resolve();
+    });
+    await hung;
+    await areAllOfOneCall;
+    stop.abort();
+    await Promise.all(runs);
+    expect(new Set(sizes())).to.deep.equal(new Set([100]));
+    expect(harness.ec2.machines).to.have.length(launched.length);
+  });
+
   it("say that they wait for the budget while there is no leave to call, and no more once they have it", async () => {
     const demands = await addDemands(3);
     const waitsFor = () =>

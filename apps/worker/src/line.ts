@@ -2,7 +2,7 @@ import type { Admission, Leave, Turn } from "@grp/core";
 
 /** What one call is made for; several of them may share it. */
 export interface Joining<M, R> {
-  /** Those of one key may share a call; one call at a time is made for it. */
+  /** Those of one key may share a call. A call that is not full is made when no other is under way for it. */
   readonly key: string;
   readonly member: M;
   /** The most members of one call. With 1, and no leave to be asked, calls go out side by side. */
@@ -35,17 +35,38 @@ export interface Waiting<M, R> {
   reject(error: unknown): void;
 }
 
+/**
+ * Calls under way for one key, the later ones full: waiting would make them no larger. As many as EC2 starts in the two
+ * seconds that one takes; no more, for where one finds no room the next will hardly find any.
+ */
+const MOST_CALLS = 4;
+
 /** Those of one key that wait for the next call. */
 export interface Line<M, R> {
   readonly waiting: Set<Waiting<M, R>>;
   isCalling: boolean;
   /** Set from when leave was refused until there was enough for all that one call takes. */
   refusal?: Refusal;
-  /** The call under way should have been answered by now. */
-  isOverdue: boolean;
+  /** Calls, and how many of them should have been answered by now. */
+  underWay: number;
+  overdue: number;
+  /** Whether a call is due, told to whoever makes them. */
+  lookAgain(): void;
 }
 
 export type Refusal = Exclude<Admission, { readonly granted: number }>;
+
+export function createLine<M, R>(): Line<M, R> {
+  return { waiting: new Set(), isCalling: false, underWay: 0, overdue: 0, lookAgain: () => undefined };
+}
+
+/** A call may be made: none is under way, or it is full. */
+export function isDue<M, R>({ waiting, underWay }: Line<M, R>): boolean {
+  const [first] = waiting;
+  return (
+    underWay === 0 || (underWay < MOST_CALLS && first !== undefined && waiting.size >= first.joining.limit)
+  );
+}
 
 export function inOrder<M, R>(waiting: Iterable<Waiting<M, R>>): readonly Waiting<M, R>[] {
   return [...waiting].sort((one, other) => one.order - other.order);
