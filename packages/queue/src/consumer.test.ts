@@ -53,6 +53,34 @@ describe("createQueueConsumer", () => {
     expect((await queue.getJob("wfj-1"))?.returnvalue).to.deep.equal({ ok: true });
   });
 
+  it("keeps finished and failed jobs for seven days", async () => {
+    watch(redis.url, async ({ workflowJobId }) => {
+      if (workflowJobId % 2 === 0) throw new InvalidSpecError("no such AMI");
+      return DONE;
+    });
+    const end = async (id: number, state: "completed" | "failed") => {
+      await producer.enqueueDemand(aDemand(id), "ec2");
+      await until(async () => (await queue.getJobState(`wfj-${id}`)) === state);
+    };
+    for (const [id, state] of [
+      [1, "completed"],
+      [2, "failed"],
+    ] as const) {
+      await end(id, state);
+      await end(id + 2, state);
+      const ended = async (daysAgo: number, jobId: string) =>
+        client.zadd(queue.toKey(state), Date.now() - daysAgo * 24 * 3_600_000, jobId);
+      await ended(7.1, `wfj-${id}`);
+      await ended(6.9, `wfj-${id + 2}`);
+      await end(id + 4, state);
+      expect(await client.zrange(queue.toKey(state), 0, "-1")).to.deep.equal([
+        `wfj-${id + 2}`,
+        `wfj-${id + 4}`,
+      ]);
+      expect(await queue.getJob(`wfj-${id}`)).to.equal(undefined);
+    }
+  });
+
   it("takes those of the first rank first, whenever they came, and wakes and withdraws the others too", async () => {
     for (const [id, rank] of [
       [1, 5],

@@ -1,7 +1,7 @@
 import { type Job, Queue, Worker } from "bullmq";
 import { connectRedis, writeInTurns } from "./connection.ts";
 import { QUEUE_PREFIX, queueName } from "./names.ts";
-import { backoffStrategy, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
+import { backoffStrategy, KEEP_FINISHED, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
 import { createRunner } from "./run-work.ts";
 import { createHands, stopWorker } from "./shutdown.ts";
 import type { QueueConsumer, QueueConsumerOptions } from "./types.ts";
@@ -27,6 +27,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     // A longer pause than this would also keep delayed jobs back for longer than it lasts.
     maximumRateLimitDelay: 5_000,
     ...STALL_SETTINGS,
+    ...KEEP_FINISHED,
   });
   worker.on("error", (error) => {
     if (!isConnectionError(error)) options.onError(error);

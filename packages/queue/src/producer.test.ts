@@ -146,16 +146,6 @@ describe("createQueueProducer", () => {
     await consumer.close(1_000);
   });
 
-  it("keeps finished and failed jobs for seven days", async () => {
-    await producer.enqueueDemand(aDemand(1), "ec2");
-    const client = new Redis(redis.url, { maxRetriesPerRequest: null });
-    const queue = new Queue("grp-ec2", { connection: client, prefix: "{grp}" });
-    const opts = (await queue.getJob("wfj-1"))?.opts;
-    expect(opts).to.deep.include({ removeOnComplete: { age: 604_800 }, removeOnFail: { age: 604_800 } });
-    await queue.close();
-    client.disconnect();
-  });
-
   it("refuses within the deadline while Redis is frozen, and recovers by itself", async () => {
     await producer.enqueueDemand(aDemand(1), "ec2");
     redis.pause();
