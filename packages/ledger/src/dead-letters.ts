@@ -9,7 +9,10 @@ const fail: Script = {
   name: "grpRecordFailure",
   lua: `${PRELUDE}${CREATE}
 local job = P .. 'job:' .. A.key
-if redis.call('EXISTS', job) == 0 and A.fields then createJob(A.key, A.pool, A.fields, A.at) end
+if redis.call('EXISTS', job) == 0 and A.fields then
+  createJob(A.key, A.pool, A.fields)
+  listJobs(A.at, A.key)
+end
 local demand, pool = unpack(redis.call('HMGET', job, 'demand', 'pool'))
 if demand ~= 'waiting' then return 0 end
 redis.call('HSET', job, 'demand', 'failed', 't.failed', A.at, unpack(A.failure))
@@ -37,7 +40,7 @@ end
 redis.call('HSET', job, 'demand', 'waiting', 'revivedGeneration', generation or 1)
 redis.call('HDEL', job, 't.failed', 'f.at', 'f.errorClass', 'f.code', 'f.message')
 note(A.key, A.at, 'revived', 'after: ' .. (message and cjson.decode(message) or ''))
-if dryRun ~= 'true' then joinDemand(pool, A.key, A.at) end
+if dryRun ~= 'true' then joinDemand(pool, A.at, A.key) end
 touch('job', A.key)
 return { 'revived', read('job', A.key) }`,
 };

@@ -13,7 +13,7 @@ async function serve(ledger: Ledger, id: number, at: number): Promise<void> {
   const [name = ""] = opened.runnerNames;
   const caps = [{ name: "class:ubuntu-arm64", limit: 10 }];
   await ledger.recordQueued(wanted);
-  await ledger.markEnqueued(wanted.key, { at: at, provider: "ec2" });
+  await ledger.markEnqueued(wanted.key, at);
   await ledger.takePlace({
     caps,
     holder: wanted.key,

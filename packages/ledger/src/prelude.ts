@@ -45,8 +45,8 @@ local function note(id, at, kind, text)
   addNote(id, cjson.encode({ at = at, kind = kind, text = text }))
 end
 
-local function joinDemand(pool, key, score)
-  redis.call('ZADD', P .. 'demand:' .. pool, 'NX', score, key)
+local function joinDemand(pool, score, key, ...)
+  redis.call('ZADD', P .. 'demand:' .. pool, 'NX', score, key, ...)
   redis.call('SADD', P .. 'pools', pool)
 end
 

@@ -257,12 +257,6 @@ export interface LastSweep {
   readonly everyMs: number;
 }
 
-/** When a demand was put into whose queue. */
-export interface Enqueuing {
-  readonly at: number;
-  readonly provider: ProviderName;
-}
-
 /** What the ledger knows of a demand once a `queued` delivery of it is recorded. */
 export interface RecordedDemand {
   readonly isNew: boolean;
@@ -302,7 +296,7 @@ export interface Ledger {
    */
   takeUp(demand: Demand): Promise<DemandStanding>;
   /** The demand is safely in its queue. */
-  markEnqueued(key: string, enqueuing: Enqueuing): Promise<void>;
+  markEnqueued(key: string, at: number): Promise<void>;
   recordInProgress(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   recordCompleted(update: WorkflowJobUpdate): Promise<WorkflowJobChange>;
   setWaitsFor(key: string, waitsFor: string | null): Promise<void>;

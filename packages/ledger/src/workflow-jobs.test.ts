@@ -60,11 +60,11 @@ describe("workflow jobs in the ledger", () => {
     expect(record?.times).to.deep.equal({ queued: T0, received: T0 + 1_000 });
   });
 
-  it("takes a repeated queued delivery as no news, and keeps the queue that its demand reached first", async () => {
+  it("takes a repeated queued delivery as no news, and keeps when its demand was first enqueued", async () => {
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: true, isEnqueued: false });
     expect(await ledger.recordQueued(demand(job))).to.include({ isNew: false, isEnqueued: false });
-    await ledger.markEnqueued(key, { at: T0 + 1_100, provider: "ec2" });
-    await ledger.markEnqueued(key, { at: T0 + 9_100, provider: "codemagic" });
+    await ledger.markEnqueued(key, T0 + 1_100);
+    await ledger.markEnqueued(key, T0 + 9_100);
     const again = await ledger.recordQueued(demand(job));
     expect(again).to.deep.equal({
       isNew: false,
@@ -73,7 +73,22 @@ describe("workflow jobs in the ledger", () => {
       demandState: "waiting",
     });
     expect((await ledger.getWorkflowJob(key))?.times.enqueued).to.equal(T0 + 1_100);
-    expect(await test.redis.hget(`{grp}:job:${key}`, "queue")).to.equal("ec2");
+  });
+
+  it("counts each of many that come together, in its own class, and lists them in the order of their coming", async () => {
+    const come = [5, 3, 4, 1, 2].map((id) => ({
+      ...demand(id, { runnerClass: id % 2 === 0 ? "even" : "odd", dryRun: id === 3 }),
+      receivedAt: T0 + id,
+    }));
+    await Promise.all([...come, ...come.slice(0, 2)].map((one) => ledger.recordQueued(one)));
+    const open = await ledger.listOpenDemands();
+    expect(open.map((record) => [record.key, record.demand.runnerClass])).to.have.deep.members([
+      ...[1, 5].map((id) => [`wfj-${id}`, "odd"]),
+      ...[2, 4].map((id) => [`wfj-${id}`, "even"]),
+    ]);
+    const listed = await ledger.listWorkflowJobs(10);
+    expect(listed.map(({ key }) => key)).to.deep.equal([5, 4, 3, 2, 1].map((id) => `wfj-${id}`));
+    expect(await test.redis.smembers("{grp}:pools")).to.have.lengthOf(2);
   });
 
   describe("with a queue job to be added in the same script", () => {
@@ -105,7 +120,7 @@ return ARGV[1]`,
     it("adds the job of a demand that was only written down, and none where that was marked", async () => {
       await ledger.recordQueued(demand(job));
       await ledger.recordQueued(demand(4_711));
-      await ledger.markEnqueued("wfj-4711", { at: T0 + 1_100, provider: "codemagic" });
+      await ledger.markEnqueued("wfj-4711", T0 + 1_100);
       expect(await ledger.recordQueued(demand(job), entryOf("one"))).to.include({ isEnqueued: false });
       expect(await ledger.recordQueued(demand(4_711), entryOf("two"))).to.include({ isEnqueued: true });
       expect(await line("ec2")).to.deep.equal(["one a job"]);

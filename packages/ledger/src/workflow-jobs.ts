@@ -20,16 +20,19 @@ import type {
   WorkflowJobUpdate,
 } from "./types.ts";
 
-/** Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. */
+/**
+ * Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. `listJobs` must follow, with
+ * when it came and its key, of one or of many.
+ */
 export const CREATE = `
-local isTidy = false
-local function createJob(key, pool, fields, at)
+local function createJob(key, pool, fields)
   redis.call('HSET', P .. 'job:' .. key, 'state', 'queued', 'demand', 'waiting', 'pool', pool, unpack(fields))
   -- First of all: what a later command may fail over must not stay for ever.
   touch('job', key)
-  redis.call('ZADD', P .. 'jobs', 'NX', at, key)
-  if isTidy then return end
-  isTidy = true
+end
+
+local function listJobs(at, key, ...)
+  redis.call('ZADD', P .. 'jobs', 'NX', at, key, ...)
   redis.call('ZREMRANGEBYSCORE', P .. 'jobs', '-inf', '(' .. at - A.keepMs)
 end
 `;
@@ -54,14 +57,27 @@ end`;
 const queued = (script: QueueScript | undefined): Script => ({
   name: `grpRecordQueued:${script?.name ?? ""}`,
   lua: `${PRELUDE}${CREATE}${enqueueing(script)}
+-- What many of a call go into is written once for all of them, at the end.
+local created, demanded = {}, {}
+local function append(list, ...)
+  for _, value in ipairs({ ... }) do list[#list + 1] = value end
+end
+local function joinLater(pool, D)
+  demanded[pool] = demanded[pool] or {}
+  append(demanded[pool], D.receivedAt, D.key)
+end
+local function writeSets()
+  if #created > 0 then listJobs(unpack(created)) end
+  for pool, scored in pairs(demanded) do joinDemand(pool, unpack(scored)) end
+end
+
 local function recordNew(D, at)
   local fields = D.fields
-  for _, field in ipairs({ 't.queued', D.queuedAt, 't.received', D.receivedAt }) do fields[#fields + 1] = field end
-  if enqueue(D, at) then
-    for _, field in ipairs({ 't.enqueued', A.at, 'queue', D.queue }) do fields[#fields + 1] = field end
-  end
-  createJob(D.key, D.pool, fields, D.receivedAt)
-  if D.isReal then joinDemand(D.pool, D.key, D.receivedAt) end
+  append(fields, 't.queued', D.queuedAt, 't.received', D.receivedAt)
+  if enqueue(D, at) then append(fields, 't.enqueued', A.at) end
+  createJob(D.key, D.pool, fields)
+  append(created, D.receivedAt, D.key)
+  if D.isReal then joinLater(D.pool, D) end
   return { 1, 0, 'queued', 'waiting' }
 end
 
@@ -78,10 +94,8 @@ local function recordAgain(D, at, job)
     touch('job', D.key)
   end
   local isWanted = state == 'queued' and demand == 'waiting'
-  if isWanted and D.isReal then joinDemand(pool, D.key, D.receivedAt) end
-  if isWanted and not enqueued and enqueue(D, at) then
-    redis.call('HSET', job, 't.enqueued', A.at, 'queue', D.queue)
-  end
+  if isWanted and D.isReal then joinLater(pool, D) end
+  if isWanted and not enqueued and enqueue(D, at) then redis.call('HSET', job, 't.enqueued', A.at) end
   return { 0, enqueued and 1 or 0, state, demand }
 end
 
@@ -96,6 +110,7 @@ for at, demand in ipairs(A.demands) do
   -- Redis 6 gives the error as a text, Redis 7 as a table.
   replies[at] = isFine and reply or { type(reply) == 'table' and reply.err or tostring(reply) }
 end
+writeSets()
 return replies`,
 });
 
@@ -116,7 +131,8 @@ end
 local key, job, name = A.key, P .. 'job:' .. A.key, A.runnerName
 local isNew, withdrawn = false, false
 if redis.call('EXISTS', job) == 0 and A.fields then
-  createJob(key, A.pool, A.fields, A.at)
+  createJob(key, A.pool, A.fields)
+  listJobs(A.at, key)
   isNew = true
 end
 local state, demand, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 'pool'))
@@ -152,9 +168,7 @@ const enqueued: Script = {
   name: "grpMarkEnqueued",
   lua: `${PRELUDE}
 local job = P .. 'job:' .. A.key
-if redis.call('EXISTS', job) == 1 and redis.call('HSETNX', job, 't.enqueued', A.at) == 1 then
-  redis.call('HSET', job, 'queue', A.provider)
-end`,
+if redis.call('EXISTS', job) == 1 then redis.call('HSETNX', job, 't.enqueued', A.at) end`,
 };
 
 const waitsFor: Script = {
@@ -210,8 +224,8 @@ export function createWorkflowJobEvents(store: Store): Events {
   };
   return {
     recordQueued: (demand, entry) => intakeOf(entry?.script)({ demand, entry }),
-    async markEnqueued(key, { at, provider }) {
-      await store.run(enqueued, { key, at, provider });
+    async markEnqueued(key, at) {
+      await store.run(enqueued, { key, at });
     },
     recordInProgress: (change) =>
       recordUpdate(store, change, { state: "in_progress", timeField: "t.inProgress", step: "busy" }),

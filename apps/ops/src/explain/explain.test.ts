@@ -62,7 +62,7 @@ describe("the explanation of a workflow job", () => {
     const wanted = demand(1);
     await test.ledger.recordQueued(wanted);
     expect((await tell(1)).whereNow).to.equal("not yet in a queue");
-    await test.ledger.markEnqueued(wanted.key, { at: T0 + 2 * SECOND, provider: "ec2" });
+    await test.ledger.markEnqueued(wanted.key, T0 + 2 * SECOND);
     expect((await tell(1)).whereNow).to.equal("in its queue; nothing was launched for it yet");
     await test.ledger.setWaitsFor(wanted.key, "cap class:ubuntu-arm64 (3 ahead)");
     const held = await tell(1, 62);
@@ -97,7 +97,7 @@ describe("the explanation of a workflow job", () => {
 
   it("tells that a sibling's machine covers it, unless one of its own is on its way", async () => {
     await test.ledger.recordQueued(demand(1));
-    await test.ledger.markEnqueued("wfj-1", { at: T0 + 2 * SECOND, provider: "ec2" });
+    await test.ledger.markEnqueued("wfj-1", T0 + 2 * SECOND);
     await test.ledger.setWaitsFor("wfj-1", "covered");
     expect(await tell(1)).to.deep.include({
       whereNow:
@@ -113,7 +113,7 @@ describe("the explanation of a workflow job", () => {
     const held = { codemagic: 4_000 };
     await test.ledger.recordQueued(demand(1));
     expect((await tell(1, 60, held)).waitsFor).to.equal("the sweep");
-    await test.ledger.markEnqueued("wfj-1", { at: T0 + 2 * SECOND, provider: "ec2" });
+    await test.ledger.markEnqueued("wfj-1", T0 + 2 * SECOND);
     expect((await tell(1, 60, held)).waitsFor).to.equal("the provider's rate limit, for 4 s more");
     expect((await tell(1, 60, { ec2: 4_000 })).waitsFor).to.contain("a worker");
     const { launchId } = order([demand(1)]);

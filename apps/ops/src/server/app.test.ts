@@ -135,7 +135,7 @@ describe("createOpsApp", () => {
     const http = await start();
     for (const id of [1, 2, 3]) {
       await ledger.recordQueued(aDemand(id, { queuedAt: 1_000 * id }));
-      await ledger.markEnqueued(`wfj-${id}`, { at: 1_200, provider: "ec2" });
+      await ledger.markEnqueued(`wfj-${id}`, 1_200);
     }
     await ledger.setWaitsFor("wfj-2", "cap class:ubuntu-arm64 (0 ahead)");
     await ledger.setWaitsFor("wfj-3", "cap class:ubuntu-arm64 (1 ahead)");
@@ -175,7 +175,7 @@ describe("createOpsApp", () => {
     await ledger.recordQueued(aDemand(7));
     const before = await http.get("/api/workflow-jobs/7");
     expect(before.data.explanation.whereNow).to.equal("not yet in a queue");
-    await ledger.markEnqueued("wfj-7", { at: 1_200, provider: "ec2" });
+    await ledger.markEnqueued("wfj-7", 1_200);
     await ledger.setWaitsFor("wfj-7", "cap class:ubuntu-arm64 (3 ahead)");
     const after = await http.get("/api/workflow-jobs/7");
     expect(after.data.explanation.waitsFor).to.equal("a place under cap class:ubuntu-arm64 (3 ahead)");

@@ -35,7 +35,7 @@ export function aDemand(workflowJobId: number, more: Partial<Demand> = {}): Dema
 export async function walkRunner(ledger: Ledger, demand: Demand): Promise<void> {
   const { key, scope, runnerClass } = demand;
   await ledger.recordQueued(demand);
-  await ledger.markEnqueued(key, { at: 1_200, provider: "ec2" });
+  await ledger.markEnqueued(key, 1_200);
   await ledger.openLaunch({
     ...{ launchId: "l-a", provider: "ec2", runnerClass, scope, offeringIndex: 0, renewal: 0 },
     ...{ placeHolders: [key], runnerNames: ["grp-a-0"], ticketExpiresAt: 9e12, at: 1_300 },

@@ -88,7 +88,7 @@ async function enqueue(
 ): Promise<void> {
   await context.producer.enqueueDemand(demand, provider);
   await context.ledger.recordQueued(demand);
-  await context.ledger.markEnqueued(demand.key, { at: context.now(), provider });
+  await context.ledger.markEnqueued(demand.key, context.now());
 }
 
 async function fail(

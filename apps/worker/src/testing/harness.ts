@@ -152,7 +152,7 @@ function createHarness(client: RedisClient): Harness {
       const times = { queuedAt: clock.now + lastId, receivedAt: clock.now + lastId };
       const demand = makeDemand({ workflowJobId: lastId, ...times, ...overrides });
       await ledger.recordQueued(demand);
-      await ledger.markEnqueued(demand.key, { at: clock.now, provider: "ec2" });
+      await ledger.markEnqueued(demand.key, clock.now);
       return demand;
     },
     async expireLocks() {
