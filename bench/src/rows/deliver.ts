@@ -36,7 +36,8 @@ export async function deliverMore(
 ): Promise<WatchedLoad> {
   const servers = await Promise.all(names.map((name) => stand.server(name)));
   stand.focus([...names, ...beside]);
-  const warmSeconds = servers.some((server) => server.isFresh) ? FIRST_WARM_SECONDS : WARM_SECONDS;
+  const isFresh = servers.some((server) => server.isFresh);
+  const warmSeconds = load.warmSeconds ?? (isFresh ? FIRST_WARM_SECONDS : WARM_SECONDS);
   for (const server of servers) server.isFresh = false;
   const perSecond = load.ratePerSecond ?? MOST_PER_SECOND;
   const count = load.count ?? Math.ceil((warmSeconds + (load.seconds ?? 0) + 1) * perSecond);

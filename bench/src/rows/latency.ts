@@ -12,7 +12,7 @@ const measureAt =
     await warm(stand, server);
     const load = await deliver(stand, {
       ...{ servers: [server] as const, expect: 202 },
-      load: { ratePerSecond: RATE, seconds: 6 },
+      load: { ratePerSecond: RATE, warmSeconds: 4, seconds: 6 },
     });
     requireRate(load, RATE);
     return { ...asThroughput(load), value: load.p99Ms };

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -27,6 +27,12 @@ export interface Program {
 const READY_MS = 20_000;
 const STOP_MS = 12_000;
 
+/** They end with this process, however it ends. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** A node process whose output goes straight to a file, as under a container runtime: nobody reads along. */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const log = openSync(options.logFile, "a");
@@ -36,9 +42,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     stdio: ["ignore", log, log],
   });
   closeSync(log);
-  const endWithUs = () => child.kill("SIGKILL");
-  process.once("exit", endWithUs);
-  child.once("exit", () => process.off("exit", endWithUs));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
