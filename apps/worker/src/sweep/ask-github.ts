@@ -1,5 +1,6 @@
 import { RateLimitedError, TransientError } from "@grp/core";
 import type { GitHub } from "@grp/github";
+import pMap from "p-map";
 import { type Blind, GITHUB, GITHUBS_TURN } from "./blindness.ts";
 
 /** A twentieth of what GitHub allows at once, for everything we do. */
@@ -69,7 +70,9 @@ export function createGitHubRound(github: GitHub, signal: AbortSignal): GitHubRo
   return {
     ask,
     askEach: (items, questionOf, work) =>
-      someAtATime(items, (item) => ask(questionOf(item), (client, s) => work(client, item, s))),
+      pMap(items, (item) => ask(questionOf(item), (client, s) => work(client, item, s)), {
+        concurrency: AT_ONCE,
+      }),
     result() {
       const isAll = hangs() || seen.size === 0;
       const blind = failures.map(({ place, error, isPassing }) => ({
@@ -81,14 +84,4 @@ export function createGitHubRound(github: GitHub, signal: AbortSignal): GitHubRo
       return { blind, seen: seen.size > 0 ? [GITHUB, GITHUBS_TURN, ...seen] : [], later };
     },
   };
-}
-
-async function someAtATime<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  const entries = items.entries();
-  const walk = async () => {
-    for (const [index, item] of entries) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, walk));
-  return results;
 }

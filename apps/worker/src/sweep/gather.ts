@@ -1,5 +1,6 @@
 import { demandJobId, type Instance, type ProviderName, parseScopeKey, scopeKey } from "@grp/core";
 import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import pMap from "p-map";
 import type { WorkerContext } from "../context.ts";
 import type { GitHubRound } from "./ask-github.ts";
 import type { Blind } from "./blindness.ts";
@@ -13,6 +14,9 @@ import { type Holder, isOurName, type OpenDemand, type Stray, type World } from 
 
 /** A request each, in turn: some seconds of a sweep when many machines were lost at once. */
 const MOST_ASKED = 20;
+
+/** Questions to Redis under way: it is shared with the ingress, and this process launches machines meanwhile. */
+const SOME = { concurrency: 10 };
 
 /** The longest running of those are read; a few are asked for in each round, and then come the next. */
 const MOST_UNENDED = 500;
@@ -44,7 +48,7 @@ export async function gatherWorld(context: WorkerContext, options: GatherOptions
   const unended = options.chooseUnended(await findUnended(context, known));
   const asked = [...options.chooseToCheck(open), ...unended];
   const workflowJobs = await askWorkflowJobs(options.round, asked);
-  const demands = await inChunks(open, (record) => judgeUnderWay(context, record));
+  const demands = await pMap(open, (record) => judgeUnderWay(context, record), SOME);
   // Last, so that whatever was seen above has its runner here.
   const [runners, counts, caps] = await Promise.all([
     ledger.listLiveRunners(),
@@ -107,9 +111,8 @@ async function findUnended(
   const names = new Set(live.map(({ runnerName }) => runnerName));
   const running = await context.ledger.listRunning();
   const gone = running.filter(({ servedBy }) => isOurName(context, servedBy) && !names.has(servedBy));
-  const records = await inChunks(gone.slice(0, MOST_UNENDED), ({ key }) =>
-    context.ledger.getWorkflowJob(key),
-  );
+  const longest = gone.slice(0, MOST_UNENDED);
+  const records = await pMap(longest, ({ key }) => context.ledger.getWorkflowJob(key), SOME);
   return records.flatMap((record) => (record?.workflowJobState === "in_progress" ? [record] : []));
 }
 
@@ -175,10 +178,11 @@ async function judgeUnderWay(context: WorkerContext, record: WorkflowJobRecord):
 
 async function listHolders(context: WorkerContext): Promise<readonly Holder[]> {
   const waiters = await context.ledger.listPlaceHolders();
-  return inChunks(waiters, async (waiter) => ({
-    ...waiter,
-    isUnderWay: await isAnywhere(context, context.providers.keys(), waiter.holder),
-  }));
+  const judge = async (waiter: (typeof waiters)[number]) => {
+    const isUnderWay = await isAnywhere(context, context.providers.keys(), waiter.holder);
+    return { ...waiter, isUnderWay };
+  };
+  return pMap(waiters, judge, SOME);
 }
 
 async function isAnywhere(
@@ -198,18 +202,8 @@ async function findStrays(
 ): Promise<readonly Stray[]> {
   const known = new Set(runners.map((runner) => runner.instanceId));
   const unknown = [...instances.values()].flat().filter(({ instanceId }) => !known.has(instanceId));
-  return inChunks(unknown, async (instance) => ({
-    instance,
-    launch: await context.ledger.getLaunch(instance.launchId, instance),
-  }));
-}
-
-const CHUNK = 10;
-
-/** Some at a time: Redis is shared with the ingress, and this process launches machines meanwhile. */
-async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  for (let from = 0; from < items.length; from += CHUNK)
-    results.push(...(await Promise.all(items.slice(from, from + CHUNK).map(work))));
-  return results;
+  const judge = async (instance: Instance) => {
+    return { instance, launch: await context.ledger.getLaunch(instance.launchId, instance) };
+  };
+  return pMap(unknown, judge, SOME);
 }
