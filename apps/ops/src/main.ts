@@ -22,7 +22,7 @@ import { describeServerSettings, type OpsConfig, readOpsConfig } from "./config.
 import type { OpsContext } from "./server/actions.ts";
 import { BOARD_PATH, createOpsApp } from "./server/app.ts";
 import { createBoard } from "./server/board.ts";
-import { readCounts } from "./server/status.ts";
+import { countAll } from "./server/status.ts";
 
 const HELP = `grp ops: status pages, API and queue dashboard.
 
@@ -66,7 +66,7 @@ async function startOps(config: OpsConfig, logger: Logger): Promise<readonly Clo
     port: config.internalPort,
     isReady: () => isRedisReady(redis),
     metrics,
-    collect: async () => showState(metrics, await readCounts(context)),
+    collect: async () => showState(metrics, await countAll(context)),
   });
   const { credentials } = config;
   const app = createOpsApp({ context, board: board.router, ...(credentials ? { credentials } : {}) });

@@ -1,3 +1,4 @@
+import { readCounts } from "@grp/ledger";
 import type { ProviderCall } from "@grp/providers";
 import { type Metrics, showState } from "@grp/runtime";
 import type { WorkerContext, WorkerMetrics } from "./context.ts";
@@ -33,16 +34,6 @@ export async function collectState(
   { ledger, producer, now }: Pick<WorkerContext, "ledger" | "producer" | "now">,
   metrics: Metrics,
 ): Promise<void> {
-  const [queues, caps, rateLimits, classes, oldest, dead, warnings, lastSweep] = await Promise.all([
-    producer.counts(),
-    ledger.listCaps(),
-    ledger.listRateLimits(now()),
-    ledger.countByClass(),
-    ledger.listLongestWaits(now()),
-    ledger.countDead(),
-    ledger.listWarnings(now()),
-    ledger.getLastSweep(),
-  ]);
-  const sweepAgeMs = lastSweep ? Math.max(now() - lastSweep.at, 0) : undefined;
-  showState(metrics, { queues, caps, rateLimits, classes, oldest, dead, warnings, sweepAgeMs });
+  const [counts, queues] = await Promise.all([readCounts(ledger, now()), producer.counts()]);
+  showState(metrics, { ...counts, queues });
 }

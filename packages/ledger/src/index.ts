@@ -1,5 +1,6 @@
 export * from "./budget.ts";
 export { type ClaimNoteKind, findClaimNote, findOpenClaim } from "./claim-notes.ts";
+export { type LedgerCounts, readCounts } from "./counts.ts";
 export { INGRESS_SIGN_MS, isIngressAway, signIngress } from "./ingress-sign.ts";
 export * from "./ledger.ts";
 export { runnerNamesFor } from "./runner-names.ts";

@@ -1,12 +1,4 @@
-import {
-  type ClassCount,
-  type LongestWait,
-  type RateLimit,
-  RUNNER_STEPS,
-  type RunnerRecord,
-  type RunnerStep,
-  type Warning,
-} from "@grp/ledger";
+import { type LedgerCounts, RUNNER_STEPS, type RunnerRecord, type RunnerStep, readCounts } from "@grp/ledger";
 import { formatDuration } from "../format.ts";
 import { joinWorkflowJobs } from "../view.ts";
 import type { OpsContext } from "./actions.ts";
@@ -17,16 +9,8 @@ import { groupWaits, type WaitGroup } from "./wait-groups.ts";
 const MOST_WAITING = 100;
 
 /** What is counted: a few round trips to Redis, however much there is. */
-export interface Counts {
-  readonly caps: readonly { name: string; limit: number; used: number; waiting: number }[];
-  readonly rateLimits: readonly RateLimit[];
+export interface Counts extends LedgerCounts {
   readonly queues: Awaited<ReturnType<OpsContext["producer"]["counts"]>>;
-  readonly classes: readonly ClassCount[];
-  readonly oldest: readonly LongestWait[];
-  readonly dead: number;
-  readonly warnings: readonly Warning[];
-  /** Since the last sweep's end; absent when none is known. */
-  readonly sweepAgeMs?: number;
 }
 
 export interface RunnerCount {
@@ -46,27 +30,20 @@ export interface Status extends Counts {
   readonly waiting: readonly WaitGroup[];
 }
 
-export async function readCounts(context: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
-  const { ledger, producer, now } = context;
-  const [caps, rateLimits, queues, classes, oldest, dead, warnings, lastSweep] = await Promise.all([
-    ledger.listCaps(),
-    ledger.listRateLimits(now()),
-    producer.counts(),
-    ledger.countByClass(),
-    ledger.listLongestWaits(now()),
-    ledger.countDead(),
-    ledger.listWarnings(now()),
-    ledger.getLastSweep(),
-  ]);
-  const counts = { caps, rateLimits, queues, classes, oldest, dead, warnings };
-  return lastSweep ? { ...counts, sweepAgeMs: Math.max(now() - lastSweep.at, 0) } : counts;
+export async function countAll({
+  ledger,
+  producer,
+  now,
+}: Pick<OpsContext, "ledger" | "producer" | "now">): Promise<Counts> {
+  const [counts, queues] = await Promise.all([readCounts(ledger, now()), producer.counts()]);
+  return { ...counts, queues };
 }
 
 /** Everything at a glance. */
 export async function readStatus(context: OpsContext): Promise<Status> {
   const { ledger, isReadOnly } = context;
   const [counts, live, open] = await Promise.all([
-    readCounts(context),
+    countAll(context),
     ledger.listLiveRunners(),
     ledger.listOpenDemands(MOST_WAITING),
   ]);
