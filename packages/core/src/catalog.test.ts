@@ -97,12 +97,12 @@ describe("parseCatalog", () => {
   it("refuses two classes of one name, an unknown team, and a mac without a host", () => {
     const { faults } = read(
       shipped
-        .replace("name: macOS-arm64", "name: ubuntu-arm64")
+        .replace("name: macOS-arm64", "name: Ubuntu-ARM64")
         .replace(/app: .*/, "app: x\n        team: nobody")
         .replace("t4g.large, m7g.large", "mac2.metal"),
     );
     const text = faults.join("\n");
-    expect(text).to.match(/"ubuntu-arm64" is used twice/);
+    expect(text).to.match(/"Ubuntu-ARM64" is used twice/);
     expect(text).to.match(/no team "nobody" under codemagicTeams/);
     expect(text).to.match(/mac instance types need a host/);
   });

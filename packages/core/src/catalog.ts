@@ -176,9 +176,13 @@ function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
   const names = new Set<string>();
   for (const [index, runnerClass] of catalog.classes.entries()) {
     const path = ["classes", places?.[index] ?? index];
-    if (names.has(runnerClass.name))
-      issues.push({ path: [...path, "name"], message: `"${runnerClass.name}" is used twice` });
-    names.add(runnerClass.name);
+    const name = runnerClass.name.toLowerCase();
+    if (names.has(name))
+      issues.push({
+        path: [...path, "name"],
+        message: `"${runnerClass.name}" is used twice (upper and lower case are one)`,
+      });
+    names.add(name);
     issues.push(...checkLabels(catalog.classes.slice(0, index), runnerClass, path));
     issues.push(...checkShare(catalog, runnerClass, path));
     for (const [at, offering] of runnerClass.offerings.entries()) {
