@@ -114,6 +114,48 @@ describe("the gatherer", () => {
     expect(calls.calls.map(({ members }) => members.join(""))).to.deep.equal(["ab", "c"]);
   });
 
+  it("asks for leave beside a call only for a full one, and for no other once leave is short", async () => {
+    const calls = createCalls();
+    const gatherer = createGatherer<string, string>();
+    const asked: number[] = [];
+    const answers = [
+      { granted: 3 },
+      { granted: 3 },
+      { granted: 1 },
+      { granted: 3 },
+      { waitMs: 60_000 },
+      { granted: 2 },
+    ];
+    const admit = async (wanted: number) => {
+      asked.push(wanted);
+      return answers.shift() ?? { granted: wanted };
+    };
+    const join = (names: string) => [...names].map((name) => gatherer.join(joining(calls, name, { admit })));
+    const isQuiet = async (...sizes: readonly number[]) => {
+      await new Promise(setImmediate);
+      expect(calls.sizes()).to.deep.equal(sizes);
+    };
+    const all = join("abcdefghijklm");
+    await calls.made(3);
+    // The third was for one of three: the other six gather until no call is under way.
+    await isQuiet(3, 3, 1);
+    calls.calls[0]?.end();
+    calls.calls[1]?.end();
+    await isQuiet(3, 3, 1);
+    calls.calls[2]?.end();
+    await calls.made(4);
+    // Leave was refused beside it: nobody is laid aside for that, and it is asked for again when that call is over.
+    await isQuiet(3, 3, 1, 3);
+    calls.calls[3]?.end();
+    await calls.made(5);
+    calls.calls[4]?.end();
+    await calls.made(6);
+    calls.calls[5]?.end();
+    expect(await Promise.all(all)).to.deep.equal([..."abcdefghijklm"].map((name) => `for ${name}`));
+    expect(calls.sizes()).to.deep.equal([3, 3, 1, 3, 2, 1]);
+    expect(asked).to.deep.equal([3, 3, 3, 3, 3, 3, 1]);
+  });
+
   const shortage = { name: "machines", everyMs: 500, machines: 1 };
   const isAside = (error: unknown) => error instanceof RateLimitedError && error.isShared;
 

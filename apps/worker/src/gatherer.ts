@@ -158,7 +158,8 @@ function createAsking(id: string): AskLeave {
     const turn: Turn = { member: `${id}|${key}`, order: first.order, ...TURN };
     try {
       const admission = (await admit?.(wanted, turn)) ?? { granted: wanted };
-      if ("granted" in admission && admission.granted >= wanted) delete line.refusal;
+      line.isShort = !("granted" in admission) || admission.granted < wanted;
+      if (!line.isShort) delete line.refusal;
       return admission;
     } catch (error) {
       for (const member of take(line, wanted)) member.reject(error);
@@ -167,7 +168,10 @@ function createAsking(id: string): AskLeave {
   };
 }
 
-/** Those who come first, as many as have leave to go into one call; none when nobody waits any more. */
+/**
+ * Those who come first, as many as have leave to go into one call; none when nobody waits any more, or when they may as well
+ * gather behind a call that is under way.
+ */
 async function takeAdmitted<M, R>(
   line: Line<M, R>,
   { hands, askLeave }: { readonly hands: Hands<M, R>; readonly askLeave: AskLeave },
@@ -175,6 +179,7 @@ async function takeAdmitted<M, R>(
   while (line.waiting.size > 0) {
     const admission = await askLeave(line);
     if ("granted" in admission) return { members: take(line, admission.granted), leave: admission.leave };
+    if (line.underWay > 0) break;
     hands.hold(line, admission);
     if (line.waiting.size > 0) await sleep(Math.min(admission.waitMs, LONGEST_SLEEP_MS));
   }

@@ -90,7 +90,8 @@ describe("launches of several", () => {
   });
 
   it("go out beside one that is not answered yet, when they fill a call", async () => {
-    const demands = await addDemands(230);
+    // However many the first takes, the rest is enough for one full call and not for two.
+    const demands = await addDemands(200);
     const hung = harness.ec2.hangNext();
     const stop = new AbortController();
     const launched: Demand[] = [];

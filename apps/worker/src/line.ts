@@ -2,7 +2,7 @@ import type { Admission, Leave, Turn } from "@grp/core";
 
 /** What one call is made for; several of them may share it. */
 export interface Joining<M, R> {
-  /** Those of one key may share a call. A call that is not full is made when no other is under way for it. */
+  /** Those of one key may share a call, and gather while one is under way for it, unless they fill a call (see `isDue`). */
   readonly key: string;
   readonly member: M;
   /** The most members of one call. With 1, and no leave to be asked, calls go out side by side. */
@@ -47,25 +47,32 @@ export interface Line<M, R> {
   isCalling: boolean;
   /** Set from when leave was refused until there was enough for all that one call takes. */
   refusal?: Refusal;
+  /** The last leave was refused, or for fewer than one call takes. */
+  isShort: boolean;
   /** Calls, and how many of them should have been answered by now. */
   underWay: number;
   overdue: number;
-  /** Whether a call is due, told to whoever makes them. */
+  /** Wakes up whoever makes the calls, to see whether one is due. */
   lookAgain(): void;
 }
 
 export type Refusal = Exclude<Admission, { readonly granted: number }>;
 
 export function createLine<M, R>(): Line<M, R> {
-  return { waiting: new Set(), isCalling: false, underWay: 0, overdue: 0, lookAgain: () => undefined };
+  return {
+    ...{ waiting: new Set<Waiting<M, R>>(), isCalling: false, isShort: false },
+    ...{ underWay: 0, overdue: 0, lookAgain: () => undefined },
+  };
 }
 
-/** A call may be made: none is under way, or it is full. */
-export function isDue<M, R>({ waiting, underWay }: Line<M, R>): boolean {
+/**
+ * Whether a call should be made: none is under way, or those who wait fill one and fewer than `MOST_CALLS` are. Where leave is
+ * short they gather all the same, for each call that takes a few of them would cost as much as one that takes all.
+ */
+export function isDue<M, R>({ waiting, underWay, isShort }: Line<M, R>): boolean {
+  if (underWay === 0) return true;
   const [first] = waiting;
-  return (
-    underWay === 0 || (underWay < MOST_CALLS && first !== undefined && waiting.size >= first.joining.limit)
-  );
+  return !isShort && underWay < MOST_CALLS && first !== undefined && waiting.size >= first.joining.limit;
 }
 
 export function inOrder<M, R>(waiting: Iterable<Waiting<M, R>>): readonly Waiting<M, R>[] {

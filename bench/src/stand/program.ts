@@ -27,7 +27,7 @@ export interface Program {
 const READY_MS = 20_000;
 const STOP_MS = 12_000;
 
-/** They end with this process, however it ends. */
+/** They end with this process. */
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");

@@ -30,7 +30,7 @@ export interface Server {
 
 /** What rows are measured on: Redis and the servers, started when first asked for, and kept for all rounds. */
 export interface Stand {
-  /** AOF on, fsync every second, nothing evicted: as `docker-compose.yml` has it. */
+  /** AOF on, fsync every second, nothing evicted. */
   readonly redis: { readonly url: string; readonly pid: number; readonly client: Redis };
   readonly folder: string;
   server(name: ServerName): Promise<Server>;
@@ -41,10 +41,7 @@ export interface Stand {
   focus(names: readonly ServerName[]): void;
   /** The next `server(name)` starts a new one. */
   stop(name: ServerName): Promise<void>;
-  /**
-   * Nothing in Redis, and nothing in its append-only file: else a row pays for the rewriting of what the rows before it have
-   * left there.
-   */
+  /** Nothing in Redis, and nothing of the rows before in its append-only file. */
   emptyRedis(): Promise<void>;
   /** Numbers of `count` deliveries that were never sent. */
   reserve(count: number): number;
@@ -52,8 +49,8 @@ export interface Stand {
 }
 
 /**
- * As in production, but that nothing is written anew while a row is measured: Redis would, once in some 40,000 deliveries, in a
- * process beside it, which here gets half of the core of Redis and the load generator.
+ * The append-only file is not written anew while a row is measured: Redis would, once in some 40,000 deliveries, in a process
+ * beside it, which here takes half of the core of Redis and the load generator.
  */
 const REDIS_SETTINGS = ["--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"] as const;
 

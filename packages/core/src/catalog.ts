@@ -176,6 +176,7 @@ function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
   const names = new Set<string>();
   for (const [index, runnerClass] of catalog.classes.entries()) {
     const path = ["classes", places?.[index] ?? index];
+    // Two that differ in case alone are one to whoever reads a log or asks for one.
     const name = runnerClass.name.toLowerCase();
     if (names.has(name))
       issues.push({

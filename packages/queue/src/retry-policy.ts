@@ -66,7 +66,7 @@ export const OPEN_LIMITER = { max: 1_000_000, duration: 1_000 };
 /** Longer than GitHub's window for redelivery (3 days; 7 on GHES), so that a redelivered job is known. */
 const WEEK_S = 7 * 24 * 3_600;
 
-/** A worker's, and not each job's: Redis packs a job's options out and in again with every step. */
+/** A worker's, and not each job's: what a job has of its own is packed, kept, read and parsed for each. */
 export const KEEP_FINISHED = { removeOnComplete: { age: WEEK_S }, removeOnFail: { age: WEEK_S } };
 
 /** `attempts` out of reach: the policy counts, not BullMQ. */
