@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 
 /**
  * What is measured has a core of its own, so that its figures are per core; the load generator and Redis share what is
- * left. Without `taskset` (macOS), or with one core, the system decides.
+ * left. A second server has its own only where there are four: next to Redis or the generator it would be slower than the
+ * first, for their sake. Without `taskset` (macOS), or with one core, the system decides.
  */
 const cores = findCores();
 const hasCores = cores.length >= 2;
@@ -21,14 +22,19 @@ function findCores(): readonly string[] {
 }
 
 function coresOf(part: Part): string {
-  const [first = "", second = "", ...others] = cores;
-  if (part === "server") return first;
-  if (part === "second-server" || part === "load" || others.length === 0) return second;
-  return others.join(",");
+  const [first = "", second = "", third, ...others] = cores;
+  const hasFour = third !== undefined && others.length > 0;
+  const places: Readonly<Record<Part, string>> = {
+    server: first,
+    "second-server": hasFour ? third : first,
+    load: second,
+    redis: hasFour ? others.join(",") : (third ?? second),
+  };
+  return places[part];
 }
 
 export const placement = hasCores
-  ? `server on core ${coresOf("server")}, load generator on ${coresOf("load")}, Redis on ${coresOf("redis")}`
+  ? `server on core ${coresOf("server")} (a second on ${coresOf("second-server")}), load generator on ${coresOf("load")}, Redis on ${coresOf("redis")}`
   : "not pinned to cores";
 
 /** The command, held to its core. */
