@@ -6,6 +6,12 @@ import { createStore, type RedisClient, type Script } from "./store.ts";
 /** One refusal tells of many calls that were under way: within this time they count as one. */
 const SAME_REFUSAL_MS = 5_000;
 
+/**
+ * Calls that were counted one after the other may reach the other side together. So of a bucket, which is known to be empty
+ * then, a refusal means that others draw from it too only when there was one within this time.
+ */
+const AGAIN_MS = 60_000;
+
 /** However often it was refused, a limit keeps this part, or it could never find out that it may rise. */
 const LEAST_FACTOR = 0.1;
 
@@ -336,7 +342,8 @@ for _, limit in ipairs(A.limits) do
     redis.call('HSET', key, 'tokens', math.min(0, tokensOf(limit)), 'at', now, 'emptiedAt', now)
   end
   if now - refusedAt >= ${SAME_REFUSAL_MS} then
-    local factor = math.max(${LEAST_FACTOR}, factorOf(limit) / 2)
+    local isTaken = limit.kind ~= 'bucket' or now - refusedAt < ${AGAIN_MS}
+    local factor = isTaken and math.max(${LEAST_FACTOR}, factorOf(limit) / 2) or factorOf(limit)
     redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'refusedAt', now)
   end
   local paused = math.max(number(limit, 'pausedUntil') or 0, now + A.pauseMs)

@@ -86,13 +86,18 @@ describe("EC2's buckets, by a budget in Redis,", () => {
     const tookMs = await goOn("l-1", 60, await failure(launchNew("l-1", 60)));
     // The first tells nothing of the machines, the second does.
     expect(throttled()).to.be.at.most(2);
-    // At half the rate, 1 a second.
-    expect(tookMs).to.be.within(60_000, 75_000);
+    // At two a second, from nothing.
+    expect(tookMs).to.be.within(30_000, 40_000);
   });
 
   it("are told apart by what other processes were refused", async () => {
     const another = cloud.another({ budget: createBudget({ redis: client, now: () => now }) });
-    const limitOf = (name: string) => client.hget(`{grp}:limit:ec2:us-east-1:${name}`, "factor");
+    const factors = () =>
+      Promise.all(
+        ["RunInstances", "instances"].map((name) =>
+          client.hget(`{grp}:limit:ec2:us-east-1:${name}`, "factor"),
+        ),
+      );
     const refuse = async (provider: TestCloud["provider"], id: string) => {
       cloud.ec2.failNext("RequestLimitExceeded", { action: "RunInstances" });
       await failure(provider.launch(cloud.order(id), never));
@@ -100,10 +105,24 @@ describe("EC2's buckets, by a budget in Redis,", () => {
     // Two that were under way together.
     await refuse(cloud.provider, "l-1");
     await refuse(another, "l-2");
-    expect([await limitOf("RunInstances"), await limitOf("instances")]).to.deep.equal(["0.5", null]);
+    expect(await factors()).to.deep.equal(["1", null]);
     advance(10_000);
     await refuse(another, "l-2");
-    expect(await limitOf("instances")).to.equal("0.5");
+    expect(await factors()).to.deep.equal(["0.5", "1"]);
+    advance(10_000);
+    await refuse(another, "l-2");
+    expect((await factors())[1]).to.equal("0.5");
+  });
+
+  it("are asked for one call less at once than AWS takes, and no slower after that", async () => {
+    const { offering } = cloud.order("l-1");
+    const admit = async () => "granted" in (await cloud.provider.admit(offering, 1));
+    const burst = [await admit(), await admit(), await admit(), await admit(), await admit()];
+    expect(burst).to.deep.equal([true, true, true, true, false]);
+    for (let call = 0; call < 4; call++) {
+      advance(500);
+      expect([await admit(), await admit()]).to.deep.equal([true, false]);
+    }
   });
 
   it("hold back the end of many machines, and AWS refuses none", async () => {

@@ -19,7 +19,7 @@ const HOLD_MS = 5_000;
 /** The code of an error that says that we held the call back, and AWS heard nothing of it. */
 export const OUR_BUDGET = "budget";
 
-/** Longer than the calls' bucket takes to fill, at half its rate, from nothing. */
+/** Longer than the calls' bucket takes to fill from nothing, also at half its rate. */
 const SOON_MS = 15_000;
 
 export type Ec2Limits = Catalog["limits"]["ec2"];
@@ -67,9 +67,16 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     capacity: size.burst,
     perSecond: size.perSecond,
   });
+  /** One call less at once than AWS takes: calls that were granted one after the other may arrive together. */
   const callLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
-    if (api === "RunInstances") return bucket(region, api, limits.runInstances);
-    return bucket(region, api, api === "TerminateInstances" ? limits.terminateInstances : limits.describe);
+    const { burst, perSecond } = callSizes[api];
+    return bucket(region, api, { burst: Math.max(1, burst - 1), perSecond });
+  };
+  const callSizes: Readonly<Record<Api, Ec2Limits["describe"]>> = {
+    RunInstances: limits.runInstances,
+    TerminateInstances: limits.terminateInstances,
+    DescribeInstances: limits.describe,
+    DescribeImages: limits.describe,
   };
   const machineLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
     if (api === "RunInstances") return bucket(region, "instances", limits.instances);
@@ -78,7 +85,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
 
   /**
    * AWS does not say which of a call's two buckets is empty. The calls' is taken for it, for it fills in seconds; refused
-   * again soon after, although we ask half as often, it is the machines'.
+   * again soon after, although it has filled since, it is the machines'.
    */
   async function slowDown(call: PacedCall): Promise<void> {
     const { sinceMs } = await budget.slowDown([callLimit(call)], THROTTLED_RETRY_AFTER_MS);
