@@ -74,8 +74,11 @@ describe("workers on one Redis", () => {
       demands.push(await enqueue());
       await provisioned;
     }
-    for (let count = 0; count < 6; count++) demands.push(await enqueue());
-    await waitUntil(async () => (await harness.ledger.listCaps())[0]?.waiting === 6);
+    // One after the other: whichever worker asks first stands first.
+    for (let count = 1; count <= 6; count++) {
+      demands.push(await enqueue());
+      await waitUntil(async () => (await harness.ledger.listCaps())[0]?.waiting === count);
+    }
     for (const demand of demands.slice(0, 6)) {
       expect(harness.ec2.machines.filter((machine) => machine.state === "live")).to.have.length(2);
       const [begun, provisioned] = [performance.now(), next("runner.provisioned")];
