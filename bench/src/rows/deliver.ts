@@ -37,7 +37,9 @@ export async function deliverMore(
   const servers = await Promise.all(names.map((name) => stand.server(name)));
   stand.focus([...names, ...beside]);
   const isFresh = servers.some((server) => server.isFresh);
-  const warmSeconds = load.warmSeconds ?? (isFresh ? FIRST_WARM_SECONDS : WARM_SECONDS);
+  // They may have to share a core.
+  const firstWarm = FIRST_WARM_SECONDS * servers.length;
+  const warmSeconds = load.warmSeconds ?? (isFresh ? firstWarm : WARM_SECONDS);
   for (const server of servers) server.isFresh = false;
   const perSecond = load.ratePerSecond ?? MOST_PER_SECOND;
   const count = load.count ?? Math.ceil((warmSeconds + (load.seconds ?? 0) + 1) * perSecond);
