@@ -45,7 +45,7 @@ function drawPanel(title: string, burst: Burst, { endS, y }: { endS: number; y: 
 <rect x="${LEFT}" y="${y}" width="${WIDTH}" height="${HEIGHT}" fill="none" stroke="#d0d7de"/>
 <text x="${LEFT - 8}" y="${y + 10}" text-anchor="end">${jobs}</text><text x="${LEFT - 8}" y="${y + HEIGHT}" text-anchor="end">0</text>
 <line x1="${bound}" y1="${y}" x2="${bound}" y2="${y + HEIGHT}" stroke="#cf222e" stroke-dasharray="4 3"/>
-<text x="${bound}" y="${y + HEIGHT + 32}" text-anchor="middle" fill="#cf222e">least by the limits: ${Math.round(boundMs / 1_000)} s; last job runs at ${Math.round((burst.started.at(-1) ?? 0) / 1_000)} s</text>
+<text x="${LEFT + WIDTH}" y="${y + HEIGHT + 32}" text-anchor="end" fill="#cf222e">least by the limits: ${Math.round(boundMs / 1_000)} s; last job runs at ${Math.round((burst.started.at(-1) ?? 0) / 1_000)} s</text>
 ${[...ticks, ...curves, ...legend].join("\n")}`;
 }
 
