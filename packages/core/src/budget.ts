@@ -120,8 +120,8 @@ export interface Budget {
   refund(charges: Way, grantedAt: number): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before, of a bucket
-   * only when that was said within the last minute. It rises again slowly, over some minutes. Tells how long ago it had said
-   * so, to any process, of the first limit.
+   * only when that was said within the last minute. It rises again slowly, over some minutes. Tells how long ago any process
+   * had come to halve the first limit before.
    */
   slowDown(limits: readonly Limit[], pauseMs: number): Promise<{ readonly sinceMs?: number }>;
 }

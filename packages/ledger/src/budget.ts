@@ -334,7 +334,7 @@ end`,
 const slowDown: Script = {
   name: "grpSlowDown",
   lua: `${LIMITS}
-local since = A.limits[1] and number(A.limits[1], 'refusedAt')
+local lowered = A.limits[1] and number(A.limits[1], 'loweredAt')
 for _, limit in ipairs(A.limits) do
   local key, refusedAt = keyOf(limit), number(limit, 'refusedAt') or 0
   -- What is owed stays owed.
@@ -342,15 +342,17 @@ for _, limit in ipairs(A.limits) do
     redis.call('HSET', key, 'tokens', math.min(0, tokensOf(limit)), 'at', now, 'emptiedAt', now)
   end
   if now - refusedAt >= ${SAME_REFUSAL_MS} then
-    local isTaken = limit.kind ~= 'bucket' or now - refusedAt < ${AGAIN_MS}
-    local factor = isTaken and math.max(${LEAST_FACTOR}, factorOf(limit) / 2) or factorOf(limit)
-    redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'refusedAt', now)
+    redis.call('HSET', key, 'refusedAt', now)
+    if limit.kind ~= 'bucket' or now - refusedAt < ${AGAIN_MS} then
+      local factor = math.max(${LEAST_FACTOR}, factorOf(limit) / 2)
+      redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'loweredAt', now)
+    end
   end
   local paused = math.max(number(limit, 'pausedUntil') or 0, now + A.pauseMs)
   redis.call('HSET', key, 'pausedUntil', paused)
   redis.call('PEXPIRE', key, ${KEEP_MS})
 end
-return since and now - since or -1`,
+return lowered and now - lowered or -1`,
 };
 
 type SpendReply =

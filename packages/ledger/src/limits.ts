@@ -11,7 +11,7 @@ export const SCOUT_MS = 25_000;
 const SCOUT_RETRY_MS = 1_000;
 
 /**
- * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `pausedUntil`; a bucket's `tokens`
+ * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `refusedAt`, `loweredAt`, `pausedUntil`; a bucket's `tokens`
  * and `at`, and when a refusal emptied it (`emptiedAt`); a window's sums `used` and `background`, and what is `left` until
  * `resetAt` of what the other side `allowed`, by our count since it was last `heard`; where that is 1, `scout` and
  * `scoutUntil`: whose lease asks the other side.

@@ -85,7 +85,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
 
   /**
    * AWS does not say which of a call's two buckets is empty. The calls' is taken for it, for it fills in seconds; refused
-   * again soon after, although it has filled since, it is the machines'.
+   * again soon after, although we ask half as often, it is the machines'.
    */
   async function slowDown(call: PacedCall): Promise<void> {
     const { sinceMs } = await budget.slowDown([callLimit(call)], THROTTLED_RETRY_AFTER_MS);
