@@ -55,7 +55,7 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
     }
   }
 
-  async function serveInTime(admitted: Admitted<M, R>, line?: Line<M, R>): Promise<void> {
+  async function serveInTime(admitted: Admitted<M, R>, line: Line<M, R>): Promise<void> {
     let free = () => {};
     const timer = setTimeout(() => {
       free = hands.holdOverdue(admitted.members, line);
@@ -66,7 +66,6 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
   }
 
   async function callOn(key: string, line: Line<M, R>): Promise<void> {
-    line.isCalling = true;
     // Those that come in the same turn of the event loop come together.
     await new Promise(setImmediate);
     while (line.waiting.size > 0) {
@@ -83,11 +82,12 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
 
   function standInLine(waiting: Waiting<M, R>, line: Line<M, R>): void {
     const { key } = waiting.joining;
+    const isCalledFor = lines.has(key);
     lines.set(key, line);
     line.waiting.add(waiting);
     if (line.overdue > 0) layAll(line);
     else if (line.refusal) hands.hold(line, line.refusal);
-    if (!line.isCalling) void callOn(key, line);
+    if (!isCalledFor) void callOn(key, line);
     else if (isDue(line)) line.lookAgain();
   }
 
@@ -116,7 +116,7 @@ export function createGatherer<M, R>(options: GathererOptions = {}): Gatherer<M,
           reject: settled(reject),
         };
         signal.addEventListener("abort", leave, { once: true });
-        if (isAlone) void serveInTime({ members: [waiting] });
+        if (isAlone) void serveInTime({ members: [waiting] }, line);
         else standInLine(waiting, line);
       });
     },

@@ -21,7 +21,7 @@ export interface Hands<M, R> {
    * Their call is overdue: as many as there is room for stay in it. It goes on without the others, who come back for what
    * became of it, and nobody waits behind it. What is returned is to be called when the call is over.
    */
-  holdOverdue(members: readonly Waiting<M, R>[], line?: Line<M, R>): () => void;
+  holdOverdue(members: readonly Waiting<M, R>[], line: Line<M, R>): () => void;
 }
 
 export function createHands<M, R>(
@@ -73,7 +73,7 @@ export function createHands<M, R>(
       for (const one of held) layOthers(one, kept);
     },
     holdOverdue(members, line) {
-      if (line) layAll(line);
+      layAll(line);
       const held = refused().reduce((sum, { waiting }) => sum + waiting.size, overdue);
       const room = Math.max(0, mostHeld - held);
       for (const one of members.slice(room)) {
@@ -82,10 +82,10 @@ export function createHands<M, R>(
       }
       const stayed = Math.min(room, members.length);
       overdue += stayed;
-      if (line) line.overdue += 1;
+      line.overdue += 1;
       return () => {
         overdue -= stayed;
-        if (line) line.overdue -= 1;
+        line.overdue -= 1;
       };
     },
   };

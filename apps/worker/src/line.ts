@@ -36,7 +36,7 @@ export interface Waiting<M, R> {
 }
 
 /**
- * Calls under way for one key, the later ones full: waiting would make them no larger. As many as EC2 starts in the two
+ * Calls under way for one key, the later ones begun by as many as fill one: waiting would make them no larger. As many as EC2 starts in the two
  * seconds that one takes; no more, for where one finds no room the next will hardly find any.
  */
 const MOST_CALLS = 4;
@@ -44,7 +44,6 @@ const MOST_CALLS = 4;
 /** Those of one key that wait for the next call. */
 export interface Line<M, R> {
   readonly waiting: Set<Waiting<M, R>>;
-  isCalling: boolean;
   /** Set from when leave was refused until there was enough for all that one call takes. */
   refusal?: Refusal;
   /** The last leave was refused, or for fewer than one call takes. */
@@ -60,8 +59,11 @@ export type Refusal = Exclude<Admission, { readonly granted: number }>;
 
 export function createLine<M, R>(): Line<M, R> {
   return {
-    ...{ waiting: new Set<Waiting<M, R>>(), isCalling: false, isShort: false },
-    ...{ underWay: 0, overdue: 0, lookAgain: () => undefined },
+    waiting: new Set(),
+    isShort: false,
+    underWay: 0,
+    overdue: 0,
+    lookAgain: () => undefined,
   };
 }
 
