@@ -334,7 +334,7 @@ end`,
 const slowDown: Script = {
   name: "grpSlowDown",
   lua: `${LIMITS}
-local lowered = A.limits[1] and number(A.limits[1], 'loweredAt')
+local loweredAt = A.limits[1] and number(A.limits[1], 'factorAt')
 for _, limit in ipairs(A.limits) do
   local key, refusedAt = keyOf(limit), number(limit, 'refusedAt') or 0
   -- What is owed stays owed.
@@ -345,14 +345,14 @@ for _, limit in ipairs(A.limits) do
     redis.call('HSET', key, 'refusedAt', now)
     if limit.kind ~= 'bucket' or now - refusedAt < ${AGAIN_MS} then
       local factor = math.max(${LEAST_FACTOR}, factorOf(limit) / 2)
-      redis.call('HSET', key, 'factor', factor, 'factorAt', now, 'loweredAt', now)
+      redis.call('HSET', key, 'factor', factor, 'factorAt', now)
     end
   end
   local paused = math.max(number(limit, 'pausedUntil') or 0, now + A.pauseMs)
   redis.call('HSET', key, 'pausedUntil', paused)
   redis.call('PEXPIRE', key, ${KEEP_MS})
 end
-return lowered and now - lowered or -1`,
+return loweredAt and now - loweredAt or -1`,
 };
 
 type SpendReply =

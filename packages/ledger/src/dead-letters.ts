@@ -9,10 +9,7 @@ const fail: Script = {
   name: "grpRecordFailure",
   lua: `${PRELUDE}${CREATE}
 local job = P .. 'job:' .. A.key
-if redis.call('EXISTS', job) == 0 and A.fields then
-  createJob(A.key, A.pool, A.fields)
-  listJobs(A.at, A.key)
-end
+createMissing()
 local demand, pool = unpack(redis.call('HMGET', job, 'demand', 'pool'))
 if demand ~= 'waiting' then return 0 end
 redis.call('HSET', job, 'demand', 'failed', 't.failed', A.at, unpack(A.failure))

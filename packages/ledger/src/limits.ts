@@ -11,10 +11,10 @@ export const SCOUT_MS = 25_000;
 const SCOUT_RETRY_MS = 1_000;
 
 /**
- * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in), `refusedAt`, `loweredAt`, `pausedUntil`; a bucket's `tokens`
- * and `at`, and when a refusal emptied it (`emptiedAt`); a window's sums `used` and `background`, and what is `left` until
- * `resetAt` of what the other side `allowed`, by our count since it was last `heard`; where that is 1, `scout` and
- * `scoutUntil`: whose lease asks the other side.
+ * Per limit, `limit:<name>`: `factor` and `factorAt` (how much of it we believe in, and since when), `refusedAt`,
+ * `pausedUntil`; a bucket's `tokens` and `at`, and when a refusal emptied it (`emptiedAt`); a window's sums `used` and
+ * `background`, and what is `left` until `resetAt` of what the other side `allowed`, by our count since it was last
+ * `heard`; where that is 1, `scout` and `scoutUntil`: whose lease asks the other side.
  * `spent:<name>` holds what a window counts (`<lease>:<cost>:<kind>` by time), `line:<name>` who waits before it, by
  * order, and `line:<name>:seen` until when each may come back; `leases:<name>` what is under way; `limits` the windows by
  * their last use. The clock is Redis' own, so that no two processes differ.

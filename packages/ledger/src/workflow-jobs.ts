@@ -21,8 +21,8 @@ import type {
 } from "./types.ts";
 
 /**
- * Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. `listJobs` must follow, with
- * when it came and its key, of one or of many.
+ * Writes a workflow job that is not known yet; `queued` and `waiting` are where its way begins. `createMissing` does so for the
+ * one that the arguments tell of; whoever creates many lists them together, each with when it came and its key.
  */
 export const CREATE = `
 local function createJob(key, pool, fields)
@@ -34,6 +34,14 @@ end
 local function listJobs(at, key, ...)
   redis.call('ZADD', P .. 'jobs', 'NX', at, key, ...)
   redis.call('ZREMRANGEBYSCORE', P .. 'jobs', '-inf', '(' .. at - A.keepMs)
+end
+
+-- True when it was not known, and is now.
+local function createMissing()
+  if redis.call('EXISTS', P .. 'job:' .. A.key) == 1 or not A.fields then return false end
+  createJob(A.key, A.pool, A.fields)
+  listJobs(A.at, A.key)
+  return true
 end
 `;
 
@@ -129,12 +137,7 @@ local function noteRunning(key, name)
   redis.call('PEXPIRE', P .. 'running', A.keepMs)
 end
 local key, job, name = A.key, P .. 'job:' .. A.key, A.runnerName
-local isNew, withdrawn = false, false
-if redis.call('EXISTS', job) == 0 and A.fields then
-  createJob(key, A.pool, A.fields)
-  listJobs(A.at, key)
-  isNew = true
-end
+local isNew, withdrawn = createMissing(), false
 local state, demand, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 'pool'))
 if state then
   redis.call('HSETNX', job, A.timeField, A.at)

@@ -67,16 +67,16 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     capacity: size.burst,
     perSecond: size.perSecond,
   });
-  /** One call less at once than AWS takes: calls that were granted one after the other may arrive together. */
-  const callLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
-    const { burst, perSecond } = callSizes[api];
-    return bucket(region, api, { burst: Math.max(1, burst - 1), perSecond });
-  };
   const callSizes: Readonly<Record<Api, Ec2Limits["describe"]>> = {
     RunInstances: limits.runInstances,
     TerminateInstances: limits.terminateInstances,
     DescribeInstances: limits.describe,
     DescribeImages: limits.describe,
+  };
+  /** One call less at once than AWS takes: calls that were granted one after the other may arrive together. */
+  const callLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
+    const { burst, perSecond } = callSizes[api];
+    return bucket(region, api, { burst: Math.max(1, burst - 1), perSecond });
   };
   const machineLimit = ({ region, api }: Pick<PacedCall, "region" | "api">) => {
     if (api === "RunInstances") return bucket(region, "instances", limits.instances);
