@@ -5,6 +5,8 @@ import { asThroughput, deliver, REPEATED } from "./deliver.ts";
 
 /** Twice what the largest burst of one repository brings in a second. */
 const RATE = 1_000;
+/** At that rate, after `warm`. */
+const WARM_SECONDS = 4;
 
 const measureAt =
   (server: ServerName) =>
@@ -12,7 +14,7 @@ const measureAt =
     await warm(stand, server);
     const load = await deliver(stand, {
       ...{ servers: [server] as const, expect: 202 },
-      load: { ratePerSecond: RATE, warmSeconds: 4, seconds: 6 },
+      load: { ratePerSecond: RATE, warmSeconds: WARM_SECONDS, seconds: 6 },
     });
     requireRate(load, RATE);
     return { ...asThroughput(load), value: load.p99Ms };

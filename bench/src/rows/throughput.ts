@@ -69,8 +69,8 @@ async function measureDuplicates(stand: Stand): Promise<Measure> {
 }
 
 /**
- * With fewer than four cores they share one, as the only place that is like that of a single one; deliveries per second of
- * their own CPU time say whether one costs the other anything. Each has as many connections as one alone.
+ * With fewer than four cores they share one (see `cores.ts`), so deliveries per second of their own CPU time say whether one
+ * costs the other anything. Each has as many connections as one alone.
  */
 async function measureTwo(stand: Stand): Promise<Measure> {
   const { value, figures } = asThroughput(

@@ -72,7 +72,7 @@ const PROGRAMS: Readonly<Record<ServerName, string>> = {
 
 export async function createStand(profileFolder?: string): Promise<Stand> {
   const folder = await mkdtemp(join(tmpdir(), "grp-bench-"));
-  const redis = await startRedis({ aof: true, args: [...REDIS_SETTINGS] });
+  const redis = await startRedis({ aof: true, args: REDIS_SETTINGS });
   moveToCore("redis", redis.pid);
   const client = new Redis(redis.url);
   const servers = new Map<ServerName, Promise<Server>>();

@@ -1,5 +1,5 @@
 import { demandJobId, type Instance, type ProviderName, parseScopeKey, scopeKey } from "@grp/core";
-import type { RunnerRecord, WorkflowJobRecord } from "@grp/ledger";
+import type { RunnerRecord, Waiter, WorkflowJobRecord } from "@grp/ledger";
 import pMap from "p-map";
 import type { WorkerContext } from "../context.ts";
 import type { GitHubRound } from "./ask-github.ts";
@@ -178,7 +178,7 @@ async function judgeUnderWay(context: WorkerContext, record: WorkflowJobRecord):
 
 async function listHolders(context: WorkerContext): Promise<readonly Holder[]> {
   const waiters = await context.ledger.listPlaceHolders();
-  const judge = async (waiter: (typeof waiters)[number]) => {
+  const judge = async (waiter: Waiter) => {
     const isUnderWay = await isAnywhere(context, context.providers.keys(), waiter.holder);
     return { ...waiter, isUnderWay };
   };
