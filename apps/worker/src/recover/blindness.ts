@@ -1,11 +1,28 @@
 import { warn } from "@grp/ledger";
 import type { WorkerContext } from "../context.ts";
+import { isInLine } from "../in-line.ts";
 
 /** Rounds in a row: one or two are a hiccup, which the next makes good. */
 export const MANY = 3;
 
 /** What is told stands until a few rounds have not told it again. */
 const [ROUNDS, LEAST_MS, MOST_MS] = [3, 600_000, 24 * 3_600_000];
+
+/** Claims go first, in a burst for some minutes: that is told when it lasts. */
+const MANY_TURNS = 10;
+const AFTER_CLAIMS = ", for claims go first";
+
+/** What can't be seen, by whose limits it is asked; why GitHub was not asked is part of it. */
+export function nameBlind(who: string, error: unknown): string {
+  return isInLine(error) ? `${who}${AFTER_CLAIMS}` : who;
+}
+
+/** Those that have been blind for too many rounds in a row. */
+export function listLasting(blind: Readonly<Record<string, number>>): readonly string[] {
+  return Object.keys(blind).filter(
+    (what) => (blind[what] ?? 0) >= (what.endsWith(AFTER_CLAIMS) ? MANY_TURNS : MANY),
+  );
+}
 
 /** How many rounds in a row each has been blind by now, those of `before` and this one. */
 export function countBlindness(

@@ -2,6 +2,7 @@ import { InvalidSpecError, RateLimitedError, UnauthorizedError } from "@grp/core
 import type { HookPlace, HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import { askEach } from "./ask-each.ts";
+import { nameBlind } from "./blindness.ts";
 import { listKnownRepositories } from "./repositories.ts";
 
 /** Hooks come and go by a person's hand: an hour behind is soon enough. */
@@ -15,8 +16,8 @@ const NEVER = 0;
 export interface FoundHooks {
   readonly hooks: readonly HookTarget[];
   /**
-   * Apps whose last answer was a refusal, and credentials that GitHub wants a pause of: what is known of their hooks is
-   * old, or nothing.
+   * Apps whose last answer was a refusal, and credentials that GitHub wants a pause of or that claims need first (see
+   * `nameBlind`): what is known of their hooks is old, or nothing.
    */
   readonly unseen: readonly string[];
 }
@@ -28,6 +29,7 @@ interface Known {
   readonly askedAt: number;
   /** `soon`: the failure may pass. */
   readonly refused?: "soon" | "later";
+  readonly error?: unknown;
 }
 
 /**
@@ -53,7 +55,7 @@ export function createHookFinder(
     const { hooks = [] } = cache.get(name) ?? {};
     // GitHub was not asked at all: the next round does.
     const askedAt = error instanceof RateLimitedError ? NEVER : now();
-    cache.set(name, { hooks, askedAt, refused: mayPass(place, error) ? "soon" : "later" });
+    cache.set(name, { hooks, askedAt, refused: mayPass(place, error) ? "soon" : "later", error });
   };
 
   async function ask(place: HookPlace, signal: AbortSignal): Promise<readonly HookTarget[]> {
@@ -82,8 +84,8 @@ export function createHookFinder(
     await askEach(due, { ask: (place) => ask(place, signal), log, message, signal });
     const known = places.map((place) => ({ place, ...cache.get(placeName(place)) }));
     const hooks = known.flatMap((one) => one.hooks ?? []);
-    const unseen = known.flatMap(({ place, refused, askedAt }) =>
-      refused && (place.kind === "app" || askedAt === NEVER) ? [credentialOf(place)] : [],
+    const unseen = known.flatMap(({ place, refused, askedAt, error }) =>
+      refused && (place.kind === "app" || askedAt === NEVER) ? [nameBlind(credentialOf(place), error)] : [],
     );
     if (hooks.length + unseen.length === 0 && due.length > 0) log.warn("deliveries.no-hook", { url });
     return {

@@ -69,6 +69,21 @@ describe("the reading of failed deliveries", () => {
     expect(others).to.deep.equal([]);
   });
 
+  it("tells no sooner than after ten minutes that claims go first, and of those alone", async () => {
+    const later: Partial<GitHub> = {
+      async listFailedDeliveries() {
+        throw new RateLimitedError("in line", { code: "in_line", retryAfterMs: MINUTE });
+      },
+    };
+    for (let minute = 0; minute < 9; minute++) await round(later, [app("1")]);
+    expect(await warnings()).to.deep.equal([]);
+    expect(lastLine()).to.include({ afterClaimsMs: MINUTE, pauseMs: undefined });
+    await round(later, [app("1")]);
+    const told = await warnings();
+    expect(told).to.have.length(1);
+    expect(told[0]).to.match(/can't be read with GitHub App 1, for claims go first, round after round/);
+  });
+
   it("sends again for one App while GitHub wants a pause of another", async () => {
     for (let count = 0; count < 120; count++) list.add(harness.clock.now);
     const hooks = [app("1"), app("2")];

@@ -1,7 +1,8 @@
 import { RateLimitedError } from "@grp/core";
 import type { HookTarget } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
-import { countBlindness, MANY, warnOfLostWork } from "./blindness.ts";
+import { isInLine } from "../in-line.ts";
+import { countBlindness, listLasting, MANY, nameBlind, warnOfLostWork } from "./blindness.ts";
 import {
   type Answers,
   chooseDue,
@@ -46,9 +47,13 @@ export async function redeliverFailed(
   const round = createRound();
   const { hooks, unseen } = await findHooks(signal);
   const before = await loadState(context.ledger);
-  const part: Part = { context, round, hooks, signal, limited: new Set() };
+  const part: Part = { context, round, hooks, signal, limited: new Map() };
   const read = await readHooks(part, before);
-  const blind = [...unseen, ...part.limited, ...(hooks.length + unseen.length === 0 ? [NO_HOOK] : [])];
+  const blind = [
+    ...unseen,
+    ...part.limited.values(),
+    ...(hooks.length + unseen.length === 0 ? [NO_HOOK] : []),
+  ];
   const asked = await askForDue(part, judgeIngress(part, read));
   const roundAt = context.now();
   const state = { ...asked, roundAt, blind: countBlindness(before.blind, blind) };
@@ -74,7 +79,9 @@ function createRound() {
     errors: 0,
     lastError: undefined as string | undefined,
     oldestAgeMs: undefined as number | undefined,
+    /** GitHub wants a pause of one credential, or our own budget is for claims first. */
     pauseMs: undefined as number | undefined,
+    afterClaimsMs: undefined as number | undefined,
   };
 }
 
@@ -83,8 +90,8 @@ interface Part {
   readonly round: Round;
   readonly hooks: readonly HookTarget[];
   readonly signal: AbortSignal;
-  /** Credentials of which GitHub wants a pause: they are asked for nothing more in this round. */
-  readonly limited: Set<string>;
+  /** Credentials that are asked for nothing more in this round, each as what can't be seen: GitHub wants a pause, or claims go first. */
+  readonly limited: Map<string, string>;
 }
 
 /** Those first that were not tried for the longest time, refused or not. */
@@ -185,8 +192,10 @@ async function ask(
 /** One item's failure is counted and stops nothing; a rate limit stops what else that credential would be asked. */
 function note({ round, limited }: Part, hook: HookTarget, error: unknown): void {
   if (error instanceof RateLimitedError) {
-    limited.add(credentialOf(hook));
-    round.pauseMs = Math.max(round.pauseMs ?? 0, error.retryAfterMs);
+    const who = credentialOf(hook);
+    limited.set(who, nameBlind(who, error));
+    const what = isInLine(error) ? "afterClaimsMs" : "pauseMs";
+    round[what] = Math.max(round[what] ?? 0, error.retryAfterMs);
     return;
   }
   round.errors += 1;
@@ -196,7 +205,7 @@ function note({ round, limited }: Part, hook: HookTarget, error: unknown): void 
 const NO_HOOK = "hooks";
 
 function describeLoss({ round, hooks }: Part, { blind, hooks: readings }: RecoveryState): readonly string[] {
-  const lasting = Object.keys(blind).filter((what) => (blind[what] ?? 0) >= MANY);
+  const lasting = listLasting(blind);
   const refused = hooks.filter((hook) => (readings[keyOf(hook)]?.refusals ?? 0) >= MANY).map(credentialOf);
   const unread = [...new Set([...lasting.filter((what) => what !== NO_HOOK), ...refused])];
   return [
@@ -221,9 +230,9 @@ function tell(context: WorkerContext, round: Round): void {
   const { metrics, log } = context;
   metrics.recovered({ how: "redelivered", count: round.redelivered });
   metrics.swept({ rule: "redeliver-failed", outcome: round.errors > 0 ? "error" : "done" });
-  const { failed, failedAgain, recovered, redelivered, expired, errors, pauseMs } = round;
-  const isNews =
-    failed + failedAgain + recovered + redelivered + expired + errors > 0 || pauseMs !== undefined;
+  const { failed, failedAgain, recovered, redelivered, expired, errors, pauseMs, afterClaimsMs } = round;
+  const isHeld = pauseMs !== undefined || afterClaimsMs !== undefined;
+  const isNews = failed + failedAgain + recovered + redelivered + expired + errors > 0 || isHeld;
   if (!isNews) return;
   const isBad = expired + errors > 0 || pauseMs !== undefined;
   log[isBad ? "warn" : "info"]("deliveries.recovered", round);

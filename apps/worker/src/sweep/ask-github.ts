@@ -1,6 +1,7 @@
 import { RateLimitedError, TransientError } from "@grp/core";
 import type { GitHub } from "@grp/github";
 import pMap from "p-map";
+import { isInLine } from "../in-line.ts";
 import { type Blind, GITHUB, GITHUBS_TURN } from "./blindness.ts";
 
 /** A twentieth of what GitHub allows at once, for everything we do. */
@@ -48,7 +49,7 @@ export function createGitHubRound(github: GitHub, signal: AbortSignal): GitHubRo
 
   const fail = ({ owner, place }: Question, error: unknown) => {
     if (error instanceof RateLimitedError) held.add(owner);
-    if (error instanceof RateLimitedError && error.code === "in_line") return putOff();
+    if (isInLine(error)) return putOff();
     if (error instanceof TransientError && error.code === "timeout") timeouts += 1;
     const isPassing = error instanceof TransientError || error instanceof RateLimitedError;
     failures.push({ place, error, isPassing });
