@@ -33,7 +33,14 @@ function createModel() {
     now = Math.max(now, tag);
     if ((last.get(flow) ?? 0) <= now) last.delete(flow);
   };
-  const leave = ({ flow }: Known) => {
+  /** Those of its flow behind it move up. */
+  const leave = ({ flow, arrival, tag }: Known) => {
+    const behind = line()
+      .filter((other) => other.flow === flow && other.arrival > arrival && other.tag > tag)
+      .sort((a, b) => a.arrival - b.arrival);
+    const tags = [tag, ...behind.map((other) => other.tag)].sort((a, b) => a - b);
+    for (const [at, other] of behind.entries())
+      known.set(other.holder, { ...other, tag: tags[at] as number });
     const left = (last.get(flow) ?? 0) - 1;
     if (left <= now) last.delete(flow);
     else last.set(flow, left);
@@ -54,7 +61,7 @@ function createModel() {
     release(holder: string, limit: number, comesBack: boolean): string[] {
       const me = known.get(holder);
       if (!me) return [];
-      if (!held.has(holder)) leave(me);
+      if (!held.has(holder) && !comesBack) leave(me);
       known.delete(holder);
       held.delete(holder);
       if (comesBack) turns.set(holder, me.tag);

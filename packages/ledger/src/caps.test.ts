@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { WAITER_TTL_MS } from "./caps.ts";
+import { WAITER_TTL_MS } from "./fair-queueing.ts";
 import { startLedger, T0, type TestLedger } from "./fixtures.ts";
 import type { Cap, Ledger } from "./types.ts";
 

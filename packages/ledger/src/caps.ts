@@ -1,165 +1,8 @@
 import { gather, type Settled } from "@grp/core";
+import { PLACES, TURN_TTL_MS, WAITER_TTL_MS } from "./fair-queueing.ts";
 import { PRELUDE } from "./prelude.ts";
 import { runPipeline, type Script, type Store } from "./store.ts";
 import type { Ledger, PlaceRequest, PlaceVerdict, Waiter } from "./types.ts";
-
-/**
- * How long a waiter keeps its turn without asking again, be it in line or granted by somebody's release. Whoever asks
- * later than that comes back at the same tag; a waiter that is gone for good blocks the others no longer.
- */
-export const WAITER_TTL_MS = 10 * 60_000;
-
-/** A waiter that gave its places back and comes again, after the longest back-off, finds its turn as it was. */
-const TURN_TTL_MS = 2 * 3_600_000;
-
-/**
- * Per cap: `held` (holder → expiry), `line` (`<arrival>:<holder>`, by rank and tag, equals by arrival), `seen` (the
- * same members → when they lose their turn) and `fair` (`now`: the tag served last; `last:<flow>`: the flow's last tag).
- * Per holder, `place:<holder>`: its caps, its tags and its number; `turn:<holder>`: the tags of one who comes back.
- *
- * All or nothing: a place is had under every cap at once, or under none. Who is refused stands in one line, of the first
- * cap that refuses. When its turn comes there and another cap refuses, it moves to that one's line and lets the next in;
- * `away:<cap>` says that the flow still counts its tag in the line it left. So a cap with room has nobody in its line.
- *
- * Start-time fair queueing: a flow's next waiter gets the tag after the flow's last, or after the one served now if that
- * is later. So flows that wait are served in turn, however many of one wait; and none saves up turns while it is idle.
- */
-const PLACES = `
-local function part(cap, name) return P .. 'cap:' .. cap .. ':' .. name end
-
--- A cap that nobody holds or stands at is forgotten, though one who waits elsewhere may want it: its place knows it.
-local function limitOf(cap, place)
-  local limit = A.limits and A.limits[cap] or tonumber(redis.call('HGET', P .. 'caps', cap))
-  if limit or not place then return limit or 0 end
-  for at, name in ipairs(place.caps) do
-    if name == cap then limit = place.limits[at] end
-  end
-  -- A place that an earlier version wrote knows no limits; its holder's next ask tells them.
-  if limit then redis.call('HSET', P .. 'caps', cap, limit) end
-  return limit or 0
-end
-
-local function loadPlace(holder)
-  local f = redis.call('HMGET', P .. 'place:' .. holder, 'member', 'flow', 'rank', 'ttlMs', 'provider', 'caps', 'limits')
-  if not f[1] then return nil end
-  return { holder = holder, member = f[1], flow = f[2], rank = tonumber(f[3]), ttlMs = tonumber(f[4]), provider = f[5],
-    caps = cjson.decode(f[6]), limits = f[7] and cjson.decode(f[7]) or {} }
-end
-
-local function fair(cap, field) return tonumber(redis.call('HGET', part(cap, 'fair'), field) or 0) end
-
--- Who was away finds its turn as it was, and is never behind one who comes only now.
-local function nextTag(cap, place)
-  local tag, away = unpack(redis.call('HMGET', P .. 'place:' .. place.holder, 'tag:' .. cap, 'away:' .. cap))
-  if tag and not away then return tonumber(tag), true end
-  local fresh = math.max(fair(cap, 'now'), fair(cap, 'last:' .. place.flow)) + 1
-  if tag then return math.min(tonumber(tag), fresh), true end
-  return fresh, false
-end
-
-local function tagOf(cap, place)
-  local tag, isKnown = nextTag(cap, place)
-  if not isKnown then redis.call('HSET', part(cap, 'fair'), 'last:' .. place.flow, tag) end
-  redis.call('HSET', P .. 'place:' .. place.holder, 'tag:' .. cap, tag)
-  return tag
-end
-
--- Served, or gone: what its flow does not wait for holds up nothing that comes later.
-local function settleTag(cap, place, isServed)
-  local tag, field = tagOf(cap, place), 'last:' .. place.flow
-  if isServed then redis.call('HSET', part(cap, 'fair'), 'now', math.max(fair(cap, 'now'), tag)) end
-  local last = fair(cap, field) - (isServed and 0 or 1)
-  if last <= fair(cap, 'now') then
-    redis.call('HDEL', part(cap, 'fair'), field)
-  else
-    redis.call('HSET', part(cap, 'fair'), field, last)
-  end
-end
-
-local function leaveLine(cap, member)
-  redis.call('ZREM', part(cap, 'seen'), member)
-  return redis.call('ZREM', part(cap, 'line'), member) == 1
-end
-
-local function forgetUnused(cap, isGone)
-  if redis.call('EXISTS', part(cap, 'held'), part(cap, 'line')) > 0 then return end
-  redis.call('DEL', part(cap, 'fair'))
-  if A.limits and A.limits[cap] then return end
-  -- Those of one repository or owner are as many as there are; a class's or a team's is shown while there is such a one.
-  local isShown = string.find(cap, '^class:[^|]+$') or string.find(cap, '^codemagic:')
-  if isGone or not isShown then redis.call('HDEL', P .. 'caps', cap) end
-end
-
-local function comeBack(cap, place) return redis.call('HDEL', P .. 'place:' .. place.holder, 'away:' .. cap) == 1 end
-
-local function leaveCap(cap, place)
-  redis.call('ZREM', part(cap, 'held'), place.holder)
-  if leaveLine(cap, place.member) or comeBack(cap, place) then settleTag(cap, place, false) end
-end
-
--- Caps that may have room now for those in their lines.
-local freed = {}
-local dropped = {}
-local function dropExpired(cap)
-  if dropped[cap] then return end
-  dropped[cap] = true
-  if redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at) > 0 then freed[#freed + 1] = cap end
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do
-    local place = loadPlace(string.sub(member, 18))
-    if leaveLine(cap, member) and place then settleTag(cap, place, false) end
-  end
-end
-
-local function scoreOf(place, tag) return place.rank * 1e9 + tag end
-
--- Nil when there is a place for it, else how many stand ahead. The free places belong to the first in line, asked or not.
-local function refuse(cap, place)
-  dropExpired(cap)
-  if redis.call('ZSCORE', part(cap, 'held'), place.holder) then return nil end
-  local line, ahead = part(cap, 'line'), 0
-  if redis.call('EXISTS', line) == 1 then
-    local isNew = redis.call('ZADD', line, scoreOf(place, nextTag(cap, place)), place.member) == 1
-    ahead = redis.call('ZRANK', line, place.member)
-    if isNew then redis.call('ZREM', line, place.member) end
-  end
-  return redis.call('ZCARD', part(cap, 'held')) + ahead >= limitOf(cap, place) and ahead or nil
-end
-
-local function standAt(cap, place, untilMs)
-  redis.call('ZADD', part(cap, 'line'), scoreOf(place, tagOf(cap, place)), place.member)
-  redis.call('ZADD', part(cap, 'seen'), untilMs, place.member)
-  comeBack(cap, place)
-end
-
-local function stepAside(cap, place)
-  redis.call('ZREM', part(cap, 'held'), place.holder)
-  if leaveLine(cap, place.member) then redis.call('HSET', P .. 'place:' .. place.holder, 'away:' .. cap, 1) end
-end
-
-local function hold(cap, place, untilMs)
-  if redis.call('ZADD', part(cap, 'held'), 'GT', untilMs, place.holder) == 0 then return end
-  leaveLine(cap, place.member)
-  settleTag(cap, place, true)
-  comeBack(cap, place)
-end
-
--- Nil when every cap is held now, else the one waited for and how many stand ahead.
-local function acquireAll(place)
-  local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
-  for _, cap in ipairs(place.caps) do
-    local ahead = refuse(cap, place)
-    if ahead then
-      for _, other in ipairs(place.caps) do
-        if other ~= cap then stepAside(other, place) end
-      end
-      standAt(cap, place, untilMs)
-      return cap, ahead
-    end
-  end
-  for _, cap in ipairs(place.caps) do hold(cap, place, untilMs) end
-  return nil
-end
-`;
 
 /** Many requests a call, served in their order. */
 const take: Script = {
@@ -268,7 +111,8 @@ local function takePlace(holder, kind)
   keepPlace(holder, kind, member, redis.call('HGETALL', P .. 'turn:' .. holder))
   redis.call('DEL', P .. 'turn:' .. holder)
   local cap, ahead = acquireAll({ holder = holder, member = member, flow = kind.flow, rank = kind.rank,
-    ttlMs = kind.ttlMs, provider = kind.provider, caps = kind.caps, limits = kind.limits })
+    ttlMs = kind.ttlMs, provider = kind.provider, caps = kind.caps, limits = kind.limits,
+    moves = before and before.moves or 0, keeps = before and before.keeps })
   if cap then return { cap, ahead } end
   for _, name in ipairs(kind.caps) do redis.call('ZADD', part(name, 'held'), 'XX', 'GT', kind.untilMs, holder) end
   return {}
@@ -285,7 +129,9 @@ const release: Script = {
   lua: `${PRELUDE}${PLACES}
 local place, woken = loadPlace(A.holder), {}
 if not place then return woken end
-for _, cap in ipairs(place.caps) do leaveCap(cap, place) end
+for _, cap in ipairs(place.caps) do
+  if A.comesBack then stepAside(cap, place) else leaveCap(cap, place) end
+end
 if A.comesBack then
   -- Also of a cap that it left earlier, for another provider's offering, and may come back to.
   local fields = redis.call('HGETALL', P .. 'place:' .. A.holder)
@@ -306,7 +152,7 @@ local function serve(cap)
     if not head then return end
     local waiter = loadPlace(string.sub(head, 18))
     if not waiter then
-      leaveLine(cap, head)
+      leaveLine(cap, { member = head })
     else
       if redis.call('ZCARD', part(cap, 'held')) >= limitOf(cap, waiter) then return end
       if not acquireAll(waiter) then woken[#woken + 1] = { waiter.holder, waiter.provider } end
