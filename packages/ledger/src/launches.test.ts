@@ -124,6 +124,21 @@ describe("launches and runners in the ledger", () => {
     expect(later.opened?.launch.placeHolders).to.deep.equal(["wfj-1"]);
   });
 
+  it("reads each earlier launch once, however many of its demands come again", async () => {
+    const demands = await queue(...Array.from({ length: 50 }, (_, index) => index + 1));
+    for (let renewal = 0; renewal < 4; renewal++) {
+      const launchId = `l-${renewal}`;
+      await ledger.openLaunch(order(demands, { launchId, renewal }));
+      await ledger.recordLaunchFailed(launchId, { at: T0, kind: "no-capacity", text: "no room" });
+    }
+    await test.redis.config("RESETSTAT");
+    await ledger.openLaunch(order(demands, { launchId: "l-4", renewal: 4 }));
+    const stats = await test.redis.info("commandstats");
+    const reads = Number(/cmdstat_hmget:calls=(\d+)/.exec(stats)?.[1]);
+    // One of each demand, and of each earlier launch.
+    expect(reads).to.equal(50 + 4);
+  });
+
   it("opens exactly as many machines as there is demand when fifty workers open at once", async () => {
     const demands = await queue(...Array.from({ length: 20 }, (_, index) => index + 1));
     const workers = Array.from({ length: 5 }, () => test.another());

@@ -11,15 +11,23 @@ const open: Script = {
 local launch, pool, at = P .. 'launch:' .. A.launchId, A.pool, text(A.at)
 
 -- One place, one machine: a queue job that two workers have at once must not start two.
-local served = {}
+local served, known = {}, {}
+-- By place holder: many of the demands may have been in the same launch before.
+local function runnersOf(id)
+  if not known[id] then
+    local names, holders = unpack(redis.call('HMGET', P .. 'launch:' .. id, 'runnerNames', 'placeHolders'))
+    local runners, decoded = {}, names and cjson.decode(names)
+    for at, holder in ipairs(holders and cjson.decode(holders) or {}) do runners[holder] = decoded[at] end
+    known[id] = runners
+  end
+  return known[id]
+end
 local function hasMachine(holder, launchIds)
   if served[holder] then return true end
   for id in string.gmatch(launchIds or '', '%S+') do
-    local names, holders = unpack(redis.call('HMGET', P .. 'launch:' .. id, 'runnerNames', 'placeHolders'))
-    for at, one in ipairs(holders and cjson.decode(holders) or {}) do
-      local step = one == holder and redis.call('HGET', P .. 'runner:' .. cjson.decode(names)[at], 'step')
-      if step and step ~= 'gone' then return true end
-    end
+    local name = runnersOf(id)[holder]
+    local step = name and redis.call('HGET', P .. 'runner:' .. name, 'step')
+    if step and step ~= 'gone' then return true end
   end
   return false
 end

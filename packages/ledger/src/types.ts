@@ -101,6 +101,8 @@ export interface RunnerRecord {
 
 export interface WorkflowJobUpdate {
   readonly workflowJobId: number;
+  /** Whose workflow job it is. A runner of ours that can't serve it is not the one that is named; any can where it is left out. */
+  readonly in?: { readonly owner: string; readonly repository: string };
   readonly at: number;
   readonly runnerName?: string;
   readonly runnerId?: number;

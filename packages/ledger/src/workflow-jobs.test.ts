@@ -1,6 +1,15 @@
 import type { ProviderName, QueueEntry } from "@grp/core";
 import { expect } from "chai";
-import { demand, launchOne, order, permutations, startLedger, T0, type TestLedger } from "./fixtures.ts";
+import {
+  demand,
+  instance,
+  launchOne,
+  order,
+  permutations,
+  startLedger,
+  T0,
+  type TestLedger,
+} from "./fixtures.ts";
 import type { Ledger } from "./types.ts";
 
 type Event = (ledger: Ledger) => Promise<unknown>;
@@ -235,6 +244,30 @@ return ARGV[1]`,
     ]);
     const end = await ledger.recordCompleted({ workflowJobId: 1, at: T0 + 99_000, runnerName: name });
     expect(end.runner?.step).to.equal("finished");
+  });
+
+  it("takes no runner of ours for another repository's that bears its name", async () => {
+    const { runnerNames } = await launchOne(ledger, 1, "i-1");
+    const update = { at: T0 + 9_000, runnerName: runnerNames[0] ?? "", runnerId: 8 };
+    const stranger = { ...update, workflowJobId: 99, in: { owner: "acme", repository: "other" } };
+    for (const change of [await ledger.recordInProgress(stranger), await ledger.recordCompleted(stranger)])
+      expect(change).not.to.have.property("runner");
+    const own = { ...update, workflowJobId: 1, in: { owner: "Acme", repository: "App" } };
+    expect((await ledger.recordInProgress(own)).runner).to.include({ step: "busy", workflowJobKey: "wfj-1" });
+  });
+
+  it("takes an organization's runner for any repository of its owner's, and for no other owner's", async () => {
+    const scope = { kind: "organization", owner: "acme", runnerGroup: "builders" } as const;
+    const wanted = demand(1, { scope });
+    await ledger.recordQueued(wanted);
+    const opened = order([wanted]);
+    await ledger.openLaunch(opened);
+    await ledger.recordLaunched(opened.launchId, [instance(opened.launchId, "i-1")], T0);
+    const update = { workflowJobId: 2, at: T0, runnerName: opened.runnerNames[0] ?? "" };
+    const theirs = await ledger.recordInProgress({ ...update, in: { owner: "acme-2", repository: "app" } });
+    expect(theirs).not.to.have.property("runner");
+    const ours = await ledger.recordInProgress({ ...update, in: { owner: "acme", repository: "any" } });
+    expect(ours.runner).to.include({ step: "busy" });
   });
 
   it("lists which runner each runs on, from its start to its end, whatever comes twice or late", async () => {

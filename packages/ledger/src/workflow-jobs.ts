@@ -6,6 +6,7 @@ import {
   type QueueEntry,
   type QueueScript,
   type Settled,
+  scopeKey,
 } from "@grp/core";
 import { CLAIM_NOTES } from "./claim-notes.ts";
 import { decodeRunner, decodeWorkflowJob, demandFields, encodeNote, poolOf } from "./codec.ts";
@@ -136,6 +137,13 @@ local function noteRunning(key, name)
   redis.call('ZREMRANGEBYSCORE', P .. 'running', '-inf', '(' .. A.at - A.keepMs)
   redis.call('PEXPIRE', P .. 'running', A.keepMs)
 end
+-- Whoever may register runners elsewhere can give one the name of ours.
+local function isOurs(name)
+  local pool = name and redis.call('HGET', P .. 'runner:' .. name, 'pool')
+  if not pool or not A.scopes then return pool and true or false end
+  local scope = string.match(pool, '|(.*)$')
+  return scope == A.scopes.repository or string.sub(scope, 1, #A.scopes.organization) == A.scopes.organization
+end
 local key, job, name = A.key, P .. 'job:' .. A.key, A.runnerName
 local isNew, withdrawn = createMissing(), false
 local state, demand, pool = unpack(redis.call('HMGET', job, 'state', 'demand', 'pool'))
@@ -157,7 +165,7 @@ if state then
   touch('job', key)
 end
 local runner = {}
-if name and redis.call('EXISTS', P .. 'runner:' .. name) == 1 then
+if isOurs(name) then
   advanceRunner(name, A.step, A.at)
   redis.call('HSETNX', P .. 'runner:' .. name, 'workflowJobKey', key)
   redis.call('ZREM', P .. 'unheard:' .. redis.call('HGET', P .. 'runner:' .. name, 'pool'), name)
@@ -296,6 +304,12 @@ export function creation(demand: Demand): { pool: string; fields: string[] } {
   return { pool: poolOf(demand.runnerClass, demand.scope), fields: demandFields(demand) };
 }
 
+/** By their keys, of runners that can serve the repository: an organization's in whatever group. */
+function scopesFor({ owner, repository }: NonNullable<WorkflowJobUpdate["in"]>) {
+  const organization = scopeKey({ kind: "organization", owner, runnerGroup: "" });
+  return { repository: scopeKey({ kind: "repository", owner, repository }), organization };
+}
+
 async function recordUpdate(
   store: Store,
   { demand, ...change }: WorkflowJobUpdate,
@@ -309,6 +323,7 @@ async function recordUpdate(
     ...event,
     key,
     at: change.at,
+    ...(change.in ? { scopes: scopesFor(change.in) } : {}),
     // GitHub says "" and 0 where there is none.
     runnerName: change.runnerName || undefined,
     runnerId: change.runnerId || undefined,

@@ -32,12 +32,13 @@ export async function recordUpdate(
 
 function composeUpdate(
   context: IngressContext,
-  { workflow_job: workflowJob, action }: WorkflowJobDelivery,
+  { workflow_job: workflowJob, action, repository }: WorkflowJobDelivery,
   demand: Demand | undefined,
 ): WorkflowJobUpdate {
   const { runner_name: runnerName, runner_id: runnerId, conclusion } = workflowJob;
   return {
     workflowJobId: workflowJob.id,
+    in: { owner: repository.owner.login, repository: repository.name },
     at: context.now(),
     ...(runnerName ? { runnerName } : {}),
     ...(runnerId ? { runnerId } : {}),
