@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConfigError, loadEnvironment } from "@grp/runtime";
-import { CommanderError } from "commander";
+import { loadEnvironment } from "@grp/runtime";
 import type { CliContext } from "./cli/context.ts";
-import { CliError } from "./cli/failure.ts";
+import { tellFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { readCliConfig } from "./config.ts";
 
@@ -29,14 +28,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   await createProgram(openContext).parseAsync();
 } catch (error) {
-  process.exitCode = endWith(error);
-}
-
-/** 0: done. 1: it did not work. 2: it was asked wrongly, or is set up wrongly. */
-function endWith(error: unknown): number {
-  // It has said already what is wrong.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (!(error instanceof CliError || error instanceof ConfigError)) throw error;
-  process.stderr.write(`grp: ${error.message}\n`);
-  return error.exitCode;
+  process.exitCode = tellFailure(error, (text) => void process.stderr.write(`${text}\n`));
 }

@@ -1,4 +1,7 @@
+import { inspect } from "node:util";
+import { ConfigError, redact } from "@grp/runtime";
 import { isAxiosError } from "axios";
+import { CommanderError } from "commander";
 
 /** What went wrong in words for the person at the keyboard; the stack is nobody's business. */
 export class CliError extends Error {
@@ -11,10 +14,9 @@ export class CliError extends Error {
   }
 }
 
-/** A failed call as a sentence with what to do about it. */
+/** A call that got no answer, as a sentence with what to do about it. */
 export function explainHttpFailure(error: unknown, url: string, setting: string): CliError {
   if (!isAxiosError(error)) throw error;
-  if (error.response) return explainStatus(error.response.status, error.response.data, url);
   const hints: Readonly<Record<string, string>> = {
     ECONNREFUSED: `nothing listens there. Is it running, and is ${setting} right?`,
     ENOTFOUND: `there is no such host. Is ${setting} right?`,
@@ -24,10 +26,15 @@ export function explainHttpFailure(error: unknown, url: string, setting: string)
   return new CliError(`${url}: ${hints[error.code ?? ""] ?? `${error.code ?? ""} ${error.message}`.trim()}`);
 }
 
-function explainStatus(status: number, body: unknown, url: string): CliError {
-  if (status === 401)
-    return new CliError(`${url}: 401. Set OPS_USER and OPS_PASSWORD to those of the ops process.`);
-  const said = typeof body === "object" && body !== null ? (body as Readonly<Record<string, unknown>>) : {};
-  const why = [said.error, said.why].filter((word) => typeof word === "string").join(": ");
-  return new CliError(why ? `${why} (${status})` : `${url} answered ${status}`);
+/** Says why the program ends, and gives its exit code. 1: it did not work. 2: it was asked wrongly, or is set up wrongly. */
+export function tellFailure(error: unknown, print: (text: string) => void): number {
+  // It has said already what is wrong.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CliError || error instanceof ConfigError) {
+    print(`grp: ${error.message}`);
+    return error.exitCode;
+  }
+  // Clients hang whole requests on their errors, with the credentials in them.
+  print(`grp: a fault of its own, please report it:\n${inspect(redact(error))}`);
+  return 1;
 }

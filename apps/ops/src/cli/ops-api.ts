@@ -1,9 +1,9 @@
 import type { Plan } from "@grp/core";
-import axios, { isAxiosError } from "axios";
+import axios from "axios";
 import type { CliConfig } from "../config.ts";
 import type { Status } from "../server/status.ts";
 import type { IgnoredView, WorkflowJobView } from "../view.ts";
-import { explainHttpFailure } from "./failure.ts";
+import { CliError, explainHttpFailure } from "./failure.ts";
 
 /** The ops process' API; every failure is a `CliError`. "Not there" is null where that is a normal answer. */
 export interface OpsApi {
@@ -21,22 +21,28 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     baseURL: `${opsUrl}/api`,
     timeout: 10_000,
     maxRedirects: 0,
+    // Every answer is a value: axios' error for one carries the whole request, the password with it.
+    validateStatus: () => true,
     ...(credentials ? { auth: { username: credentials.user, password: credentials.password } } : {}),
   });
-  const explain = (error: unknown, path: string) =>
-    explainHttpFailure(error, `${opsUrl}/api${path}`, "OPS_URL");
-  const ask = async <T>(path: string): Promise<T> => {
-    try {
-      return (await client.get<T>(path)).data;
-    } catch (error) {
-      throw isNotFound(error) ? error : explain(error, path);
-    }
-  };
-  const askIfThere = <T>(path: string) =>
-    ask<T>(path).catch((error: unknown) => {
-      if (isNotFound(error)) return null;
-      throw error;
+  const call = async <T>(method: "GET" | "POST", path: string): Promise<Answer<T>> => {
+    const url = `${opsUrl}/api${path}`;
+    const { status, data } = await client.request<unknown>({ method, url: path }).catch((error: unknown) => {
+      throw explainHttpFailure(error, url, "OPS_URL");
     });
+    if (status === 401)
+      throw new CliError(`${url}: 401. Set OPS_USER and OPS_PASSWORD to those of the ops process.`);
+    const answer = readAnswer<T>(status, data);
+    if (answer) return answer;
+    throw new CliError(
+      `${url} answered ${status}, but not as grp's ops process does. Is OPS_URL the address of its status pages, without /api?`,
+    );
+  };
+  const ask = async <T>(path: string): Promise<T> => take(await call<T>("GET", path));
+  const askIfThere = async <T>(path: string): Promise<T | null> => {
+    const answer = await call<T>("GET", path);
+    return !answer.isGood && answer.status === 404 ? null : take(answer);
+  };
   return {
     status: () => ask("/status"),
     workflowJobs: async (limit) =>
@@ -45,24 +51,40 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     plan: (key) => askIfThere(`/plans/${encodeURIComponent(key)}`),
     dead: (limit) => ask(`/dead?limit=${limit}`),
     async act(key, verb) {
-      const path = `/dead/${encodeURIComponent(key)}/${verb}`;
-      try {
-        await client.post(path);
-        return undefined;
-      } catch (error) {
-        return tellRefusal(key, error) ?? Promise.reject(explain(error, path));
-      }
+      const answer = await call("POST", `/dead/${encodeURIComponent(key)}/${verb}`);
+      if (answer.isGood) return undefined;
+      if (answer.status === 403) throw new CliError(describeRefusal(answer));
+      return answer.why ?? `${key}: ${describeRefusal(answer)}`;
     },
   };
 }
 
-function isNotFound(error: unknown): boolean {
-  return isAxiosError(error) && error.response?.status === 404;
+type Answer<T> = { readonly isGood: true; readonly body: T } | Refusal;
+
+/** `{ error, why? }`, as the ops process gives it. */
+interface Refusal {
+  readonly isGood: false;
+  readonly status: number;
+  readonly error: string;
+  readonly why: string | undefined;
 }
 
-/** Why this one can't be; undefined when none can: nothing answers, or one may not. */
-function tellRefusal(key: string, error: unknown): string | undefined {
-  const answer = isAxiosError<{ why?: string; error?: string }>(error) ? error.response : undefined;
-  if (!answer || answer.status === 401 || answer.status === 403) return undefined;
-  return answer.data?.why ?? `${key}: ${answer.data?.error ?? "refused"} (${answer.status})`;
+/** The ops process' own words for what is not there (any more). Any other 404 says that it is not there itself. */
+const NOT_THERE = ["unknown", "not_dead", "ended"];
+
+/** Undefined when it is not the ops process that speaks. */
+function readAnswer<T>(status: number, body: unknown): Answer<T> | undefined {
+  if (status < 300) return { isGood: true, body: body as T };
+  const { error, why } = Object(body) as Readonly<Record<string, unknown>>;
+  if (typeof error !== "string" || (status === 404 && !NOT_THERE.includes(error))) return undefined;
+  return { isGood: false, status, error, why: typeof why === "string" ? why : undefined };
+}
+
+function take<T>(answer: Answer<T>): T {
+  if (answer.isGood) return answer.body;
+  throw new CliError(describeRefusal(answer));
+}
+
+function describeRefusal({ status, error, why }: Refusal): string {
+  return `${why === undefined ? error : `${error}: ${why}`} (${status})`;
 }

@@ -153,6 +153,25 @@ describe("grp", () => {
     expect((await run(["dead"], { OPS_URL: "http://127.0.0.1:1" })).failed?.message).to.contain("OPS_URL");
   });
 
+  for (const body of ['{"error":"no_such_path"}', '{"error":"not_found","detail":"no GET /"}', "Not Found"])
+    it(`says that the ops process is elsewhere when its address answers 404 ${body}`, async () => {
+      const elsewhere = await serve((_seen, response) => response.writeHead(404).end(body));
+      const settings = { OPS_URL: elsewhere.url, OPS_PASSWORD: "hunter2hunter2" };
+      for (const args of [
+        ["status"],
+        ["dead"],
+        ["explain", "1"],
+        ["retry", "1"],
+        ["dismiss", "--all"],
+        ["test-runners"],
+      ]) {
+        const { failed, output } = await run(args, settings);
+        expect([failed?.name, failed?.exitCode, output], args.join(" ")).to.deep.equal(["CliError", 1, ""]);
+        expect(failed?.message).to.match(/ answered 404, but not as .* Is OPS_URL the address/);
+        expect(failed?.message).not.to.contain("hunter2");
+      }
+    });
+
   it("follows a runner until it is gone", async () => {
     const ingress = await serve((_seen, response) => response.writeHead(202).end("{}"));
     const steps = ["received", "enqueued", "launched", "gone"];
@@ -185,7 +204,9 @@ describe("grp", () => {
       let asked = 0;
       const ops = await serve(({ request }, response) => {
         if (request.url === "/api/status") return response.end("{}");
-        return ++asked < 3 ? response.writeHead(404).end("{}") : response.end(JSON.stringify(plan(verdict)));
+        return ++asked < 3
+          ? response.writeHead(404).end('{"error":"unknown"}')
+          : response.end(JSON.stringify(plan(verdict)));
       });
       const tested = await run(["test-runners", "--to", ingress.url], { OPS_URL: ops.url });
       expect([tested.failed, tested.exitCode]).to.deep.equal([undefined, exitCode]);
@@ -260,7 +281,7 @@ describe("grp", () => {
   });
 
   it("explains a job by the address of its page", async () => {
-    const ops = await serve((_seen, response) => response.writeHead(404).end("{}"));
+    const ops = await serve((_seen, response) => response.writeHead(404).end('{"error":"unknown"}'));
     const address = "https://github.com/acme/app/actions/runs/1/job/42?pr=3";
     const { failed } = await run(["explain", address], { OPS_URL: ops.url });
     expect(ops.seen[0]?.request.url).to.equal("/api/workflow-jobs/wfj-42");
