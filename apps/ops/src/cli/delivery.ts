@@ -3,7 +3,7 @@ import examples from "@octokit/webhooks-examples" with { type: "json" };
 import axios from "axios";
 import { z } from "zod";
 import { readText } from "./catalog.ts";
-import { CliError, explainHttpFailure } from "./failure.ts";
+import { CliError, explainHttpFailure, explainStranger } from "./failure.ts";
 
 export const ACTIONS = ["queued", "in_progress", "completed", "waiting"] as const;
 export type Action = (typeof ACTIONS)[number];
@@ -138,7 +138,7 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Signs and sends it as GitHub does. Any answer is an answer; only a failed connection is an error. */
+/** Signs and sends it as GitHub does. Any answer of the ingress is an answer; none, or a stranger's, is an error. */
 export async function sendDelivery(delivery: Delivery, options: SendOptions): Promise<Answer> {
   const json = JSON.stringify(delivery.payload);
   const body = options.asForm ? new URLSearchParams({ payload: json }).toString() : json;
@@ -146,24 +146,36 @@ export async function sendDelivery(delivery: Delivery, options: SendOptions): Pr
   // HOST=https://grp.example.com is enough.
   if (url.pathname === "/") url.pathname = "/webhook";
   if (options.isDryRun) url.searchParams.set("dry-run", "true");
+  const { status, data } = await post(url, body, {
+    "Content-Type": options.asForm ? "application/x-www-form-urlencoded" : "application/json",
+    "User-Agent": "GitHub-Hookshot/grp",
+    "X-GitHub-Event": delivery.event,
+    "X-GitHub-Delivery": delivery.deliveryId,
+    "X-Hub-Signature-256": `sha256=${createHmac("sha256", options.secret).update(body).digest("hex")}`,
+  });
+  if (isAnswer(status, data)) return { status, body: data };
+  throw explainStranger(url.href, status, { process: "ingress", setting: `${SETTING} its address` });
+}
+
+const SETTING = "--to (or WEBHOOK_URL)";
+
+async function post(url: URL, body: string, headers: Readonly<Record<string, string>>) {
   try {
-    const { status, data } = await axios.post<unknown>(url.href, body, {
-      headers: {
-        "Content-Type": options.asForm ? "application/x-www-form-urlencoded" : "application/json",
-        "User-Agent": "GitHub-Hookshot/grp",
-        "X-GitHub-Event": delivery.event,
-        "X-GitHub-Delivery": delivery.deliveryId,
-        "X-Hub-Signature-256": `sha256=${createHmac("sha256", options.secret).update(body).digest("hex")}`,
-      },
+    return await axios.post<unknown>(url.href, body, {
+      headers,
       // GitHub's own patience.
       timeout: 10_000,
       maxRedirects: 0,
       validateStatus: () => true,
     });
-    return { status, body: typeof data === "object" && data !== null ? { ...data } : { text: data } };
   } catch (error) {
-    throw explainHttpFailure(error, url.href, "--to (or WEBHOOK_URL)");
+    throw explainHttpFailure(error, url.href, SETTING);
   }
+}
+
+/** What the ingress takes it gives an outcome; a refusal may come without. */
+function isAnswer(status: number, data: unknown): data is Answer["body"] {
+  return typeof data === "object" && data !== null && (status >= 300 || "outcome" in data);
 }
 
 export const makeDeliveryId = (): string => randomUUID();

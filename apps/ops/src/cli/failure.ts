@@ -26,6 +26,18 @@ export function explainHttpFailure(error: unknown, url: string, setting: string)
   return new CliError(`${url}: ${hints[error.code ?? ""] ?? `${error.code ?? ""} ${error.message}`.trim()}`);
 }
 
+/** An answer that the asked process never gives: something else is at its address, or before it. */
+export function explainStranger(
+  url: string,
+  status: number,
+  asked: { process: string; setting: string },
+): CliError {
+  const { process, setting } = asked;
+  return new CliError(
+    `${url} answered ${status}, but not as grp's ${process} does. Is ${setting}, and is no login of a proxy before it?`,
+  );
+}
+
 /** Says why the program ends, and gives its exit code. 1: it did not work. 2: it was asked wrongly, or is set up wrongly. */
 export function tellFailure(error: unknown, print: (text: string) => void): number {
   // It has said already what is wrong.

@@ -3,7 +3,20 @@ import axios from "axios";
 import type { CliConfig } from "../config.ts";
 import type { Status } from "../server/status.ts";
 import type { IgnoredView, WorkflowJobView } from "../view.ts";
-import { CliError, explainHttpFailure } from "./failure.ts";
+import { CliError, explainHttpFailure, explainStranger } from "./failure.ts";
+
+interface WorkflowJobList {
+  readonly workflowJobs: readonly WorkflowJobView[];
+}
+
+interface DeadList {
+  readonly dead: readonly WorkflowJobView[];
+  readonly count: number;
+}
+
+interface Acted {
+  readonly outcome: "done";
+}
 
 /** The ops process' API; every failure is a `CliError`. "Not there" is null where that is a normal answer. */
 export interface OpsApi {
@@ -11,7 +24,7 @@ export interface OpsApi {
   workflowJobs(limit: number): Promise<readonly WorkflowJobView[]>;
   workflowJob(key: string): Promise<WorkflowJobView | IgnoredView | null>;
   plan(key: string): Promise<Plan | null>;
-  dead(limit: number): Promise<{ readonly dead: readonly WorkflowJobView[]; readonly count: number }>;
+  dead(limit: number): Promise<DeadList>;
   /** Undefined when done; else why this one can't be. Throws when nothing answers, or nobody may. */
   act(key: string, verb: "retry" | "dismiss"): Promise<string | undefined>;
 }
@@ -25,39 +38,42 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     validateStatus: () => true,
     ...(credentials ? { auth: { username: credentials.user, password: credentials.password } } : {}),
   });
-  const call = async <T>(method: "GET" | "POST", path: string): Promise<Answer<T>> => {
+  const call = async <T>(method: "GET" | "POST", path: string, mark: Mark<T>): Promise<Answer<T>> => {
     const url = `${opsUrl}/api${path}`;
     const { status, data } = await client.request<unknown>({ method, url: path }).catch((error: unknown) => {
       throw explainHttpFailure(error, url, "OPS_URL");
     });
     if (status === 401)
       throw new CliError(`${url}: 401. Set OPS_USER and OPS_PASSWORD to those of the ops process.`);
-    const answer = readAnswer<T>(status, data);
+    const answer = readAnswer(status, data, mark);
     if (answer) return answer;
-    throw new CliError(
-      `${url} answered ${status}, but not as grp's ops process does. Is OPS_URL the address of its status pages, without /api?`,
-    );
+    const setting = "OPS_URL the address of its status pages, without /api";
+    throw explainStranger(url, status, { process: "ops process", setting });
   };
-  const ask = async <T>(path: string): Promise<T> => take(await call<T>("GET", path));
-  const askIfThere = async <T>(path: string): Promise<T | null> => {
-    const answer = await call<T>("GET", path);
+  const ask = async <T>(path: string, mark: Mark<T>): Promise<T> => take(await call("GET", path, mark));
+  const askIfThere = async <T>(path: string, mark: Mark<T>): Promise<T | null> => {
+    const answer = await call("GET", path, mark);
     return !answer.isGood && answer.status === 404 ? null : take(answer);
   };
   return {
-    status: () => ask("/status"),
+    status: () => ask<Status>("/status", "queues"),
     workflowJobs: async (limit) =>
-      (await ask<{ workflowJobs: WorkflowJobView[] }>(`/workflow-jobs?limit=${limit}`)).workflowJobs,
-    workflowJob: (key) => askIfThere(`/workflow-jobs/${encodeURIComponent(key)}`),
-    plan: (key) => askIfThere(`/plans/${encodeURIComponent(key)}`),
-    dead: (limit) => ask(`/dead?limit=${limit}`),
+      (await ask<WorkflowJobList>(`/workflow-jobs?limit=${limit}`, "workflowJobs")).workflowJobs,
+    workflowJob: (key) =>
+      askIfThere<WorkflowJobView | IgnoredView>(`/workflow-jobs/${encodeURIComponent(key)}`, "explanation"),
+    plan: (key) => askIfThere<Plan>(`/plans/${encodeURIComponent(key)}`, "offerings"),
+    dead: (limit) => ask<DeadList>(`/dead?limit=${limit}`, "dead"),
     async act(key, verb) {
-      const answer = await call("POST", `/dead/${encodeURIComponent(key)}/${verb}`);
+      const answer = await call<Acted>("POST", `/dead/${encodeURIComponent(key)}/${verb}`, "outcome");
       if (answer.isGood) return undefined;
       if (answer.status === 403) throw new CliError(describeRefusal(answer));
       return answer.why ?? `${key}: ${describeRefusal(answer)}`;
     },
   };
 }
+
+/** A field that this answer has and no stranger's: a proxy's login page is a good answer too, as HTTP goes. */
+type Mark<T> = keyof T & string;
 
 type Answer<T> = { readonly isGood: true; readonly body: T } | Refusal;
 
@@ -73,9 +89,10 @@ interface Refusal {
 const NOT_THERE = ["unknown", "not_dead", "ended"];
 
 /** Undefined when it is not the ops process that speaks. */
-function readAnswer<T>(status: number, body: unknown): Answer<T> | undefined {
-  if (status < 300) return { isGood: true, body: body as T };
-  const { error, why } = Object(body) as Readonly<Record<string, unknown>>;
+function readAnswer<T>(status: number, data: unknown, mark: Mark<T>): Answer<T> | undefined {
+  if (typeof data !== "object" || data === null) return undefined;
+  if (status < 300) return mark in data ? { isGood: true, body: data as T } : undefined;
+  const { error, why } = data as Readonly<Record<string, unknown>>;
   if (typeof error !== "string" || (status === 404 && !NOT_THERE.includes(error))) return undefined;
   return { isGood: false, status, error, why: typeof why === "string" ? why : undefined };
 }

@@ -172,8 +172,30 @@ describe("grp", () => {
       }
     });
 
+  for (const [page, type] of [
+    ["<html>Log in</html>", "text/html"],
+    ['{"status":"ok"}', "application/json"],
+    ['"ok"', "application/json"],
+  ] as const)
+    it(`takes no ${type} of somebody else for the answer of ops or ingress: ${page}`, async () => {
+      const proxy = await serve((_seen, response) => response.setHeader("content-type", type).end(page));
+      for (const args of [
+        ["status"],
+        ["dead"],
+        ["explain", "1"],
+        ["retry", "1"],
+        ["dismiss", "--all"],
+        ["test-runners"],
+        ["send", "--label", "x", "--repository", "acme/app"],
+      ]) {
+        const { failed, output } = await run(args, { OPS_URL: proxy.url, WEBHOOK_URL: proxy.url });
+        expect([failed?.name, failed?.exitCode, output], args.join(" ")).to.deep.equal(["CliError", 1, ""]);
+        expect(failed?.message).to.match(/ answered 200, but not as grp's (ops process|ingress) does\. Is /);
+      }
+    });
+
   it("follows a runner until it is gone", async () => {
-    const ingress = await serve((_seen, response) => response.writeHead(202).end("{}"));
+    const ingress = await serve((_seen, response) => response.writeHead(202).end('{"outcome":"enqueued"}'));
     const steps = ["received", "enqueued", "launched", "gone"];
     let asked = 0;
     const ops = await serve((_seen, response) => {
@@ -192,7 +214,9 @@ describe("grp", () => {
   });
 
   it("tests every class of the catalog on a running instance", async () => {
-    const ingress = await serve((_seen, response) => response.writeHead(202).end('{"key":"dry-1"}'));
+    const ingress = await serve((_seen, response) =>
+      response.writeHead(202).end('{"outcome":"enqueued","key":"dry-1"}'),
+    );
     const plan = (verdict: string) => ({
       ...{ key: "dry-1", repository: "acme/grp-test", labels: [], runnerClass: "mac", registersAt: "repo:x" },
       ...{ github: { verdict: "allowed" }, offerings: [{ provider: "codemagic", summary: "", verdict }] },
@@ -203,7 +227,7 @@ describe("grp", () => {
     ] as const) {
       let asked = 0;
       const ops = await serve(({ request }, response) => {
-        if (request.url === "/api/status") return response.end("{}");
+        if (request.url === "/api/status") return response.end('{"queues":[]}');
         return ++asked < 3
           ? response.writeHead(404).end('{"error":"unknown"}')
           : response.end(JSON.stringify(plan(verdict)));
@@ -221,7 +245,7 @@ describe("grp", () => {
       const isDead = request.url === "/api/dead/wfj-1/retry" && request.method === "POST";
       response
         .writeHead(isDead ? 200 : 404)
-        .end(isDead ? "{}" : '{"error":"not_dead","why":"wfj-2 is no dead letter"}');
+        .end(isDead ? '{"outcome":"done"}' : '{"error":"not_dead","why":"wfj-2 is no dead letter"}');
     });
     const retried = await run(["retry", "wfj-1", "wfj-2"], { OPS_URL: ops.url });
     expect(retried.output).to.equal("wfj-1: back in its queue\nwfj-2 is no dead letter");
@@ -240,7 +264,7 @@ describe("grp", () => {
       const key = request.url?.split("/")[3];
       if (key === "wfj-2") return response.writeHead(503).end('{"error":"redis_unavailable"}');
       dead = dead.filter((one) => one.key !== key);
-      return response.end("{}");
+      return response.end('{"outcome":"done"}');
     });
     const retried = await run(["retry", "--all", "--class", "mac"], { OPS_URL: ops.url });
     expect(retried.output.split("\n")).to.deep.equal([
