@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { ConfigError, redact } from "@grp/runtime";
+import { ConfigError, redact, redactText } from "@grp/runtime";
 import { isAxiosError } from "axios";
 import { CommanderError } from "commander";
 
@@ -23,7 +23,8 @@ export function explainHttpFailure(error: unknown, url: string, setting: string)
     ECONNABORTED: "no answer in time.",
     ETIMEDOUT: "no answer in time.",
   };
-  return new CliError(`${url}: ${hints[error.code ?? ""] ?? `${error.code ?? ""} ${error.message}`.trim()}`);
+  const hint = hints[error.code ?? ""] ?? `${error.code ?? ""} ${error.message}`.trim();
+  return new CliError(`${showUrl(url)}: ${hint}`);
 }
 
 /** An answer that the asked process never gives: something else is at its address, or before it. */
@@ -34,8 +35,16 @@ export function explainStranger(
 ): CliError {
   const { process, setting } = asked;
   return new CliError(
-    `${url} answered ${status}, but not as grp's ${process} does. Is ${setting}, and is no login of a proxy before it?`,
+    `${showUrl(url)} answered ${status}, but not as grp's ${process} does. Is ${setting}, and is no login of a proxy before it?`,
   );
+}
+
+/** Fit to be printed: without user and password, or what else in it may be a secret. */
+export function showUrl(url: string): string {
+  const shown = new URL(url);
+  shown.username = "";
+  shown.password = "";
+  return redactText(shown.href);
 }
 
 /** Says why the program ends, and gives its exit code. 1: it did not work. 2: it was asked wrongly, or is set up wrongly. */

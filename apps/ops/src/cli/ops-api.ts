@@ -3,7 +3,7 @@ import axios from "axios";
 import type { CliConfig } from "../config.ts";
 import type { Status } from "../server/status.ts";
 import type { IgnoredView, WorkflowJobView } from "../view.ts";
-import { CliError, explainHttpFailure, explainStranger } from "./failure.ts";
+import { CliError, explainHttpFailure, explainStranger, showUrl } from "./failure.ts";
 
 interface WorkflowJobList {
   readonly workflowJobs: readonly WorkflowJobView[];
@@ -44,7 +44,7 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
       throw explainHttpFailure(error, url, "OPS_URL");
     });
     if (status === 401)
-      throw new CliError(`${url}: 401. Set OPS_USER and OPS_PASSWORD to those of the ops process.`);
+      throw new CliError(`${showUrl(url)}: 401. Set OPS_USER and OPS_PASSWORD to those of the ops process.`);
     const answer = readAnswer(status, data, mark);
     if (answer) return answer;
     const setting = "OPS_URL the address of its status pages, without /api";

@@ -194,6 +194,23 @@ describe("grp", () => {
       }
     });
 
+  it("shows no password of an address, whatever is wrong with it", async () => {
+    const locked = await serve((_seen, response) => response.writeHead(401).end("Unauthorized"));
+    const proxy = await serve((_seen, response) => response.end("<html>Log in</html>"));
+    const send = ["send", "--label", "x", "--repository", "acme/app", "--to"];
+    const fail = async (url: string, exitCode: number, ask: (address: string) => ReturnType<typeof run>) => {
+      const { failed, output } = await ask(url.replace("//", "//user:p@ss:hunter2@"));
+      expect([failed?.name, failed?.exitCode, output], url).to.deep.equal(["CliError", exitCode, ""]);
+      expect(failed?.message, url).not.to.match(/hunter2|p@ss|user:/);
+    };
+    for (const url of [locked.url, proxy.url, "http://127.0.0.1:1"]) {
+      await fail(url, 1, (OPS_URL) => run(["status"], { OPS_URL }));
+      await fail(url, 1, (to) => run([...send, to]));
+    }
+    for (const url of ["ftp://127.0.0.1", "http://127.0.0.1:99999"])
+      await fail(url, 2, (to) => run([...send, to]));
+  });
+
   it("follows a runner until it is gone", async () => {
     const ingress = await serve((_seen, response) => response.writeHead(202).end('{"outcome":"enqueued"}'));
     const steps = ["received", "enqueued", "launched", "gone"];
@@ -285,8 +302,6 @@ describe("grp", () => {
 
   it("refuses what it can't understand before anything is sent", async () => {
     for (const args of [
-      ["send", "--to", "nowhere"],
-      ["send", "--to", "ftp://127.0.0.1/"],
       ["send", "--id", "abc"],
       ["status", "--limit", "0"],
       ["test-runners", "--timeout", "soon"],

@@ -4,6 +4,7 @@ import { type ActFlags, runAct } from "./act.ts";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { ACTIONS } from "./delivery.ts";
+import { CliError } from "./failure.ts";
 import { runDead, runExplain, runStatus } from "./look.ts";
 import { runPlan } from "./plan.ts";
 import { runSend, type SendFlags } from "./send.ts";
@@ -134,10 +135,10 @@ function countNumber(text: string): number {
   return count;
 }
 
-/** A bare address means its webhook. */
+/** A bare address means its webhook. A wrong one is not shown, as commander would: it may hold a password. */
 function webAddress(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !["http:", "https:"].includes(url.protocol))
-    throw new InvalidArgumentError("A URL that begins with http:// or https:// is wanted.");
+    throw new CliError("--to: a URL that begins with http:// or https:// is wanted", 2);
   return text;
 }
