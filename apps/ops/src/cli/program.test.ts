@@ -22,6 +22,12 @@ classes:
     offerings: [{ provider: codemagic, app: "\${APP}" }]
 `;
 
+/** A plan of that class, as a worker makes it. */
+const planned = (verdict: string) => ({
+  ...{ key: "dry-1", repository: "acme/app", labels: [], runnerClass: "mac", registersAt: "repo:acme/app" },
+  ...{ github: { verdict: "allowed" }, offerings: [{ provider: "codemagic", summary: "mini", verdict }] },
+});
+
 interface Seen {
   readonly request: IncomingMessage;
   readonly body: string;
@@ -234,10 +240,6 @@ describe("grp", () => {
     const ingress = await serve((_seen, response) =>
       response.writeHead(202).end('{"outcome":"enqueued","key":"dry-1"}'),
     );
-    const plan = (verdict: string) => ({
-      ...{ key: "dry-1", repository: "acme/grp-test", labels: [], runnerClass: "mac", registersAt: "repo:x" },
-      ...{ github: { verdict: "allowed" }, offerings: [{ provider: "codemagic", summary: "", verdict }] },
-    });
     for (const [verdict, exitCode] of [
       ["would-launch", 0],
       ["refused", 1],
@@ -247,13 +249,27 @@ describe("grp", () => {
         if (request.url === "/api/status") return response.end('{"queues":[]}');
         return ++asked < 3
           ? response.writeHead(404).end('{"error":"unknown"}')
-          : response.end(JSON.stringify(plan(verdict)));
+          : response.end(JSON.stringify(planned(verdict)));
       });
       const tested = await run(["test-runners", "--to", ingress.url], { OPS_URL: ops.url });
       expect([tested.failed, tested.exitCode]).to.deep.equal([undefined, exitCode]);
       expect(tested.output)
         .to.contain(exitCode === 0 ? "1 of 1 runner classes" : "0 of 1")
         .and.contain(verdict);
+    }
+  });
+
+  it("fails a dry run whose plan launches nothing", async () => {
+    const ingress = await serve((_seen, response) => response.writeHead(202).end('{"outcome":"enqueued"}'));
+    for (const [verdict, exitCode] of [
+      ["would-launch", 0],
+      ["refused", 1],
+    ] as const) {
+      const ops = await serve((_seen, response) => response.end(JSON.stringify(planned(verdict))));
+      const args = ["send", "--to", ingress.url, "--dry-run", "--wait"];
+      const sent = await run(args, { OPS_URL: ops.url });
+      expect([sent.failed, sent.exitCode], verdict).to.deep.equal([undefined, exitCode]);
+      expect(sent.output).to.contain(`1. codemagic: mini: ${verdict}`);
     }
   });
 

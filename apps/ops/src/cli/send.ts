@@ -1,4 +1,4 @@
-import { type Catalog, demandKey, dryRunKey, formatPlan } from "@grp/core";
+import { type Catalog, demandKey, dryRunKey, formatPlan, isLaunchable } from "@grp/core";
 import { formatDuration } from "../format.ts";
 import type { IgnoredView, TimelineEntry, WorkflowJobView } from "../view.ts";
 import { readCatalog } from "./catalog.ts";
@@ -113,7 +113,10 @@ async function followPlan(context: CliContext, key: string, untilMs: number): Pr
   const api = createOpsApi(context.config);
   for (;;) {
     const plan = await api.plan(key);
-    if (plan) return context.print(formatPlan(plan));
+    if (plan) {
+      context.print(formatPlan(plan));
+      return isLaunchable(plan) ? undefined : context.setExitCode(1);
+    }
     if (context.now() >= untilMs) throw new CliError(`no plan for ${key} in time: is a worker running?`);
     await context.sleep(POLL_MS);
   }
