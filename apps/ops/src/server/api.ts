@@ -1,6 +1,7 @@
 import { Router } from "express";
 import { joinWorkflowJobs, readKey, readWorkflowJob } from "../view.ts";
 import { type DeadVerdict, dismissDead, type OpsContext, retryDead } from "./actions.ts";
+import { BadRequestError } from "./bad-request.ts";
 import { requireWritable } from "./guards.ts";
 import { readWorld } from "./read-world.ts";
 import { readStatus } from "./status.ts";
@@ -57,8 +58,11 @@ const WHY: Readonly<Record<Exclude<DeadVerdict, "done">, (key: string) => string
   ended: (key) => `GitHub has ended the workflow job of ${key} meanwhile; it is off the list`,
 };
 
+/** Who asks for more than is listed at a time gets that many. */
 function limitOf(given: unknown): number {
-  return Math.min(Math.max(Math.floor(Number(given)) || LIST_LIMIT, 1), MOST_LISTED);
+  if (given === undefined) return LIST_LIMIT;
+  if (typeof given === "string" && /^0*[1-9]\d*$/.test(given)) return Math.min(Number(given), MOST_LISTED);
+  throw new BadRequestError("limit must be a whole number, 1 or more");
 }
 
 /** What names nothing finds nothing. */

@@ -2,7 +2,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createLedger, type Ledger } from "@grp/ledger";
 import { createQueueConsumer, createQueueProducer, type QueueProducer } from "@grp/queue";
-import { closeRedis, closeServer, createRedis, listen, type Redis } from "@grp/runtime";
+import { closeRedis, closeServer, createRedis, type Logger, listen, type Redis } from "@grp/runtime";
 import axios, { type AxiosInstance } from "axios";
 import { expect } from "chai";
 import { startRedis, type TestRedis } from "../../../../test/support/redis.ts";
@@ -38,13 +38,16 @@ describe("createOpsApp", () => {
     for (const close of open.splice(0).reverse()) await close();
   });
 
-  async function start(options: { isReadOnly?: boolean; anonymous?: boolean } = {}): Promise<AxiosInstance> {
+  async function start(
+    options: { isReadOnly?: boolean; anonymous?: boolean; logger?: Logger } = {},
+  ): Promise<AxiosInstance> {
     const isReadOnly = options.isReadOnly ?? true;
     const board: Board = createBoard(redis, { basePath: "/queues", isReadOnly });
     const app = createOpsApp({
       board: board.router,
       context: {
-        ...{ ledger, producer, findFailed: board.findFailed, logger: silent, isReadOnly, now: Date.now },
+        ...{ ledger, producer, findFailed: board.findFailed, isReadOnly, now: Date.now },
+        logger: options.logger ?? silent,
         catalog: undefined,
       },
       ...(options.anonymous ? {} : { credentials }),
@@ -308,6 +311,37 @@ describe("createOpsApp", () => {
     server.resume();
     expect([page.status, answer.status, answer.data.error]).to.deep.equal([503, 503, "redis_unavailable"]);
     expect(page.data).to.contain("Redis does not answer").and.contain('http-equiv="refresh"');
+  });
+
+  it("says to the asker what is wrong with an address, and nothing to the log", async () => {
+    const told: string[] = [];
+    const http = await start({
+      isReadOnly: false,
+      logger: { ...silent, error: (message) => told.push(message) },
+    });
+    const ill = ["plans/%zz", "workflow-jobs/%E0%A4%A"].map((path) => http.get(`/api/${path}`));
+    for (const { status, data } of await Promise.all([...ill, http.post("/api/dead/%zz/retry")])) {
+      expect([status, data.error]).to.deep.equal([400, "bad_request"]);
+      expect(data.why).to.match(/^Failed to decode param '%/);
+    }
+    const page = await http.get("/workflow-jobs/%3Cb%3E%zz");
+    expect([page.status, told]).to.deep.equal([400, []]);
+    expect(page.data).to.contain("This can&#39;t be read").and.not.contain("<b>");
+    expect((await http.post("/dead/%zz/retry")).status).to.equal(400);
+  });
+
+  it("lists as many as it is asked for, and refuses what is no number of them", async () => {
+    const http = await start();
+    for (const id of [1, 2, 3]) await ledger.recordQueued(aDemand(id));
+    const list = (limit: string) => http.get(`/api/workflow-jobs?limit=${limit}`);
+    for (const limit of ["2", "007", "501", "9".repeat(400)])
+      expect((await list(limit)).data.workflowJobs, limit).to.have.length(limit === "2" ? 2 : 3);
+    for (const limit of ["-1", "0", "abc", "1.5", "", "1&limit=2", "1e3"]) {
+      const { status, data } = await list(limit);
+      expect([status, data.error], limit).to.deep.equal([400, "bad_request"]);
+      expect(data.why).to.equal("limit must be a whole number, 1 or more");
+    }
+    expect((await http.get("/api/dead?limit=-1")).status).to.equal(400);
   });
 
   it("dismisses a dead letter by its button", async () => {

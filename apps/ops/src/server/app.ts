@@ -34,23 +34,48 @@ export function createOpsApp({ context, credentials, board }: OpsAppOptions): Ex
 function answerError(context: OpsContext): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
-    const isAway = error instanceof QueueUnavailableError || isRedisError(error);
-    context.logger.error("ops.failed", { path: request.path, error });
-    response.status(isAway ? 503 : 500);
+    const failure = describeFailure(error);
+    if (failure.status >= 500) context.logger.error("ops.failed", { path: request.path, error });
+    response.status(failure.status);
     const isForPrograms = /^\/(api|queues)\//.test(request.path);
-    if (isForPrograms) response.json(isAway ? AWAY : { error: "internal" });
-    else response.type("html").send(drawError(context, isAway));
+    if (isForPrograms) response.json(failure.body);
+    else response.type("html").send(drawError(context, failure));
   };
 }
 
-const AWAY = { error: "redis_unavailable", why: "Redis does not answer the ops process" };
+interface Failure {
+  readonly status: number;
+  readonly body: { readonly error: string; readonly why?: string };
+  readonly text: string;
+}
 
-function drawError({ isReadOnly, now }: OpsContext, isAway: boolean): string {
-  const text = isAway
-    ? "Redis does not answer. This page tries again."
-    : "That did not work; the log of the ops process says why.";
+const AWAY: Failure = {
+  status: 503,
+  body: { error: "redis_unavailable", why: "Redis does not answer the ops process" },
+  text: "Redis does not answer. This page tries again.",
+};
+const INTERNAL: Failure = {
+  status: 500,
+  body: { error: "internal" },
+  text: "That did not work; the log of the ops process says why.",
+};
+
+function describeFailure(error: unknown): Failure {
+  if (error instanceof QueueUnavailableError || isRedisError(error)) return AWAY;
+  if (!isAskersFault(error)) return INTERNAL;
+  const { status, message } = error;
+  return { status, body: { error: "bad_request", why: message }, text: `This can't be read: ${message}` };
+}
+
+/** Express' own errors carry a status, as `BadRequestError` does: an address that is ill encoded, for one. */
+function isAskersFault(error: unknown): error is Error & { readonly status: number } {
+  if (!(error instanceof Error && "status" in error && typeof error.status === "number")) return false;
+  return error.status >= 400 && error.status < 500;
+}
+
+function drawError({ isReadOnly, now }: OpsContext, { text, status }: Failure): string {
   const body = html`<div class="card empty">${text}</div>`;
-  return layOut({ title: "Error", at: now(), isReadOnly, renews: isAway, body });
+  return layOut({ title: "Error", at: now(), isReadOnly, renews: status === AWAY.status, body });
 }
 
 /** ioredis' own: the server's answers, a command's time-out, a connection that isn't there. */
