@@ -5,12 +5,15 @@ SHELL := /bin/sh
 export NODE_COMPILE_CACHE ?= $(CURDIR)/.grp/compiled
 .DEFAULT_GOAL := help
 
-# Of run-<runner tag> and test-runners: where to send, and whether something may really be launched.
+# Of run-<runner tag> and test-runners: where to send, for which repository (without: one that the catalog names), and
+# whether something may really be launched.
 HOST ?= http://localhost:3000
+REPOSITORY ?=
 DRY_RUN ?= true
 # In the shell of a recipe: a token from the environment or .env, else the one for local tests.
 TOKEN = grep -qs '^WEBHOOK_TOKEN=.' .env || export WEBHOOK_TOKEN="$${WEBHOOK_TOKEN:-FAKE_TOKEN}"
 GRP = node apps/ops/src/cli.ts
+TO = --to "$(HOST)" $(if $(REPOSITORY),--repository "$(REPOSITORY)")
 
 .PHONY: help
 help: ## This list
@@ -110,12 +113,12 @@ lockfile: ## Check that the lockfile names no registry
 	@scripts/check-lockfile.sh
 
 .PHONY: test-runners
-test-runners: setup ## Dry-run deliveries for every runner class to HOST, and a table of what came of them
-	@$(TOKEN); $(GRP) test-runners --to "$(HOST)"
+test-runners: setup ## Dry-run deliveries for every runner class to HOST, as of REPOSITORY=owner/name, and a table of what came of them
+	@$(TOKEN); $(GRP) test-runners $(TO)
 
 # An implicit rule can't be phony; FORCE makes it run though a file of that name may exist.
-run-%: setup FORCE ## Send a delivery that asks for the label % to HOST and show what comes of it (DRY_RUN=true unless told otherwise)
-	@$(TOKEN); $(GRP) send --label "$*" --to "$(HOST)" --wait $(if $(filter false 0 no,$(DRY_RUN)),,60 --dry-run)
+run-%: setup FORCE ## Send a delivery that asks for the label %, as of REPOSITORY=owner/name, to HOST and show what comes of it (DRY_RUN=true unless told otherwise)
+	@$(TOKEN); $(GRP) send --label "$*" $(TO) --wait $(if $(filter false 0 no,$(DRY_RUN)),,60 --dry-run)
 
 .PHONY: FORCE
 FORCE:

@@ -13,7 +13,7 @@ describe("grp against a running instance", function () {
   this.timeout(120_000);
   let stack: Stack;
   before(async () => {
-    stack = await startStack({ ops: {}, env: QUICK });
+    stack = await startStack({ ops: {}, env: QUICK, sandbox: { github: { repositories: ["acme/app"] } } });
     await stack.connect();
   });
   after(() => stack?.stop());
@@ -41,7 +41,7 @@ describe("grp against a running instance", function () {
   };
 
   it("test-runners plans one workflow job of every class, and launches nothing", async () => {
-    const { code, output } = await grp("test-runners");
+    const { code, output } = await grp("test-runners", "--repository", "acme/app");
     expect(output).to.match(/ubuntu-arm64 .*202 .*good .*GitHub: allowed/);
     expect(output.match(/ec2: would-launch/g)).to.have.length(2);
     expect(output).to.match(/macOS-arm64 .*202 .*good .*GitHub: allowed/);
@@ -52,17 +52,40 @@ describe("grp against a running instance", function () {
 
   it("test-runners says what a provider refuses, and exits with 1", async () => {
     stack.sandbox.ec2.failNext("UnauthorizedOperation", { action: "RunInstances", status: 403, times: 50 });
-    const { code, output } = await grp("test-runners", "--class", "ubuntu-arm64");
+    const { code, output } = await grp("test-runners", "--class", "ubuntu-arm64", "-r", "acme/app");
     stack.sandbox.ec2.forgetFailures();
     expect(output).to.match(/BAD .*GitHub: allowed/);
     expect(output).to.contain("UnauthorizedOperation");
     expect(code).to.equal(1);
   });
 
+  it("a repository that GitHub does not know fails the dry run, and none is made up", async () => {
+    const tested = await grp("test-runners", "--repository", "acme/typo");
+    expect(tested.output)
+      .to.match(/BAD .*GitHub: refused .*404/)
+      .and.to.contain("0 of 2 runner classes");
+    const args = [
+      "send",
+      "--label",
+      "ubuntu-arm64",
+      "--repository",
+      "acme/typo",
+      "--dry-run",
+      "--wait",
+      "20",
+    ];
+    const sent = await grp(...args);
+    expect(sent.output).to.match(/GitHub registration: refused .*404/);
+    const unnamed = await call("make", ["test-runners", `HOST=${stack.ingress[0]?.url}`]);
+    expect(unnamed.output).to.match(/^grp: which repository\? .*acme.* REPOSITORY=owner\/name/m);
+    expect([tested.code, sent.code, unnamed.code]).to.deep.equal([1, 1, 2]);
+  });
+
   it("send --dry-run --wait prints the plan: class, place, and every offering in order", async () => {
-    const { code, output } = await grp("send", "--label", "ubuntu-arm64", "--dry-run", "--wait", "20");
+    const args = ["send", "--label", "ubuntu-arm64", "--repository", "acme/app", "--dry-run", "--wait", "20"];
+    const { code, output } = await grp(...args);
     expect(output).to.match(/^202 .*"dryRun":true/);
-    expect(output).to.contain("class ubuntu-arm64, registers at repo:acme/grp-test");
+    expect(output).to.contain("class ubuntu-arm64, registers at repo:acme/app");
     expect(output).to.match(/1\. ec2: us-east-1 .*spot.*: would-launch/);
     expect(output).to.match(/2\. ec2: us-east-1 .*on-demand.*: would-launch/);
     expect(code).to.equal(0);
@@ -71,9 +94,10 @@ describe("grp against a running instance", function () {
 
   it("make run-<label> sends a dry run unless told otherwise, and make test-runners asks for every class", async () => {
     const host = `HOST=${stack.ingress[0]?.url}`;
-    const one = await call("make", ["run-macOS-arm64", host]);
+    const repository = "REPOSITORY=acme/app";
+    const one = await call("make", ["run-macOS-arm64", host, repository]);
     expect(one.output).to.match(/^202 .*"runnerClass":"macOS-arm64","dryRun":true/m);
-    const all = await call("make", ["test-runners", host]);
+    const all = await call("make", ["test-runners", host, repository]);
     expect(all.output).to.contain("2 of 2 runner classes would launch");
     expect([one.code, all.code]).to.deep.equal([0, 0]);
     expectNothingLaunched();
@@ -110,7 +134,7 @@ describe("grp against a running instance", function () {
   });
 
   it("says in one line what keeps it from an answer, and exits with more than 0", async () => {
-    const wrong = await grp("send", "--secret", "not the secret");
+    const wrong = await grp("send", "--repository", "acme/app", "--secret", "not the secret");
     expect(wrong.output).to.match(/^401 /);
     expect(wrong.code).to.equal(1);
     const unknown = await grp("explain", "4711");

@@ -11,7 +11,7 @@ import { CliError } from "./failure.ts";
 import { createProgram } from "./program.ts";
 
 const CATALOG = `version: 1
-allow: { owners: acme }
+allow: { owners: acme, repositories: [acme/app] }
 codemagicTeams: { default: { maxConcurrentBuilds: 1 } }
 classes:
   - name: mac
@@ -140,7 +140,7 @@ describe("grp", () => {
       expect(request.headers["x-github-event"]).to.equal("workflow_job");
       const payload = JSON.parse(form ? (new URLSearchParams(body).get("payload") ?? "") : body);
       expect(payload.workflow_job).to.deep.include({ id: 42, labels: ["macOS-arm64"], status: "queued" });
-      expect(payload.repository.full_name).to.equal("acme/grp-test");
+      expect(payload.repository.full_name).to.equal("acme/app");
     });
 
   it("fails in words: nobody listens, refused, no secret, no such class", async () => {
@@ -271,6 +271,43 @@ describe("grp", () => {
       expect([sent.failed, sent.exitCode], verdict).to.deep.equal([undefined, exitCode]);
       expect(sent.output).to.contain(`1. codemagic: mini: ${verdict}`);
     }
+  });
+
+  it("makes up no repository: where the catalog names none, it asks for one before anything is sent", async () => {
+    const ingress = await serve((_seen, response) => response.writeHead(200).end('{"outcome":"ignored"}'));
+    const ops = await serve((_seen, response) => response.end('{"queues":[]}'));
+    const own = { repositories: "    repositories: [acme/ios]\n    maxRunners", none: "    maxRunners" };
+    const ask = async (catalog: keyof typeof own, ...args: string[]) => {
+      const text = CATALOG.replace(", repositories: [acme/app]", "").replace("    maxRunners", own[catalog]);
+      writeFileSync(inDir("unnamed.yaml"), text);
+      ingress.seen.length = 0;
+      const settings = { OPS_URL: ops.url, RUNNERS_FILE: inDir("unnamed.yaml"), WEBHOOK_URL: ingress.url };
+      const { failed } = await run(args, settings);
+      return { failed, sent: ingress.seen.map(({ body }) => JSON.parse(body).repository.full_name) };
+    };
+    for (const command of ["send", "test-runners"]) {
+      const { failed, sent } = await ask("none", command);
+      expect([failed?.exitCode, sent], command).to.deep.equal([2, []]);
+      expect(failed?.message).to.match(/only owners \(acme\).* --repository owner\/name .*REPOSITORY=/);
+      expect((await ask("none", command, "-r", "acme/api")).sent).to.deep.equal(["acme/api"]);
+      expect((await ask("repositories", command)).sent).to.deep.equal(["acme/ios"]);
+    }
+    // A class that serves others alone is tested with one of those.
+    expect((await ask("repositories", "test-runners", "-r", "acme/api")).sent).to.deep.equal(["acme/ios"]);
+    expect((await ask("repositories", "test-runners", "-r", "ACME/ios")).sent).to.deep.equal(["ACME/ios"]);
+  });
+
+  it("sends for a repository of the class that has the labels", async () => {
+    const ingress = await serve((_seen, response) => response.writeHead(202).end('{"outcome":"enqueued"}'));
+    const [head, mac] = CATALOG.split("classes:\n");
+    const only = (name: string) => mac?.replace("mac\n", `${name}\n    repositories: [acme/${name}]\n`);
+    const linux = only("linux")?.replace("[macOS-arm64", "[linux");
+    writeFileSync(inDir("two.yaml"), `${head}classes:\n${linux}${only("ios")}`);
+    const settings = { RUNNERS_FILE: inDir("two.yaml"), WEBHOOK_URL: ingress.url };
+    for (const label of ["macos-ARM64", "linux", "windows"])
+      expect((await run(["send", "--label", label], settings)).failed).to.equal(undefined);
+    const sent = ingress.seen.map(({ body }) => JSON.parse(body).repository.full_name);
+    expect(sent).to.deep.equal(["acme/ios", "acme/linux", "acme/linux"]);
   });
 
   it("retries by key, and says when there is nothing to retry", async () => {

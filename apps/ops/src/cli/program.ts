@@ -60,7 +60,7 @@ function addSend(program: Command, open: () => CliContext): void {
     .option("-f, --file <payload>", "send this recorded payload")
     .option("-l, --label <label...>", "labels of the job (default: the class's first)")
     .option("-c, --class <name>", "a runner class of the catalog (default: its first)")
-    .option("-r, --repository <owner/name>", "repository of the job (default: one that the catalog allows)")
+    .option("-r, --repository <owner/name>", "repository of the job (default: one that the catalog names)")
     .option("--id <number>", "id of the workflow job (default: a new one)", wholeNumber)
     .option("--event <name>", "name of the event", "workflow_job")
     .addOption(new Option("--action <action>", "what happened").choices(ACTIONS).default("queued"))
@@ -84,7 +84,10 @@ function addTestRunners(program: Command, open: () => CliContext): void {
     )
     .option("-c, --class <name...>", "only these classes")
     .option("--to <url>", "address of the ingress or its webhook (default: WEBHOOK_URL)", webAddress)
-    .option("-r, --repository <owner/name>", "repository of the jobs (default: one that the catalog allows)")
+    .option(
+      "-r, --repository <owner/name>",
+      "repository of the jobs, where the class serves it (default: one that the catalog names)",
+    )
     .option("--secret <secret>", "secret to sign with (default: WEBHOOK_TOKEN)")
     .addOption(
       new Option("--timeout <seconds>", "how long to wait for each plan").argParser(countNumber).default(60),

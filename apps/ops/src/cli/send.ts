@@ -1,4 +1,4 @@
-import { type Catalog, demandKey, dryRunKey, formatPlan, isLaunchable } from "@grp/core";
+import { type Catalog, demandKey, dryRunKey, formatPlan, isLaunchable, type RunnerClass } from "@grp/core";
 import { formatDuration } from "../format.ts";
 import type { IgnoredView, TimelineEntry, WorkflowJobView } from "../view.ts";
 import { readCatalog } from "./catalog.ts";
@@ -85,14 +85,23 @@ async function choosePayload(context: CliContext, flags: SendFlags): Promise<obj
 async function chooseTarget(context: CliContext, flags: SendFlags) {
   if (flags.label && flags.repository) return { labels: flags.label, repository: flags.repository };
   const catalog = await readCatalog(context.config);
-  const runnerClass = flags.class
-    ? catalog.classes.find((one) => one.name === flags.class)
-    : catalog.classes[0];
+  const runnerClass = findClass(catalog, flags);
   if (!runnerClass) throw noSuchClass(flags.class ?? "", catalog);
   return {
     labels: flags.label ?? runnerClass.labels.slice(0, 1),
-    repository: flags.repository ?? chooseRepository(catalog.allow, runnerClass.repositories),
+    repository: flags.repository ?? chooseRepository(catalog, runnerClass),
   };
+}
+
+/** The named one; else the first that may serve the labels, for it knows its repositories. */
+function findClass({ classes }: Catalog, flags: SendFlags): RunnerClass | undefined {
+  if (flags.class !== undefined) return classes.find(({ name }) => name === flags.class);
+  const asked = (flags.label ?? []).map((label) => label.toLowerCase());
+  const serves = ({ labels }: RunnerClass) => {
+    const held = labels.map((label) => label.toLowerCase());
+    return asked.every((label) => held.includes(label));
+  };
+  return classes.find(serves) ?? classes[0];
 }
 
 export function noSuchClass(name: string, catalog: Catalog): CliError {
@@ -100,13 +109,15 @@ export function noSuchClass(name: string, catalog: Catalog): CliError {
   return new CliError(`no runner class "${name}"; there are: ${names}`, 2);
 }
 
-/** A repository that is served, so that the delivery is not ignored for its name. */
-export function chooseRepository(
-  allow: { readonly owners: readonly string[]; readonly repositories: readonly string[] },
-  only?: readonly string[],
-): string {
-  const [owner] = allow.owners;
-  return only?.[0] ?? allow.repositories[0] ?? (owner ? `${owner}/grp-test` : "octo-org/grp-test");
+/** One that the catalog names, so that it is served, and is there when GitHub is asked about it. */
+export function chooseRepository({ allow }: Catalog, { repositories }: RunnerClass): string {
+  const named = repositories?.[0] ?? allow.repositories[0];
+  if (named !== undefined) return named;
+  const whose = allow.owners.length > 0 ? `, only owners (${allow.owners.join(", ")})` : "";
+  throw new CliError(
+    `which repository? The catalog names none${whose}: give one that exists, with --repository owner/name (make: REPOSITORY=owner/name)`,
+    2,
+  );
 }
 
 async function followPlan(context: CliContext, key: string, untilMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Catalog, dryRunKey, isLaunchable, type Plan } from "@grp/core";
+import { type Catalog, dryRunKey, isLaunchable, type Plan, type RunnerClass } from "@grp/core";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { makeDeliveryId, makePayload, makeWorkflowJobId, sendDelivery } from "./delivery.ts";
@@ -31,13 +31,16 @@ export async function runTestRunners(context: CliContext, flags: TestRunnersFlag
   const classes = catalog.classes.filter((one) => !flags.class || flags.class.includes(one.name));
   const unknown = flags.class?.filter((name) => !catalog.classes.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0) throw noSuchClass(unknown.join(", "), catalog);
+  const jobs = classes.map((runnerClass) => ({
+    runnerClass,
+    repository: repositoryFor(catalog, runnerClass, flags.repository),
+  }));
   const secret = chooseSecret(context, flags.secret);
   const api = createOpsApi(context.config);
   // Asked first, so that a wrong address or password is told before anything is sent.
   await api.status();
   const outcomes: Outcome[] = [];
-  for (const runnerClass of classes)
-    outcomes.push(await testClass(context, { flags, secret, api, catalog, runnerClass }));
+  for (const job of jobs) outcomes.push(await testClass(context, { flags, secret, api, ...job }));
   context.print(
     drawTable(
       ["class", "labels", "answer", "verdict", "details"],
@@ -56,22 +59,29 @@ export async function runTestRunners(context: CliContext, flags: TestRunnersFlag
   if (bad > 0) context.setExitCode(1);
 }
 
+/** The given one; where a class serves others alone, one of those. */
+function repositoryFor(catalog: Catalog, runnerClass: RunnerClass, given: string | undefined): string {
+  const only = runnerClass.repositories?.map((name) => name.toLowerCase());
+  if (given !== undefined && (only === undefined || only.includes(given.toLowerCase()))) return given;
+  return chooseRepository(catalog, runnerClass);
+}
+
 interface ClassTest {
   readonly flags: TestRunnersFlags;
   readonly secret: string;
   readonly api: OpsApi;
-  readonly catalog: Catalog;
-  readonly runnerClass: Catalog["classes"][number];
+  readonly runnerClass: RunnerClass;
+  readonly repository: string;
 }
 
 async function testClass(context: CliContext, test: ClassTest): Promise<Outcome> {
-  const { flags, secret, api, catalog, runnerClass } = test;
+  const { flags, secret, api, runnerClass, repository } = test;
   const deliveryId = makeDeliveryId();
   const at = context.now();
   const payload = makePayload({
     action: "queued",
     labels: runnerClass.labels,
-    repository: flags.repository ?? chooseRepository(catalog.allow, runnerClass.repositories),
+    repository,
     workflowJobId: makeWorkflowJobId(at),
     at,
   });

@@ -29,11 +29,13 @@ export interface RestOptions {
   readonly credentials: Credentials;
   readonly script: FaultScript;
   readonly violations: Violation[];
+  /** Whether the repository `owner/name` is there. */
+  readonly isThere: (repository: string) => boolean;
 }
 
 /** One REST request after the other: scripted faults, then credentials, then GitHub's description, then the world. */
 export function createRest(options: RestOptions): (call: RestCall) => Promise<RestOutcome> {
-  const { api, description, routes, credentials, script, violations } = options;
+  const { api, description, routes, credentials, script, violations, isThere } = options;
 
   function refuseCaller(path: string, caller: Caller | null): RestAnswer | null {
     if (!caller) return refuse(401, "Bad credentials");
@@ -43,12 +45,16 @@ export function createRest(options: RestOptions): (call: RestCall) => Promise<Re
     return refuse(403, "This installation has been suspended");
   }
 
+  function refuseUnknown({ owner, repo }: Readonly<Record<string, string | string[]>>): RestAnswer | null {
+    return repo === undefined || isThere(`${owner}/${repo}`) ? null : refuse(404, "Not Found");
+  }
+
   /** Null when the request may go on. */
   function refuseCall(call: RestCall, operation: Operation, caller: Caller | null): RestAnswer | null {
     const stranger = refuseCaller(operation.path, caller);
     if (stranger) return stranger;
     const { valid, errors } = api.validator.validateRequest(call, operation);
-    if (valid) return null;
+    if (valid) return refuseUnknown(api.router.parseRequest(call, operation).params);
     violations.push({
       operation: operation.operationId ?? "",
       where: "request",

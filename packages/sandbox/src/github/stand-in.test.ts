@@ -127,6 +127,25 @@ describe("the GitHub stand-in", () => {
     expect(queued.map(({ id }) => id)).to.deep.equal([other.id]);
   });
 
+  it("knows no repository but those that it was given and those with a job, where it was given any", async () => {
+    const strict = await createGitHubStandIn({ repositories: ["acme/app"] });
+    try {
+      const asked = createGitHub({ auth: { kind: "pat", token: strict.token }, baseUrl: strict.url });
+      const ask = (repository: string) =>
+        asked.checkRegistration({ kind: "repository", owner: "acme", repository }, signal).then(
+          () => "allowed",
+          ({ message }) => message,
+        );
+      expect(await ask("App")).to.equal("allowed");
+      expect(await ask("typo")).to.match(/404.*\/repos\/acme\/typo\//);
+      strict.queueWorkflowJob({ owner: "acme", repository: "typo", labels: ["x"] });
+      expect(await ask("typo")).to.equal("allowed");
+      expect(strict.violations).to.deep.equal([]);
+    } finally {
+      await strict.close();
+    }
+  });
+
   it("refuses a name in use, and to delete a busy runner", async () => {
     const registration = await mint("grp-1-0");
     const job = standIn.queueWorkflowJob({ ...HOME, labels: ["ubuntu-arm64"], durationMs: 60_000 });

@@ -27,6 +27,8 @@ export interface GitHubStandInOptions {
   readonly token?: string;
   /** GitHub Apps, each with a count of its own; one unless told otherwise. */
   readonly apps?: number;
+  /** `owner/name` of those that there are, besides those with a workflow job; whichever is asked for unless told otherwise. */
+  readonly repositories?: readonly string[];
   /** Runner groups of every organization; the first is the default one. */
   readonly runnerGroups?: readonly string[];
   /** GitHub's secondary limits; none are counted without. */
@@ -107,7 +109,8 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
   const protocol = createRunnerProtocol({ world, url, now, lostAfterMs: options.lostAfterMs ?? 5_000 });
   const groups = options.runnerGroups ?? ["Default"];
   const routes = createRoutes({ world, webhooks, protocol, credentials, program, groups, url });
-  const rest = createRest({ api, description, routes, credentials, script, violations });
+  const isThere = createCensus(world, options.repositories);
+  const rest = createRest({ api, description, routes, credentials, script, violations, isThere });
   const counters = options.limits && createCounters(options.limits, now);
   const { callerOf } = credentials;
   const limited = counters ? limitRest(rest, { ...counters, callerOf, now }) : rest;
@@ -179,6 +182,18 @@ export async function createGitHubStandIn(options: GitHubStandInOptions = {}): P
       server.close();
       await once(server, "close");
     },
+  };
+}
+
+/** Whether a repository is there, by its full name. */
+function createCensus(
+  { jobs }: World,
+  repositories: readonly string[] | undefined,
+): (name: string) => boolean {
+  if (!repositories) return () => true;
+  return (name) => {
+    const known = [...repositories, ...[...jobs.values()].map((job) => `${job.owner}/${job.repository}`)];
+    return known.some((one) => one.toLowerCase() === name.toLowerCase());
   };
 }
 
