@@ -32,6 +32,15 @@ describe("dead letters in the ledger", () => {
     expect(await ledger.openLaunch(order([demand(1)]))).not.to.have.property("opened");
   });
 
+  it("lists them page by page, newest first", async () => {
+    for (const id of [1, 2, 3])
+      await ledger.recordFailure(`wfj-${id}`, { ...failure, at: T0 + id, demand: demand(id) });
+    const page = async (skip?: number) => (await ledger.listDead(2, skip)).map(({ key }) => key);
+    expect(await page()).to.deep.equal(["wfj-3", "wfj-2"]);
+    expect(await page(1)).to.deep.equal(["wfj-2", "wfj-1"]);
+    expect(await page(3)).to.deep.equal([]);
+  });
+
   it("keeps a demand that it never saw queued", async () => {
     expect(await ledger.recordFailure("wfj-1", { ...failure, demand: demand(1) })).to.equal(true);
     expect((await ledger.listDead(10))[0]?.demand).to.deep.equal(demand(1));

@@ -75,8 +75,8 @@ export function createDeadLetters(store: Store): DeadLetters {
       return decodeWorkflowJob(key, fromReply(reply[1]))?.demand ?? "not-dead";
     },
     dismissDead: async (key, at) => (await store.run<number>(dismiss, { key, at })) === 1,
-    async listDead(limit) {
-      return readNewest(store, "dead", limit);
+    async listDead(limit, skip = 0) {
+      return readNewest(store, "dead", { limit, skip });
     },
     countDead: () => store.redis.zcount(store.key("dead"), store.now() - store.retentionMs, "+inf"),
   };

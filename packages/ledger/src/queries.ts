@@ -19,7 +19,7 @@ export function createQueries(store: Store): Queries {
   return {
     getWorkflowJob: async (id) => (await readWorkflowJobs(store, [id]))[0] ?? null,
     async listWorkflowJobs(limit) {
-      return readNewest(store, "jobs", limit);
+      return readNewest(store, "jobs", { limit });
     },
     async listOpenDemands(most = 0, of) {
       const pools = of ? [poolOf(of.runnerClass, of.scope)] : await redis.smembers(key("pools"));
@@ -83,8 +83,12 @@ async function readWorkflowJobs(
   return (await store.read("job", keys, decodeWorkflowJob)).filter((record) => record !== null);
 }
 
-/** The last `limit` of an index, newest first. */
-export async function readNewest(store: Store, index: "jobs" | "dead", limit: number) {
+/** The last `limit` of an index, newest first, behind the newest `skip`. */
+export async function readNewest(
+  store: Store,
+  index: "jobs" | "dead",
+  { limit, skip = 0 }: { readonly limit: number; readonly skip?: number },
+) {
   if (limit <= 0) return [];
-  return readWorkflowJobs(store, await store.redis.zrevrange(store.key(index), 0, limit - 1));
+  return readWorkflowJobs(store, await store.redis.zrevrange(store.key(index), skip, skip + limit - 1));
 }

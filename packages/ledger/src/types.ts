@@ -312,8 +312,8 @@ export interface Ledger {
   reviveDead(key: string): Promise<Demand | "ended" | "not-dead">;
   /** Off the list. False when there is none. */
   dismissDead(key: string, at: number): Promise<boolean>;
-  /** Newest first. */
-  listDead(limit: number): Promise<readonly WorkflowJobRecord[]>;
+  /** Newest first, behind the newest `skip`. */
+  listDead(limit: number, skip?: number): Promise<readonly WorkflowJobRecord[]>;
   countDead(): Promise<number>;
   getWorkflowJob(key: string): Promise<WorkflowJobRecord | null>;
   /** Newest first. */

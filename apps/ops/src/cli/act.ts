@@ -38,16 +38,17 @@ function checkUse(keys: readonly string[], { all = false, class: runnerClass }: 
   if (runnerClass !== undefined && !all) throw new CliError("--class goes with --all", 2);
 }
 
-/** Each once, page by page: what was dealt with is off the list. */
+/** Each once, page by page: what was dealt with is off the list, and what stays is skipped. */
 async function* listAll(api: OpsApi, runnerClass: string | undefined): AsyncGenerator<string> {
   const seen = new Set<string>();
-  for (;;) {
-    const { dead, count } = await api.dead(ASKED_FOR);
+  for (let skip = 0; ; ) {
+    const { dead, count } = await api.dead(ASKED_FOR, skip);
+    if (dead.length === 0 || skip >= count) return;
     const fresh = dead.filter(({ key }) => !seen.has(key));
     for (const { key } of fresh) seen.add(key);
     yield* fresh
       .filter(({ demand }) => runnerClass === undefined || demand.runnerClass === runnerClass)
       .map(({ key }) => key);
-    if (fresh.length === 0 || dead.length >= count) return;
+    if (fresh.length === 0) skip += dead.length;
   }
 }

@@ -24,7 +24,8 @@ export interface OpsApi {
   workflowJobs(limit: number): Promise<readonly WorkflowJobView[]>;
   workflowJob(key: string): Promise<WorkflowJobView | IgnoredView | null>;
   plan(key: string): Promise<Plan | null>;
-  dead(limit: number): Promise<DeadList>;
+  /** Newest first, behind the newest `skip`. */
+  dead(limit: number, skip?: number): Promise<DeadList>;
   /** Undefined when done; else why this one can't be. Throws when nothing answers, or nobody may. */
   act(key: string, verb: "retry" | "dismiss"): Promise<string | undefined>;
 }
@@ -62,7 +63,7 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     workflowJob: (key) =>
       askIfThere<WorkflowJobView | IgnoredView>(`/workflow-jobs/${encodeURIComponent(key)}`, "explanation"),
     plan: (key) => askIfThere<Plan>(`/plans/${encodeURIComponent(key)}`, "offerings"),
-    dead: (limit) => ask<DeadList>(`/dead?limit=${limit}`, "dead"),
+    dead: (limit, skip = 0) => ask<DeadList>(`/dead?limit=${limit}&skip=${skip}`, "dead"),
     async act(key, verb) {
       const answer = await call<Acted>("POST", `/dead/${encodeURIComponent(key)}/${verb}`, "outcome");
       if (answer.isGood) return undefined;

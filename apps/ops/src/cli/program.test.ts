@@ -322,15 +322,14 @@ describe("grp", () => {
     expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
   });
 
-  it("retries all of a class, page by page, and goes on when one can't be", async () => {
-    const mac = { runnerClass: "mac" };
-    let dead = [
-      ...[1, 2, 3, 4].map((id) => ({ key: `wfj-${id}`, demand: mac })),
-      { key: "wfj-5", demand: { runnerClass: "linux" } },
-    ];
+  it("retries all of a class, past a page of others, and goes on when one can't be", async () => {
+    const classes = ["mac", "mac", "mac", "linux", "linux", "mac"];
+    let dead = classes.map((runnerClass, index) => ({ key: `wfj-${index + 1}`, demand: { runnerClass } }));
     const ops = await serve(({ request }, response) => {
-      if (request.method === "GET")
-        return response.end(JSON.stringify({ dead: dead.slice(0, 3), count: dead.length }));
+      if (request.method === "GET") {
+        const skip = Number(new URL(request.url ?? "", "http://ops").searchParams.get("skip"));
+        return response.end(JSON.stringify({ dead: dead.slice(skip, skip + 3), count: dead.length }));
+      }
       const key = request.url?.split("/")[3];
       if (key === "wfj-2") return response.writeHead(503).end('{"error":"redis_unavailable"}');
       dead = dead.filter((one) => one.key !== key);
@@ -341,11 +340,11 @@ describe("grp", () => {
       "wfj-1: back in its queue",
       "wfj-2: redis_unavailable (503)",
       "wfj-3: back in its queue",
-      "wfj-4: back in its queue",
+      "wfj-6: back in its queue",
       "3 done, 1 refused",
     ]);
     expect([retried.failed, retried.exitCode]).to.deep.equal([undefined, 1]);
-    expect(dead.map(({ key }) => key)).to.deep.equal(["wfj-2", "wfj-5"]);
+    expect(dead.map(({ key }) => key)).to.deep.equal(["wfj-2", "wfj-4", "wfj-5"]);
   });
 
   it("acts on nothing that was not named", async () => {

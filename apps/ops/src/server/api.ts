@@ -1,4 +1,4 @@
-import { Router } from "express";
+import { type Request, Router } from "express";
 import { joinWorkflowJobs, readKey, readWorkflowJob } from "../view.ts";
 import { type DeadVerdict, dismissDead, type OpsContext, retryDead } from "./actions.ts";
 import { BadRequestError } from "./bad-request.ts";
@@ -15,7 +15,7 @@ export function createApi(context: OpsContext): Router {
   const { ledger } = context;
   router.get("/status", async (_request, response) => void response.json(await readStatus(context)));
   router.get("/workflow-jobs", async (request, response) => {
-    const records = await ledger.listWorkflowJobs(limitOf(request.query.limit));
+    const records = await ledger.listWorkflowJobs(limitOf(request));
     const world = await readWorld(context);
     response.json({
       workflowJobs: await joinWorkflowJobs(ledger, records, world),
@@ -33,7 +33,7 @@ export function createApi(context: OpsContext): Router {
     else response.json(plan);
   });
   router.get("/dead", async (request, response) => {
-    const records = await ledger.listDead(limitOf(request.query.limit));
+    const records = await ledger.listDead(limitOf(request), countOf(request, "skip", 0));
     const world = await readWorld(context);
     const dead = await joinWorkflowJobs(ledger, records, world);
     response.json({ dead, count: await ledger.countDead() });
@@ -59,10 +59,16 @@ const WHY: Readonly<Record<Exclude<DeadVerdict, "done">, (key: string) => string
 };
 
 /** Who asks for more than is listed at a time gets that many. */
-function limitOf(given: unknown): number {
-  if (given === undefined) return LIST_LIMIT;
-  if (typeof given === "string" && /^0*[1-9]\d*$/.test(given)) return Math.min(Number(given), MOST_LISTED);
-  throw new BadRequestError("limit must be a whole number, 1 or more");
+function limitOf(request: Request): number {
+  return Math.min(countOf(request, "limit", 1) ?? LIST_LIMIT, MOST_LISTED);
+}
+
+function countOf({ query }: Request, name: "limit" | "skip", least: number): number | undefined {
+  const given = query[name];
+  if (given === undefined) return undefined;
+  const count = typeof given === "string" && /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  if (Number.isSafeInteger(count) && count >= least) return count;
+  throw new BadRequestError(`${name} must be a whole number, ${least} or more`);
 }
 
 /** What names nothing finds nothing. */
