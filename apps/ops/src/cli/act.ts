@@ -40,15 +40,23 @@ function checkUse(keys: readonly string[], { all = false, class: runnerClass }: 
 
 /** Each once, page by page: what was dealt with is off the list, and what stays is skipped. */
 async function* listAll(api: OpsApi, runnerClass: string | undefined): AsyncGenerator<string> {
-  const seen = new Set<string>();
+  const seen = new Map<string, string>();
   for (let skip = 0; ; ) {
     const { dead, count } = await api.dead(ASKED_FOR, skip);
-    if (dead.length === 0 || skip >= count) return;
+    if (dead.length === 0 || skip >= count) return checkClass(runnerClass, new Set(seen.values()));
     const fresh = dead.filter(({ key }) => !seen.has(key));
-    for (const { key } of fresh) seen.add(key);
+    for (const { key, demand } of fresh) seen.set(key, demand.runnerClass);
     yield* fresh
       .filter(({ demand }) => runnerClass === undefined || demand.runnerClass === runnerClass)
       .map(({ key }) => key);
     if (fresh.length === 0) skip += dead.length;
   }
+}
+
+/** A class without dead letters is mistyped more often than not; a key that is no dead letter fails too. */
+function checkClass(runnerClass: string | undefined, found: ReadonlySet<string>): void {
+  if (runnerClass === undefined || found.has(runnerClass)) return;
+  const others =
+    found.size > 0 ? `there are some of ${[...found].sort().join(", ")}` : "there are none at all";
+  throw new CliError(`no dead letter is of class "${runnerClass}"; ${others}`);
 }

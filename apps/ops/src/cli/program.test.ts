@@ -347,6 +347,25 @@ describe("grp", () => {
     expect(dead.map(({ key }) => key)).to.deep.equal(["wfj-2", "wfj-4", "wfj-5"]);
   });
 
+  it("says that a class has no dead letter, and which ones have", async () => {
+    let dead = ["mac", "linux", "mac"].map((runnerClass, id) => ({
+      key: `wfj-${id}`,
+      demand: { runnerClass },
+    }));
+    const ops = await serve((_seen, response) => response.end(JSON.stringify({ dead, count: dead.length })));
+    const dismiss = () => run(["dismiss", "--all", "--class", "typo"], { OPS_URL: ops.url });
+    const { failed, output } = await dismiss();
+    expect([failed?.message, failed?.exitCode, output]).to.deep.equal([
+      ...['no dead letter is of class "typo"; there are some of linux, mac', 1, ""],
+    ]);
+    dead = [];
+    expect((await dismiss()).failed?.message).to.contain("there are none at all");
+    expect(await run(["dismiss", "--all"], { OPS_URL: ops.url })).to.include({
+      ...{ output: "0 done, 0 refused", failed: undefined, exitCode: 0 },
+    });
+    expect(ops.seen.every(({ request }) => request.method === "GET")).to.equal(true);
+  });
+
   it("acts on nothing that was not named", async () => {
     for (const args of [["retry"], ["dismiss", "--class", "mac"], ["retry", "wfj-1", "--all"]])
       expect((await run(args)).failed?.exitCode, args.join(" ")).to.equal(2);

@@ -123,7 +123,10 @@ function addLookCommands(program: Command, open: () => CliContext): void {
       )
       .argument("[key...]", "keys or workflow job ids")
       .option("--all", "all dead letters")
-      .option("-c, --class <name>", "with --all: only those of this runner class")
+      .option(
+        "-c, --class <name>",
+        "with --all: only those of this runner class; an error when there are none",
+      )
       .action((keys: string[], flags: ActFlags) => runAct(open(), { keys, verb, flags }));
 }
 
