@@ -1,4 +1,5 @@
-import { type Document, isMap, isSeq, visit, type YAMLMap } from "yaml";
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, visit, type YAMLMap } from "yaml";
+import { FLAG_RULE, readFlag } from "./flag.ts";
 
 export interface CatalogOptions {
   /** Values for `${NAME}` and `${NAME:-default}` in the file. */
@@ -7,53 +8,97 @@ export interface CatalogOptions {
   readonly useCodemagic: boolean;
 }
 
+/** What can't be filled in, and where in the text that stands. */
+export interface TemplateFault {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** `${NAME}` or `${NAME:-default}`; a default holds no variable. */
+export const VARIABLE = /\$\{(\w+)(?::-((?:(?!\$\{)[^}])*))?\}/;
+
 /**
- * Removes what `enabled: false` (or an empty value) marks, and CodeMagic where it is not used; a class that loses its
- * last offering goes with it.
+ * Takes out what is not enabled, then fills in the variables of the rest. A part whose `enabled` can't be read stays in,
+ * so that its other faults are told too.
  */
-export function takeOutDisabled(document: Document, options: CatalogOptions): void {
+export function fillTemplate(document: Document, options: CatalogOptions): readonly TemplateFault[] {
+  const faults = takeOutDisabled(document, options);
+  visit(document, {
+    Scalar(_key, node) {
+      if (typeof node.value !== "string" || !node.value.includes("$")) return;
+      const filled = substitute(node.value, options.env);
+      faults.push(...filled.problems.map((message) => ({ offset: node.range?.[0] ?? 0, message })));
+      node.value = filled.text;
+    },
+  });
+  return faults;
+}
+
+/**
+ * Removes what `enabled: false` marks, and CodeMagic where it is not used; a class that loses its last offering goes
+ * with it.
+ */
+function takeOutDisabled(document: Document, options: CatalogOptions): TemplateFault[] {
+  const faults: TemplateFault[] = [];
+  const isOut = (node: YAMLMap) => isDisabled(readEnabled(document, node, options.env), node, options);
   visit(document, {
     Map(_key, node) {
-      if (!isEnabled(node, options)) return visit.REMOVE;
+      const enabled = readEnabled(document, node, options.env);
+      if (isDisabled(enabled, node, options)) return visit.REMOVE;
       const offerings = node.get("offerings");
       const hadSome = isSeq(offerings) && offerings.items.length > 0;
-      if (hadSome && !offerings.items.some((item) => !isMap(item) || isEnabled(item, options)))
-        return visit.REMOVE;
+      if (hadSome && offerings.items.every((item) => isMap(item) && isOut(item))) return visit.REMOVE;
+      const messages = "problems" in enabled ? enabled.problems : [];
+      faults.push(...messages.map((message) => ({ offset: offsetOfEnabled(node), message })));
       node.delete("enabled");
       return undefined;
     },
   });
+  return faults;
 }
 
-function isEnabled(node: YAMLMap, options: CatalogOptions): boolean {
-  if (node.get("provider") === "codemagic" && !options.useCodemagic) return false;
-  const enabled = node.has("enabled") ? substitute(String(node.get("enabled")), options.env).text : "true";
-  return !["", "false", "0", "no"].includes(enabled.toLowerCase());
+type Enabled = { readonly value: boolean } | { readonly problems: readonly string[] };
+
+function isDisabled(enabled: Enabled, node: YAMLMap, { useCodemagic }: CatalogOptions): boolean {
+  if (node.get("provider") === "codemagic" && !useCodemagic) return true;
+  return "value" in enabled && !enabled.value;
 }
 
-/** Gives the variables that have no value. */
-export function fillIn(document: Document, env: CatalogOptions["env"]): { name: string; offset: number }[] {
-  const missing: { name: string; offset: number }[] = [];
-  visit(document, {
-    Scalar(_key, node) {
-      if (typeof node.value !== "string" || !node.value.includes("${")) return;
-      const filled = substitute(node.value, env);
-      missing.push(...filled.missing.map((name) => ({ name, offset: node.range?.[0] ?? 0 })));
-      node.value = filled.text;
-    },
+/** A word that is neither yes nor no is a fault: taken for either, it would start what is to be off, or the reverse. */
+function readEnabled(document: Document, node: YAMLMap, env: CatalogOptions["env"]): Enabled {
+  if (!node.has("enabled")) return { value: true };
+  const given = node.get("enabled", true);
+  const scalar = isAlias(given) ? given.resolve(document) : given;
+  const written = isScalar(scalar) ? String(scalar.value ?? "") : "";
+  const { text, problems } = substitute(written, env);
+  if (problems.length > 0) return { problems };
+  const value = readFlag(text);
+  // What a variable holds may be meant for another place, and be secret.
+  const what = written === "" ? "it has no value" : `"${written}" is neither`;
+  return value === undefined ? { problems: [`enabled: ${FLAG_RULE}; ${what}`] } : { value };
+}
+
+function offsetOfEnabled(node: YAMLMap): number {
+  const key = node.items.find((item) => isScalar(item.key) && item.key.value === "enabled")?.key;
+  return (isNode(key) && key.range?.[0]) || 0;
+}
+
+function substitute(text: string, env: CatalogOptions["env"]): { text: string; problems: string[] } {
+  const variables = new RegExp(VARIABLE, "g");
+  if (isLeft(text.replaceAll(variables, "")))
+    return { text, problems: [`"${text}": only \${NAME} and \${NAME:-default} are filled in`] };
+  const problems: string[] = [];
+  const filled = text.replaceAll(variables, (_all, name: string, fallback: string | undefined) => {
+    const value = env[name] || fallback;
+    if (value === undefined) problems.push(`\${${name}} is not set in the environment`);
+    if (value?.includes(`\${`))
+      problems.push(`the value of \${${name}} holds a "\${" of its own, which nothing fills in`);
+    return value ?? "";
   });
-  return missing;
+  return { text: filled, problems };
 }
 
-function substitute(text: string, env: CatalogOptions["env"]): { text: string; missing: string[] } {
-  const missing: string[] = [];
-  const filled = text.replace(
-    /\$\{(\w+)(?::-([^}]*))?\}/g,
-    (_all, name: string, fallback: string | undefined) => {
-      const value = env[name] || fallback;
-      if (value === undefined) missing.push(name);
-      return value ?? "";
-    },
-  );
-  return { text: filled, missing };
+/** Was anything meant for a variable and is none: `${NAME:?word}`, `${NAME-default}`, one within another, a bare `$NAME`? */
+function isLeft(text: string): boolean {
+  return text.includes(`\${`) || /(^|,)\s*\$\w+\s*(,|$)/.test(text);
 }

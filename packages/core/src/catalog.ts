@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { flattenIssue, type Issue, type Path } from "./catalog-issues.ts";
 import { crossCheck } from "./catalog-rules.ts";
 import { type Catalog, catalogSchema, DEFAULT_CLASS_LIMITS, type RunnerClass } from "./catalog-schema.ts";
-import { type CatalogOptions, fillIn, takeOutDisabled } from "./catalog-template.ts";
+import { type CatalogOptions, fillTemplate } from "./catalog-template.ts";
 
 export type {
   Catalog,
@@ -49,11 +49,10 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
     }));
     return { ok: false, faults, providers: new Set() };
   }
-  takeOutDisabled(document, options);
-  const missing = fillIn(document, options.env).map(({ name, offset }) => ({
+  const unfilled = fillTemplate(document, options).map(({ offset, message }) => ({
     ...place(offset),
     path: "",
-    message: `\${${name}} is not set in the environment`,
+    message,
   }));
   const plain = toPlain(document);
   if ("fault" in plain) {
@@ -67,9 +66,9 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
     path: formatPath(issue.path),
     message: issue.message,
   }));
-  // An unset variable leaves an empty string behind, whose own fault would only repeat the news.
-  const isEcho = (fault: CatalogFault) => missing.some((m) => m.line === fault.line);
-  const all = [...missing, ...faults.filter((fault) => !isEcho(fault))];
+  // What was not filled in leaves an empty string behind, whose own fault would only repeat the news.
+  const isEcho = (fault: CatalogFault) => unfilled.some(({ line }) => line === fault.line);
+  const all = [...unfilled, ...faults.filter((fault) => !isEcho(fault))];
   if (all.length === 0 && parsed.success) return { ok: true, catalog: parsed.data };
   return { ok: false, faults: all.sort((a, b) => a.line - b.line), providers: providersOf(document) };
 }
