@@ -11,39 +11,45 @@ const duration = z
   .refine((ms) => ms > 0, "longer than 0s");
 
 /** A YAML number, or the same as text (what an environment variable can hold); nothing else counts as one. */
-const number = (rule: z.ZodNumber) =>
-  z
-    .union(
-      [
-        z.number(),
-        z
-          .string()
-          .regex(/^\d+(\.\d+)?$/, "a number")
-          .transform(Number),
-      ],
-      "a number",
-    )
-    .pipe(rule);
+const number = (rule: z.ZodNumber) => {
+  const error = "must be a number";
+  const asText = z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, error)
+    .transform(Number);
+  return z.union([z.number(), asText], error).pipe(rule);
+};
 
-/** A YAML list, or one string with commas (what an environment variable can hold). */
-const stringList = z
-  .union([
-    z.array(z.string().min(1)),
-    z.string().transform((text) => text.split(",").map((item) => item.trim())),
-  ])
-  .pipe(z.array(z.string().min(1)).min(1));
+const text = z.string().min(1);
 
-const fullName = z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository as "owner/name"');
+/** A YAML list, or one text with commas (what an environment variable can hold); an empty text is an empty list. */
+const listOf = (item: z.ZodString, fewest = 1) => {
+  const asText = z
+    .string()
+    .transform((list) => (list.trim() === "" ? [] : list.split(",").map((one) => one.trim())));
+  return z
+    .union([z.array(item), asText], "must be a list, or one text with commas between")
+    .pipe(z.array(item).min(fewest));
+};
 
-const image = z.union([
-  z.strictObject({ id: z.string().regex(/^ami-[0-9a-f]+$/, 'an AMI id such as "ami-0abc"') }),
-  z.strictObject({ ssm: z.string().startsWith("/", "an SSM parameter path, beginning with /") }),
-  z.strictObject({ owner: z.string().min(1), name: z.string().min(1) }),
-]);
+const stringList = listOf(text);
+
+const fullName = z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'must be a repository as "owner/name"');
+
+const image = z.union(
+  [
+    z.strictObject({ id: z.string().regex(/^ami-[0-9a-f]+$/, 'must be an AMI id such as "ami-0abc"') }),
+    z.strictObject({
+      ssm: z.string().startsWith("/", "must be the path of an SSM parameter, beginning with /"),
+    }),
+    z.strictObject({ owner: text, name: text }),
+  ],
+  "must be { id: ami-… }, { ssm: /… } or { owner: …, name: … }",
+);
 
 const ec2Offering = z.strictObject({
   provider: z.literal("ec2"),
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'an AWS region such as "us-east-1"'),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be an AWS region such as "us-east-1"'),
   image,
   /** Tried in order, each in every subnet. */
   instanceTypes: stringList,
@@ -60,42 +66,45 @@ const ec2Offering = z.strictObject({
     })
     .prefault({}),
   /** Name or ARN. */
-  instanceProfile: z.string().min(1).optional(),
+  instanceProfile: text.optional(),
   /** mac instances only: a dedicated host, or a host resource group. */
   host: z
-    .union([
-      z.strictObject({ id: z.string().startsWith("h-") }),
-      z.strictObject({ resourceGroup: z.string().startsWith("arn:") }),
-    ])
+    .union(
+      [
+        z.strictObject({ id: z.string().startsWith("h-") }),
+        z.strictObject({ resourceGroup: z.string().startsWith("arn:") }),
+      ],
+      "must be { id: h-… } or { resourceGroup: arn:… }",
+    )
     .optional(),
 });
 
 const codemagicOffering = z.strictObject({
   provider: z.literal("codemagic"),
   /** A name under `codemagicTeams`. */
-  team: z.string().min(1).default("default"),
-  app: z.string().min(1),
+  team: text.default("default"),
+  app: text,
   /** The workflow's key in codemagic.yaml. */
-  workflow: z.string().min(1).default("github-runner"),
-  branch: z.string().min(1).default("main"),
+  workflow: text.default("github-runner"),
+  branch: text.default("main"),
   instanceType: z.enum(["mac_mini_m2", "mac_mini_m4", "linux_x2", "linux_x4"]).default("mac_mini_m2"),
 });
 
 const maxRunners = number(z.number().int().min(1).max(10_000));
 
 const runnerClass = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "letters, digits, - and _, at most 39"),
+  name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "must be letters, digits, - and _, at most 39"),
   labels: stringList,
   platform: z.strictObject({ os: z.enum(["linux", "macos"]), arch: z.enum(["arm64", "x64"]) }),
   register: z
     .discriminatedUnion("at", [
       z.strictObject({ at: z.literal("repository") }),
-      z.strictObject({ at: z.literal("organization"), group: z.string().min(1).default("Default") }),
+      z.strictObject({ at: z.literal("organization"), group: text.default("Default") }),
     ])
     .prefault({ at: "repository" }),
   offerings: z
     .array(z.discriminatedUnion("provider", [ec2Offering, codemagicOffering]))
-    .min(1, "at least one offering (is every one of them disabled?)"),
+    .min(1, "must have one or more (is every one of them disabled?)"),
   maxRunners,
   /** Of these, for one repository: the rest stays for the others. */
   maxRunnersPerRepository: maxRunners.optional(),
@@ -179,10 +188,7 @@ export const catalogSchema = z.strictObject({
   version: z.literal(1),
   allow: z
     .strictObject({
-      owners: z
-        .union([z.literal(""), stringList])
-        .transform((owners) => owners || [])
-        .default([]),
+      owners: listOf(text, 0).default([]),
       repositories: z.array(fullName).default([]),
     })
     .prefault({}),
@@ -200,7 +206,7 @@ export const catalogSchema = z.strictObject({
   maxRunnersPerRepository: maxRunners.optional(),
   maxRunnersPerOwner: maxRunners.optional(),
   limits,
-  classes: z.array(runnerClass).min(1, "at least one runner class"),
+  classes: z.array(runnerClass).min(1, "must have one or more (is every one of them disabled?)"),
 });
 
 export type Catalog = z.output<typeof catalogSchema>;

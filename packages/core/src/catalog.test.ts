@@ -79,7 +79,7 @@ describe("parseCatalog", () => {
       .replace("bootTimeout: 30m", "bootTimeout: soon")
       .replace("labels: [macOS-arm64, self-hosted, macOS, arm64]", "labels: []");
     const { faults } = read(bad);
-    expect(faults.join("\n")).to.match(/market: Invalid option/);
+    expect(faults.join("\n")).to.match(/market: must be "spot" or "on-demand"/);
     expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunner: unknown key/);
     expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunners: /);
     expect(faults.join("\n")).to.match(/classes\[1\]\.bootTimeout: a duration such as/);

@@ -1,6 +1,6 @@
 import { type Alias, type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
-import { flattenIssue, type Issue, type Path } from "./catalog-issues.ts";
+import { describeIssue, flattenIssue, type Issue, type Path } from "./catalog-issues.ts";
 import { crossCheck } from "./catalog-rules.ts";
 import { type Catalog, catalogSchema, DEFAULT_CLASS_LIMITS, type RunnerClass } from "./catalog-schema.ts";
 import { type CatalogOptions, fillTemplate } from "./catalog-template.ts";
@@ -36,18 +36,19 @@ export type CatalogVerdict =
 /** Reads the catalog whole and reports every fault together, each with its place. */
 export function parseCatalog(text: string, options: CatalogOptions): CatalogVerdict {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  // Its pretty errors are of several lines.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
   if (document.errors.length > 0) {
-    const faults = document.errors.map((error) => ({
-      ...place(error.pos[0]),
+    const faults = document.errors.map(({ pos: [offset], message }) => ({
+      ...place(offset),
       path: "",
-      message: error.message,
+      message: unquotedAt(text, offset) ?? message,
     }));
-    return { ok: false, faults, providers: new Set() };
+    return { ok: false, faults: firstOfEachLine(faults), providers: new Set() };
   }
   const unfilled = fillTemplate(document, options).map(({ offset, message }) => ({
     ...place(offset),
@@ -59,7 +60,7 @@ export function parseCatalog(text: string, options: CatalogOptions): CatalogVerd
     const fault = { ...place(plain.offset), path: "", message: plain.fault };
     return { ok: false, faults: [fault], providers: providersOf(document) };
   }
-  const parsed = catalogSchema.safeParse(plain.value);
+  const parsed = catalogSchema.safeParse(plain.value, { error: describeIssue });
   const issues = parsed.success ? crossCheck(parsed.data) : checkFaulty(plain.value, parsed.error);
   const faults = issues.map((issue) => ({
     ...place(offsetOf(document, issue.path)),
@@ -87,8 +88,21 @@ function checkFaulty(value: unknown, error: z.ZodError): Issue[] {
   return rest.success ? [...issues, ...crossCheck(rest.data, sound)] : issues;
 }
 
+/** Where YAML stumbles over the brace of a `${NAME}`: only as a whole value of a block does that need no quotes. */
+function unquotedAt(text: string, offset: number): string | undefined {
+  if (text.slice(offset - 1, offset + 1) !== `\${`) return undefined;
+  const [variable = `\${NAME}`] = /^\$\{[^}\n]*\}/.exec(text.slice(offset - 1)) ?? [];
+  return `${variable} must be in quotes inside [ ] and { }: "${variable}"`;
+}
+
+/** The rest of a broken line is only what YAML makes of it. */
+function firstOfEachLine(faults: readonly CatalogFault[]): readonly CatalogFault[] {
+  return faults.filter(({ line }, index) => faults.findIndex((other) => other.line === line) === index);
+}
+
 /** YAML finds out about its aliases only now, and throws: a name that no anchor has, or so many that they would fill the memory. */
 function toPlain(document: Document): { value: unknown } | { fault: string; offset: number } {
+  if (!isMap(document.contents)) return { fault: 'must hold "version", "allow" and "classes"', offset: 0 };
   const aliases: Alias[] = [];
   visit(document, { Alias: (_key, alias) => void aliases.push(alias) });
   const lost = aliases.find((alias) => alias.resolve(document) === undefined);
