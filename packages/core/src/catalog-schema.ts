@@ -2,13 +2,27 @@ import { z } from "zod";
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `90s`, `5m`, `6h`, `1d` as milliseconds. */
-const duration = z
-  .string()
-  .regex(/^\d+(s|m|h|d)$/, 'a duration such as "90s", "5m" or "6h"')
-  .transform((text) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS])
-  // A limit of nothing would end every machine before it could do anything.
-  .refine((ms) => ms > 0, "longer than 0s");
+const toMs = (text: string) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS];
+
+/** `90s`, `5m`, `6h`, `1d` as milliseconds, within bounds that are written so too, both included. */
+const duration = (least: string, most: string) => {
+  const error = `must be a duration from ${least} to ${most} such as "90s", "5m" or "6h"`;
+  return z
+    .string({ error })
+    .regex(/^\d+(s|m|h|d)$/, error)
+    .transform(toMs)
+    .refine((ms) => ms >= toMs(least) && ms <= toMs(most), error);
+};
+
+/**
+ * Of a machine's life. In less it could neither boot nor begin a job, and each would be ended for the next; no job lasts
+ * longer: GitHub ends one on a self-hosted runner after five days, a whole run after 35.
+ * https://docs.github.com/actions/reference/limits
+ */
+const lifetime = duration("5s", "30d");
+
+/** In which a provider counts what it is asked for. */
+const countingWindow = duration("1s", "1d");
 
 /** A YAML number, or the same as text (what an environment variable can hold); nothing else counts as one. */
 const number = (rule: z.ZodNumber) => {
@@ -111,10 +125,10 @@ const runnerClass = z.strictObject({
   /** The higher goes first wherever classes wait for the same: the queue, a shared cap, GitHub's limits. */
   priority: number(z.number().int().min(0).max(100)).default(0),
   /** From the provider's call until the machine claims. */
-  bootTimeout: duration.default(600_000),
+  bootTimeout: lifetime.default(600_000),
   /** From the claim until a workflow job begins. */
-  idleTimeout: duration.default(300_000),
-  maxRuntime: duration.default(21_600_000),
+  idleTimeout: lifetime.default(300_000),
+  maxRuntime: lifetime.default(21_600_000),
   /** Only these may use it; without it, every allowed one. */
   repositories: z.array(fullName).optional(),
   /** Any fork's pull request can run code on a public repository's runner. */
@@ -162,13 +176,13 @@ const limits = z
       .strictObject({
         /** A read costs one, a write five. */
         points: number(z.number().int().min(10)).default(900),
-        window: duration.default(60_000),
+        window: countingWindow.default(60_000),
         concurrent: number(z.number().int().min(1)).default(100),
         /** Runners, per repository or organization. https://docs.github.com/actions/reference/limits */
         registrations: z
           .strictObject({
             most: number(z.number().int().min(1)).default(1_500),
-            window: duration.default(300_000),
+            window: countingWindow.default(300_000),
           })
           .prefault({}),
       })
@@ -177,7 +191,7 @@ const limits = z
     codemagic: z
       .strictObject({
         requests: number(z.number().int().min(10)).default(5_000),
-        window: duration.default(3_600_000),
+        window: countingWindow.default(3_600_000),
       })
       .prefault({}),
   })
@@ -198,7 +212,7 @@ export const catalogSchema = z.strictObject({
       z.strictObject({
         maxConcurrentBuilds: number(z.number().int().min(1)).default(1),
         /** The plan's limit: 120m, 180m on Enterprise. A class that runs longer can't be served there. */
-        maxBuildDuration: duration.default(7_200_000),
+        maxBuildDuration: duration("1m", "30d").default(7_200_000),
       }),
     )
     .default({}),

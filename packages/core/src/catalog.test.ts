@@ -54,14 +54,23 @@ describe("parseCatalog", () => {
     expect(classes.map((runnerClass) => runnerClass.name)).to.deep.equal(["ubuntu-arm64"]);
   });
 
-  it("takes a number as text, and nothing else for one; and no limit of nothing", () => {
+  it("takes a number as text, and nothing else for one", () => {
     const change = (from: string, to: string) => read(shipped.replace(from, to)).faults;
     expect(change("maxRunners: 20", 'maxRunners: "7"')).to.deep.equal([]);
     for (const wrong of ["true", "[1]", "many", "0", "1.5"])
       expect(change("maxRunners: 20", `maxRunners: ${wrong}`)[0]).to.contain("classes[0].maxRunners");
-    expect(change("bootTimeout: 10m", "bootTimeout: 0s")).to.deep.equal([
-      `runners.yaml:${lineOf("bootTimeout: 10m")}:5 classes[0].bootTimeout: longer than 0s`,
-    ]);
+  });
+
+  it("takes no duration in which nothing could be done, and none that nothing lasts", () => {
+    const rule = 'must be a duration from 5s to 30d such as "90s", "5m" or "6h"';
+    for (const wrong of ["0s", "1s", "31d", "99999999999999999999d", "5", "soon", "1.5h"])
+      expect(read(shipped.replace("bootTimeout: 10m", `bootTimeout: ${wrong}`)).faults).to.deep.equal([
+        `runners.yaml:${lineOf("bootTimeout: 10m")}:5 classes[0].bootTimeout: ${rule}`,
+      ]);
+    expect(read(shipped.replace("bootTimeout: 10m", "bootTimeout: 30d")).faults).to.deep.equal([]);
+    expect(read(`${shipped}limits: { github: { window: 400d } }\n`).faults[0]).to.match(
+      /limits\.github\.window: must be a duration from 1s to 1d /,
+    );
   });
 
   it("reports every unset variable with its line", () => {
@@ -82,7 +91,7 @@ describe("parseCatalog", () => {
     expect(faults.join("\n")).to.match(/market: must be "spot" or "on-demand"/);
     expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunner: unknown key/);
     expect(faults.join("\n")).to.match(/classes\[1\]\.maxRunners: /);
-    expect(faults.join("\n")).to.match(/classes\[1\]\.bootTimeout: a duration such as/);
+    expect(faults.join("\n")).to.match(/classes\[1\]\.bootTimeout: must be a duration /);
     expect(faults.join("\n")).to.match(/classes\[1\]\.labels: /);
   });
 
