@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { catalogSchema } from "./catalog-schema.ts";
+import { VARIABLE } from "./catalog-template.ts";
+import { FLAG_WORDS } from "./flag.ts";
 
 type Node = { [key: string]: unknown };
 
 const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null;
 
 /** `${NAME}` stands for any value until the environment fills it in. */
-const VARIABLE = { type: "string", pattern: "\\$\\{\\w+(:-[^}]*)?\\}" };
-const ENABLED = { anyOf: [{ type: "boolean" }, { type: "string" }] };
+const VARIABLE_TEXT = { type: "string", pattern: VARIABLE.source };
+const ENABLED = orVariable({ anyOf: [{ type: "boolean" }, { type: "string", pattern: FLAG_WORDS.source }] });
 
 /**
  * JSON Schema of `runners.yaml` for editors, from the same source as the check: of the file as it is written, so with
@@ -20,6 +22,7 @@ export function catalogJsonSchema(): unknown {
 function asWritten(node: Node): Node {
   const copy: Node = {};
   for (const [key, value] of Object.entries(node)) copy[key] = key === "properties" ? value : descend(value);
+  if ("items" in copy) copy.items = orVariable(copy.items);
   if (isNode(node.properties)) copy.properties = writeProperties(node.properties);
   return copy;
 }
@@ -35,13 +38,18 @@ function writeProperties(properties: Node): Node {
   return Object.fromEntries([...written, ...(canBeDisabled ? [["enabled", ENABLED]] : [])]);
 }
 
-/** What tells one kind of offering from another must stand there. */
+/** What a variable holds is text, so it can only stand where text is taken; and not for what tells one kind of offering from another. */
 function orVariable(schema: unknown): unknown {
-  if (!isNode(schema) || "const" in schema || schema.type === "object") return schema;
+  if (!isNode(schema) || !takesText(schema)) return schema;
   const { default: fallback, description, ...rest } = schema;
   const kept = {
     ...(fallback === undefined ? {} : { default: fallback }),
     ...(description ? { description } : {}),
   };
-  return { ...kept, anyOf: [rest, VARIABLE] };
+  return { ...kept, anyOf: [rest, VARIABLE_TEXT] };
+}
+
+function takesText(schema: unknown): boolean {
+  if (!isNode(schema) || "const" in schema) return false;
+  return schema.type === "string" || (Array.isArray(schema.anyOf) && schema.anyOf.some(takesText));
 }

@@ -1,18 +1,5 @@
 import { z } from "zod";
-
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-const toMs = (text: string) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS];
-
-/** `90s`, `5m`, `6h`, `1d` as milliseconds, within bounds that are written so too, both included. */
-const duration = (least: string, most: string) => {
-  const error = `must be a duration from ${least} to ${most} such as "90s", "5m" or "6h"`;
-  return z
-    .string({ error })
-    .regex(/^\d+(s|m|h|d)$/, error)
-    .transform(toMs)
-    .refine((ms) => ms >= toMs(least) && ms <= toMs(most), error);
-};
+import { duration, flag, fullName, listOf, number, text } from "./catalog-values.ts";
 
 /**
  * Of a machine's life. In less it could neither boot nor begin a job, and each would be ended for the next; no job lasts
@@ -24,31 +11,7 @@ const lifetime = duration("5s", "30d");
 /** In which a provider counts what it is asked for. */
 const countingWindow = duration("1s", "1d");
 
-/** A YAML number, or the same as text (what an environment variable can hold); nothing else counts as one. */
-const number = (rule: z.ZodNumber) => {
-  const error = "must be a number";
-  const asText = z
-    .string()
-    .regex(/^\d+(\.\d+)?$/, error)
-    .transform(Number);
-  return z.union([z.number(), asText], error).pipe(rule);
-};
-
-const text = z.string().min(1);
-
-/** A YAML list, or one text with commas (what an environment variable can hold); an empty text is an empty list. */
-const listOf = (item: z.ZodString, fewest = 1) => {
-  const asText = z
-    .string()
-    .transform((list) => (list.trim() === "" ? [] : list.split(",").map((one) => one.trim())));
-  return z
-    .union([z.array(item), asText], "must be a list, or one text with commas between")
-    .pipe(z.array(item).min(fewest));
-};
-
 const stringList = listOf(text);
-
-const fullName = z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'must be a repository as "owner/name"');
 
 const image = z.union(
   [
@@ -73,8 +36,8 @@ const ec2Offering = z.strictObject({
   volume: z
     .strictObject({
       sizeGiB: number(z.number().int().min(8).max(16_384)).default(30),
-      iops: z.number().int().min(3_000).optional(),
-      throughputMiBps: z.number().int().min(125).optional(),
+      iops: number(z.number().int().min(3_000)).optional(),
+      throughputMiBps: number(z.number().int().min(125)).optional(),
       /** The image's root device; `/dev/sda1` on Ubuntu and macOS, `/dev/xvda` on Amazon Linux. */
       device: z.string().startsWith("/dev/").default("/dev/sda1"),
     })
@@ -130,11 +93,11 @@ const runnerClass = z.strictObject({
   idleTimeout: lifetime.default(300_000),
   maxRuntime: lifetime.default(21_600_000),
   /** Only these may use it; without it, every allowed one. */
-  repositories: z.array(fullName).optional(),
+  repositories: listOf(fullName).optional(),
   /** Any fork's pull request can run code on a public repository's runner. */
-  allowPublicRepositories: z.boolean().default(false),
+  allowPublicRepositories: flag().default(false),
   /** Leaves the instance metadata service open to the job (its instance profile's credentials with it). */
-  exposeMetadata: z.boolean().default(false),
+  exposeMetadata: flag().default(false),
 });
 
 /** How long a machine of a class may take for each part of its life. */
@@ -203,7 +166,7 @@ export const catalogSchema = z.strictObject({
   allow: z
     .strictObject({
       owners: listOf(text, 0).default([]),
-      repositories: z.array(fullName).default([]),
+      repositories: listOf(fullName, 0).default([]),
     })
     .prefault({}),
   codemagicTeams: z
