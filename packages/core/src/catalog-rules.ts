@@ -1,10 +1,11 @@
 import type { Issue, Path } from "./catalog-issues.ts";
+import { checkMachines } from "./catalog-machines.ts";
 import type { Catalog, RunnerClass } from "./catalog-schema.ts";
-import { holdsAll } from "./names.ts";
+import { holdsAll, isServed } from "./names.ts";
 
 /** Rules that span more than one place. `places`: where its classes stand in the file. */
 export function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[] {
-  const issues: Issue[] = [];
+  const issues: Issue[] = checkAllow(catalog);
   const names = new Set<string>();
   for (const [index, runnerClass] of catalog.classes.entries()) {
     const path = ["classes", places?.[index] ?? index];
@@ -17,12 +18,13 @@ export function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[
       });
     names.add(name);
     issues.push(...checkLabels(catalog.classes.slice(0, index), runnerClass, path));
+    issues.push(...checkRepositories(catalog, runnerClass, path));
     issues.push(...checkShare(catalog, runnerClass, path));
+    issues.push(...checkMachines(runnerClass, path));
     for (const [at, offering] of runnerClass.offerings.entries()) {
       const where = [...path, "offerings", at];
       if (offering.provider === "codemagic")
         issues.push(...checkTeam(catalog, runnerClass, offering.team, where));
-      else issues.push(...checkHost(offering, where));
     }
   }
   return issues;
@@ -50,6 +52,21 @@ function takesAllOf(earlier: RunnerClass, later: RunnerClass): boolean {
   if (later.allowPublicRepositories && !earlier.allowPublicRepositories) return false;
   if (!earlier.repositories) return true;
   return later.repositories !== undefined && holdsAll(earlier.repositories, later.repositories);
+}
+
+function checkAllow({ allow }: Catalog): Issue[] {
+  if (allow.owners.length + allow.repositories.length > 0) return [];
+  return [{ path: ["allow"], message: "nobody is served: name owners or repositories" }];
+}
+
+/** Who is not allowed at all gains nothing by being named here. */
+function checkRepositories({ allow }: Catalog, { repositories = [] }: RunnerClass, path: Path): Issue[] {
+  return repositories.flatMap((fullName, at) => {
+    const [owner = "", repository = ""] = fullName.split("/");
+    if (isServed(allow, { owner, repository })) return [];
+    const message = `"${fullName}" is not served: neither its owner nor it is under allow`;
+    return [{ path: [...path, "repositories", at], message }];
+  });
 }
 
 /** A part that is larger than the whole is a mistake: one of the two numbers is not what was meant. */
@@ -80,17 +97,4 @@ function checkTeam(
   if (runnerClass.maxRuntime <= team.maxBuildDuration) return [];
   const [runs, limit] = [runnerClass.maxRuntime, team.maxBuildDuration].map((ms) => `${ms / 60_000}m`);
   return [{ path: where, message: `maxRuntime ${runs} exceeds the CodeMagic plan's build limit ${limit}` }];
-}
-
-function checkHost(
-  offering: Catalog["classes"][number]["offerings"][number] & { provider: "ec2" },
-  where: Path,
-): Issue[] {
-  const isMac = offering.instanceTypes.some((type) => type.startsWith("mac"));
-  if (isMac && !offering.host) return [{ path: where, message: "mac instance types need a host" }];
-  if (isMac && offering.market === "spot")
-    return [{ path: [...where, "market"], message: "mac instances have no spot market" }];
-  if (!isMac && offering.host)
-    return [{ path: [...where, "host"], message: "only mac instance types run on a host here" }];
-  return [];
 }

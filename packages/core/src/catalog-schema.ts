@@ -13,6 +13,13 @@ const countingWindow = duration("1s", "1d");
 
 const stringList = listOf(text);
 
+/** Also an enterprise's (`name_company`); GitHub knows no pattern of owners. */
+const login = z
+  .string()
+  .regex(/^[\w-]+$/, 'must be a GitHub login such as "acme": no address, no "/", no "*"');
+
+const label = z.string().regex(/^\S+$/, "must be one label, without spaces");
+
 const image = z.union(
   [
     z.strictObject({ id: z.string().regex(/^ami-[0-9a-f]+$/, 'must be an AMI id such as "ami-0abc"') }),
@@ -71,7 +78,7 @@ const maxRunners = number(z.number().int().min(1).max(10_000));
 
 const runnerClass = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][\w-]{0,38}$/, "must be letters, digits, - and _, at most 39"),
-  labels: stringList,
+  labels: listOf(label),
   platform: z.strictObject({ os: z.enum(["linux", "macos"]), arch: z.enum(["arm64", "x64"]) }),
   register: z
     .discriminatedUnion("at", [
@@ -165,7 +172,7 @@ export const catalogSchema = z.strictObject({
   version: z.literal(1),
   allow: z
     .strictObject({
-      owners: listOf(text, 0).default([]),
+      owners: listOf(login, 0).default([]),
       repositories: listOf(fullName, 0).default([]),
     })
     .prefault({}),

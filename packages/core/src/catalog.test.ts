@@ -108,7 +108,8 @@ describe("parseCatalog", () => {
       shipped
         .replace("name: macOS-arm64", "name: Ubuntu-ARM64")
         .replace(/app: .*/, "app: x\n        team: nobody")
-        .replace("t4g.large, m7g.large", "mac2.metal"),
+        .replace(/ +host: .*\n/, ""),
+      { env: { ...env, USE_EC2_MAC: "true" } },
     );
     const text = faults.join("\n");
     expect(text).to.match(/"Ubuntu-ARM64" is used twice/);

@@ -1,5 +1,5 @@
 import type { Catalog, RunnerClass } from "./catalog.ts";
-import { holdsAll, sameName } from "./names.ts";
+import { holdsAll, isServed, sameName } from "./names.ts";
 import type { Scope } from "./scope.ts";
 
 export interface MatchQuery {
@@ -33,11 +33,8 @@ export function matchRunnerClass(catalog: Catalog, query: MatchQuery): MatchVerd
 }
 
 function isAllowed(catalog: Catalog, runnerClass: RunnerClass, query: MatchQuery): boolean {
+  if (!isServed(catalog.allow, query)) return false;
   const fullName = `${query.owner}/${query.repository}`;
-  const isServed =
-    catalog.allow.owners.some((owner) => sameName(owner, query.owner)) ||
-    catalog.allow.repositories.some((repository) => sameName(repository, fullName));
-  if (!isServed) return false;
   return !runnerClass.repositories || runnerClass.repositories.some((name) => sameName(name, fullName));
 }
 

@@ -1,7 +1,11 @@
 import { type Catalog, formatFault, parseCatalog } from "@grp/core";
 
-const EC2 = `{ provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [t4g.large],
+const offeringOf = (
+  instanceType: string,
+) => `{ provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [${instanceType}],
           subnets: [subnet-a], securityGroups: [sg-a] }`;
+const ARM64 = offeringOf("t4g.large");
+const X64 = offeringOf("m7i.large");
 
 /**
  * `ubuntu-arm64` and `macOS-arm64` as shipped; the others have the labels of GitHub's own examples, so that each of
@@ -16,7 +20,7 @@ classes:
     labels: [ubuntu-arm64, self-hosted, linux, arm64]
     platform: { os: linux, arch: arm64 }
     maxRunners: 20
-    offerings: [${EC2}]
+    offerings: [${ARM64}]
   - name: macOS-arm64
     labels: [macOS-arm64]
     platform: { os: macos, arch: arm64 }
@@ -28,23 +32,23 @@ classes:
     platform: { os: linux, arch: x64 }
     maxRunners: 20
     register: { at: organization, group: Default }
-    offerings: [${EC2}]
+    offerings: [${X64}]
   - name: public
     labels: [ubuntu-latest]
     platform: { os: linux, arch: x64 }
     maxRunners: 20
     allowPublicRepositories: true
-    offerings: [${EC2}]
+    offerings: [${X64}]
   - name: k8s
     labels: [self-hosted, k8s]
     platform: { os: linux, arch: x64 }
     maxRunners: 20
-    offerings: [${EC2}]
+    offerings: [${X64}]
   - name: gpu
     labels: [gpu, db-app, dc-03]
     platform: { os: linux, arch: x64 }
     maxRunners: 20
-    offerings: [${EC2}]
+    offerings: [${X64}]
 `);
 
 function readCatalog(text: string): Catalog {

@@ -21,8 +21,10 @@ import { createRecordingProducer, type RecordingProducer } from "./recording-pro
 
 export const SCOPE: Scope = { kind: "repository", owner: "acme", repository: "app" };
 
-export const OFFERING = `provider: ec2, region: us-east-1, image: { id: ami-0abc }, instanceTypes: [t4g.large],
-          subnets: [subnet-a], securityGroups: [sg-a]`;
+const PLACE =
+  "provider: ec2, region: us-east-1, image: { id: ami-0abc }, subnets: [subnet-a], securityGroups: [sg-a]";
+
+export const OFFERING = `${PLACE}, instanceTypes: [t4g.large]`;
 
 /** `linux`, `farm`: spot, then on-demand. `mac`: CodeMagic (one at a time), then EC2. */
 export const CATALOG = readCatalog(`
@@ -51,7 +53,7 @@ classes:
     maxRuntime: 110m
     offerings:
       - { provider: codemagic, app: app-1 }
-      - { ${OFFERING} }
+      - { ${PLACE}, instanceTypes: [mac2.metal], host: { id: h-0abc } }
 `);
 
 export function readCatalog(text: string): Catalog {
