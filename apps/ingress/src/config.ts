@@ -2,6 +2,7 @@ import {
   about,
   catalogSettings,
   githubSettings,
+  needsOwnPort,
   processSettings,
   readSettings,
   text,
@@ -14,11 +15,18 @@ import { z } from "zod";
 import { type IdentityCertificates, readIdentityCertificates } from "./claims/identity-certificates.ts";
 
 const CERTIFICATES = "AWS_IDENTITY_CERTIFICATES";
+const PORTS = { PORT: "3000", INTERNAL_PORT: "3001" } as const;
+
+/** Whoever guesses it orders machines. Below the first it is refused, below the second told at each start. */
+const WEBHOOK_TOKEN_LENGTH = { least: 8, good: 16 } as const;
+
+const webhookToken = () =>
+  z.string().min(WEBHOOK_TOKEN_LENGTH.least, `must have ${WEBHOOK_TOKEN_LENGTH.least} characters or more`);
 
 /** Every variable that the ingress reads. It has no cloud's credentials. */
 export const settingsSchema = z.object({
   ...processSettings,
-  WEBHOOK_TOKEN: about(text(), "The webhook's secret, as in GitHub's settings."),
+  WEBHOOK_TOKEN: about(webhookToken(), "The webhook's secret, as in GitHub's settings."),
   WEBHOOK_TOKEN_PREVIOUS: about(text().optional(), "Still accepted while you rotate the secret."),
   TICKET_SECRET: about(ticketSecret(), "Signs the machines' tickets; the same for ingress and worker."),
   TICKET_SECRET_PREVIOUS: about(ticketSecret().optional(), "Still accepted while you rotate it."),
@@ -30,8 +38,8 @@ export const settingsSchema = z.object({
   ),
   END_GRACE: about(wholeNumber(0, 600).prefault("5"), "Seconds for a finished machine to end by itself."),
   HOST: about(text().optional(), "Address to listen on; all of them without it."),
-  PORT: about(port().prefault("3000"), "Public port: deliveries and claims."),
-  INTERNAL_PORT: about(port().prefault("3001"), "Health and metrics."),
+  PORT: about(port().prefault(PORTS.PORT), "Public port: deliveries and claims."),
+  INTERNAL_PORT: about(port().prefault(PORTS.INTERNAL_PORT), "Health and metrics."),
 });
 
 export type IngressConfig = z.infer<typeof settingsSchema> & {
@@ -46,11 +54,20 @@ export function readConfig(environment: Environment): IngressConfig {
     files: [CERTIFICATES],
     rules: [
       ({ contents }) => checkCertificates(contents.get(CERTIFICATES)),
+      ({ given }) => needsOwnPort("PORT", PORTS.PORT, PORTS.INTERNAL_PORT)(given),
       ({ given, catalog }) => (given[CERTIFICATES] ? undefined : checkRegions(catalog)),
     ],
   });
   const identityCertificates = readIdentityCertificates(contents.get(CERTIFICATES));
   return { ...settings, ...read, identityCertificates };
+}
+
+/** What works and should not stay so, in words for the log; undefined when there is nothing. */
+export function findWeakness({
+  WEBHOOK_TOKEN: token,
+}: Pick<IngressConfig, "WEBHOOK_TOKEN">): string | undefined {
+  if (token.length >= WEBHOOK_TOKEN_LENGTH.good) return undefined;
+  return `WEBHOOK_TOKEN has fewer than ${WEBHOOK_TOKEN_LENGTH.good} characters and can be guessed: take a long random one`;
 }
 
 function checkCertificates(further: string | undefined): SettingFault | undefined {

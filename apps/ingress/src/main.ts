@@ -21,7 +21,7 @@ import { createIdentityCheck } from "./claims/identity.ts";
 import { createClaimsInHand } from "./claims/in-hand.ts";
 import { HOLD_MS } from "./claims/mint.ts";
 import { createRegistrations } from "./claims/registrations.ts";
-import { type IngressConfig, readConfig, settingsSchema } from "./config.ts";
+import { findWeakness, type IngressConfig, readConfig, settingsSchema } from "./config.ts";
 import type { IngressContext } from "./context.ts";
 import { createRoutes } from "./routes.ts";
 import { startPublicServer } from "./server.ts";
@@ -110,6 +110,8 @@ async function start(config: IngressConfig, log: Logger) {
     endInHand: () => context.claimsInHand.end(),
   });
   const presence = showPresence(context);
+  const weakness = findWeakness(config);
+  if (weakness !== undefined) log.warn("setting.weak", { weakness });
   log.info("ingress.listening", {
     port: server.port,
     internalPort: internal.port,

@@ -21,6 +21,12 @@ describe("readOpsConfig", () => {
     );
   });
 
+  it("refuses one port for both servers", () => {
+    expect(() => readOpsConfig({ REDIS_URL, OPS_PASSWORD: "long enough", INTERNAL_PORT: "3010" })).to.throw(
+      /INTERNAL_PORT +is 3010, and so is OPS_PORT/,
+    );
+  });
+
   it("is read-only unless told otherwise", () => {
     const given = { REDIS_URL, OPS_PASSWORD: "long enough" };
     expect(readOpsConfig(given)).to.deep.equal({

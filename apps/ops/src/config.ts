@@ -1,4 +1,4 @@
-import { catalogSettings, processSettings } from "@grp/config";
+import { catalogSettings, needsOwnPort, processSettings } from "@grp/config";
 import {
   describeEnvironment,
   type Environment,
@@ -12,11 +12,13 @@ import {
 import { z } from "zod";
 import type { CatalogSource } from "./catalog.ts";
 
+const PORTS = { OPS_PORT: "3010", INTERNAL_PORT: "3003" } as const;
+
 const serverSettings = z.object({
   ...processSettings,
   ...catalogSettings,
   OPS_PORT: port()
-    .prefault("3010")
+    .prefault(PORTS.OPS_PORT)
     .meta({ description: "Port of the status pages, the API and the dashboard." }),
   OPS_HOST: z.string().default("0.0.0.0").meta({ description: "Address to listen on." }),
   OPS_USER: z.string().default("grp").meta({ description: "User name for basic authentication." }),
@@ -31,7 +33,9 @@ const serverSettings = z.object({
   OPS_READ_ONLY: flag().prefault("true").meta({
     description: "false: dead letters can be retried and dismissed, and the dashboard can change queues.",
   }),
-  INTERNAL_PORT: port().prefault("3003").meta({ description: "Port of /healthz, /readyz and /metrics." }),
+  INTERNAL_PORT: port()
+    .prefault(PORTS.INTERNAL_PORT)
+    .meta({ description: "Port of /healthz, /readyz and /metrics." }),
 });
 
 export interface OpsConfig {
@@ -74,7 +78,10 @@ const passwordOrLoopback: SettingRule = (given) => {
 
 /** Throws one `ConfigError` that names every fault. */
 export function readOpsConfig(environment: Environment): OpsConfig {
-  const given = readEnvironment(serverSettings, environment, [passwordOrLoopback]);
+  const given = readEnvironment(serverSettings, environment, [
+    passwordOrLoopback,
+    needsOwnPort("OPS_PORT", PORTS.OPS_PORT, PORTS.INTERNAL_PORT),
+  ]);
   return {
     redisUrl: given.REDIS_URL,
     port: given.OPS_PORT,

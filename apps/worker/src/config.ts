@@ -3,6 +3,7 @@ import {
   catalogSettings,
   githubSettings,
   processSettings,
+  publicUrl,
   readSettings,
   type Seen,
   text,
@@ -24,7 +25,7 @@ const DEFAULT_CONCURRENCY = "500";
 /** Every variable that the worker reads, the AWS SDK's own (`AWS_*`) apart. */
 export const settingsSchema = z.object({
   ...processSettings,
-  PUBLIC_URL: about(url(), "The ingress as machines reach it: https://grp.example.com."),
+  PUBLIC_URL: about(publicUrl(), "The ingress as machines reach it: https://grp.example.com."),
   ...catalogSettings,
   TICKET_SECRET: about(ticketSecret(), "Signs the machines' tickets; the same for ingress and worker."),
   ...githubSettings,

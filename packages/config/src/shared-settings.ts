@@ -1,5 +1,6 @@
-import { flag, LOG_LEVELS, oneOf, redisUrl, rsaPrivateKey, url } from "@grp/runtime";
+import { flag, LOG_LEVELS, oneOf, redisUrl, rsaPrivateKey, type SettingRule } from "@grp/runtime";
 import { z } from "zod";
+import { githubApiUrl } from "./addresses.ts";
 
 /** A setting and its line in `--help`. */
 export const about = <T extends z.ZodType>(field: T, description: string): T => field.meta({ description });
@@ -11,6 +12,16 @@ const TICKET_SECRET_LENGTH = 32;
 
 export const ticketSecret = () =>
   z.string().min(TICKET_SECRET_LENGTH, `must have ${TICKET_SECRET_LENGTH} characters or more`);
+
+/** Two servers of one process can't have one port; 0 takes any free one. The numbers are what each has when it is not set. */
+export function needsOwnPort(name: string, port: string, internalPort: string): SettingRule {
+  return (given) => {
+    const [own, internal] = [given[name] ?? port, given.INTERNAL_PORT ?? internalPort].map(Number);
+    if (own !== internal || own === 0) return undefined;
+    const remedy = "Each needs a port of its own";
+    return { name: "INTERNAL_PORT", problem: `is ${internal}, and so is ${name}`, remedy };
+  };
+}
 
 /** What every process reads. */
 export const processSettings = {
@@ -56,7 +67,7 @@ export const githubSettings = {
   GITHUB_APP_PRIVATE_KEY_FILE: about(text().optional(), "… or a file that holds it."),
   ...furtherApps,
   GITHUB_API_URL: about(
-    url().default("https://api.github.com"),
+    githubApiUrl().default("https://api.github.com"),
     "GitHub's API; https://<host>/api/v3 on GHES.",
   ),
   GRP_INSTALLATION: about(
