@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { type Environment, loadEnvironment } from "../packages/runtime/src/index.ts";
+import { type Environment, loadEnvironment, reportConfigError } from "../packages/runtime/src/index.ts";
 import { checkSettings } from "./check-settings.ts";
 import { type LocalRedis, startLocalRedis } from "./local-redis.ts";
 import { withOwnCredentials } from "./own-credentials.ts";
@@ -18,7 +18,7 @@ let isStopping = false;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => (isStopping ? killAll() : void stop(0, signal)));
-await main();
+await main().catch((error: unknown) => stop(reportConfigError(error)));
 
 async function main(): Promise<void> {
   const environment = await completeEnvironment();

@@ -51,16 +51,16 @@ async function main(): Promise<void> {
     return;
   }
   if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
-  const config = tryConfig(loadEnvironment());
+  const config = tryConfig(loadEnvironment);
   if (!config) return;
   if (values.check) return console.log(`ok: ${config.catalog.classes.length} runner classes`);
   const logger = createLogger({ app: "ingress", level: config.LOG_LEVEL });
   await runApp({ logger, start: () => start(config, logger), closeDeadlineMs: CLOSE_DEADLINE_MS });
 }
 
-function tryConfig(environment: Environment): IngressConfig | undefined {
+function tryConfig(load: () => Environment): IngressConfig | undefined {
   try {
-    return readConfig(environment);
+    return readConfig(load());
   } catch (error) {
     process.exitCode = reportConfigError(error);
     return undefined;

@@ -30,10 +30,9 @@ export async function loadText(file: string): Promise<Loaded<string>> {
   try {
     return { ok: true, value: await readFile(file, "utf8") };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const words = WORDS[code];
-    if (words === undefined) throw error;
-    return { ok: false, why: `${file}${words}` };
+    if (!(error instanceof Error && "code" in error)) throw error;
+    const code = String(error.code);
+    return { ok: false, why: `${file}${WORDS[code] ?? ` can't be read (${code})`}` };
   }
 }
 

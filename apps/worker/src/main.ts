@@ -64,8 +64,10 @@ async function main(): Promise<void> {
     return;
   }
   if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
-  const environment = { ...loadEnvironment(), ...(values["dry-run"] ? { DRY_RUN: "true" } : {}) };
-  const config = tryConfig(environment);
+  const config = tryConfig(() => ({
+    ...loadEnvironment(),
+    ...(values["dry-run"] ? { DRY_RUN: "true" } : {}),
+  }));
   if (!config) return;
   if (values.check) return check(config);
   const logger = createLogger({ app: "worker", level: config.LOG_LEVEL });
@@ -74,9 +76,9 @@ async function main(): Promise<void> {
   await runApp({ logger, start: () => start(config, logger), closeDeadlineMs });
 }
 
-function tryConfig(environment: Environment): WorkerConfig | undefined {
+function tryConfig(load: () => Environment): WorkerConfig | undefined {
   try {
-    return readConfig(environment);
+    return readConfig(load());
   } catch (error) {
     process.exitCode = reportConfigError(error);
     return undefined;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -97,6 +97,9 @@ describe("readEnvironment", () => {
     const key = "-----BEGIN RSA PRIVATE KEY-----\\nabc\\n-----END RSA PRIVATE KEY-----";
     const settings = readEnvironment(z.object({ KEY: pem() }), { KEY: key });
     expect(settings.KEY).to.equal("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\n");
+    const ofWindows = key.replaceAll("\\n", "\r\n");
+    for (const KEY of [ofWindows, ofWindows.replaceAll("\r\n", "\\r\\n"), `\uFEFF${ofWindows}`])
+      expect(readEnvironment(z.object({ KEY: pem() }), { KEY }).KEY).to.equal(settings.KEY);
     expect(() => readEnvironment(z.object({ KEY: pem() }), { KEY: "/a/path" })).to.throw(
       ConfigError,
       /PEM block/,
@@ -126,16 +129,51 @@ describe("reportConfigError", () => {
 });
 
 describe("loadEnvironment", () => {
+  let folder: string;
+  const here = process.cwd();
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "grp-env-"));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+  const kept = process.env.GRP_ENV_FILE;
+  afterEach(() => {
+    process.chdir(here);
+    for (const name of ["GRP_ENV_FILE", "GRP_TEST_A", "GRP_TEST_B"]) delete process.env[name];
+    if (kept !== undefined) process.env.GRP_ENV_FILE = kept;
+  });
+
+  const load = (text: string) => {
+    const file = join(folder, "some.env");
+    writeFileSync(file, text);
+    process.env.GRP_ENV_FILE = file;
+    return loadEnvironment();
+  };
+
   it("fills the environment up from the file, and what is set already wins", () => {
-    const folder = mkdtempSync(join(tmpdir(), "grp-env-"));
-    const file = join(folder, ".env");
-    writeFileSync(file, "GRP_TEST_A=file\nGRP_TEST_B='quoted value'\n");
-    Object.assign(process.env, { GRP_ENV_FILE: file, GRP_TEST_A: "set" });
-    try {
-      expect(loadEnvironment()).to.include({ GRP_TEST_A: "set", GRP_TEST_B: "quoted value" });
-    } finally {
-      for (const name of ["GRP_ENV_FILE", "GRP_TEST_A", "GRP_TEST_B"]) delete process.env[name];
-      rmSync(folder, { recursive: true });
-    }
+    process.env.GRP_TEST_A = "set";
+    expect(load("GRP_TEST_A=file\nGRP_TEST_B='quoted value'\n")).to.include({
+      GRP_TEST_A: "set",
+      GRP_TEST_B: "quoted value",
+    });
+  });
+
+  it("reads the first line of a file with a byte order mark, and the line ends of Windows", () => {
+    expect(load("\uFEFFGRP_TEST_A=first\r\nGRP_TEST_B=second\r\n")).to.include({
+      GRP_TEST_A: "first",
+      GRP_TEST_B: "second",
+    });
+  });
+
+  it("says which file can't be read, be it named or .env", () => {
+    process.env.GRP_ENV_FILE = join(folder, "none.env");
+    expect(loadEnvironment).to.throw(
+      ConfigError,
+      /GRP_ENV_FILE +can't be read: .*none\.env \(ENOENT\)\. It names/,
+    );
+    process.chdir(folder);
+    delete process.env.GRP_ENV_FILE;
+    expect(loadEnvironment).not.to.throw();
+    mkdirSync(".env");
+    expect(loadEnvironment).to.throw(ConfigError, /GRP_ENV_FILE +can't be read: \.env \(EISDIR\)/);
   });
 });

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
 import { z } from "zod";
 import { redactText } from "./redact.ts";
 
@@ -48,12 +49,26 @@ export function readEnvironment<S extends z.ZodRawShape>(
 
 /**
  * This process's environment, filled up from `.env` (or the file that `GRP_ENV_FILE` names; `none` for no file).
- * What is set already wins over the file.
+ * What is set already wins over the file. Only `.env` need not be there; what can't be read is a `ConfigError`.
  */
 export function loadEnvironment(): Environment {
-  const file = process.env.GRP_ENV_FILE ?? ".env";
-  if (file !== "none" && existsSync(file)) process.loadEnvFile(file);
+  const named = process.env.GRP_ENV_FILE || undefined;
+  if (named === "none") return process.env;
+  for (const [name, value] of Object.entries(parseEnv(readEnvFile(named)))) process.env[name] ??= value;
   return process.env;
+}
+
+function readEnvFile(named: string | undefined): string {
+  try {
+    // Some editors begin a file with a byte order mark, which would become part of the first name.
+    return readFileSync(named ?? ".env", "utf8").replace(/^\uFEFF/, "");
+  } catch (error) {
+    const { code = "error" } = error as NodeJS.ErrnoException;
+    if (named === undefined && code === "ENOENT") return "";
+    const problem = `can't be read: ${named ?? ".env"} (${code})`;
+    const remedy = "It names a file like .env.example, or none for no file";
+    throw new ConfigError([{ name: "GRP_ENV_FILE", problem, remedy }]);
+  }
 }
 
 /** One line a setting for `--help`: name, whether it is required or its default, and what it is for. */

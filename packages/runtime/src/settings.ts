@@ -41,10 +41,13 @@ export function redisUrl() {
   return url(["redis", "rediss"]);
 }
 
-/** A PEM block; `\n` written as two characters, as some secret stores give it, becomes a line end. */
+/** A PEM block; `\n` written as two characters, as some secret stores give it, becomes a line end, and so does Windows' own. */
 export function pem() {
   return z.string().transform((text, context): string => {
-    const lines = text.replaceAll("\\n", "\n").trim();
+    const lines = text
+      .replaceAll("\\n", "\n")
+      .replaceAll(/\r|\\r/g, "")
+      .trim();
     if (/^-----BEGIN [A-Z ]+-----\n[\s\S]+\n-----END [A-Z ]+-----$/.test(lines)) return `${lines}\n`;
     return refuse(context, "must be a PEM block (-----BEGIN … -----END …)");
   });

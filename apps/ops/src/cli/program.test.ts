@@ -101,6 +101,9 @@ describe("grp", () => {
     expect(failed?.message).to.match(/bad\.yaml:8:\d+ classes\[0\]\.maxRunners/);
     expect((await run(["validate", inDir("none.yaml")])).failed?.message).to.contain("no such file");
     expect((await run(["validate", dir])).failed?.message).to.contain("is a folder");
+    expect((await run(["validate", "x".repeat(5_000)])).failed?.message).to.contain(
+      "can't be read (ENAMETOOLONG)",
+    );
   });
 
   it("plans a recorded delivery without a server", async () => {
