@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type Budget, RateLimitedError, TransientError, UNLIMITED } from "@grp/core";
 import { expect } from "chai";
 import sinon from "sinon";
@@ -56,6 +57,43 @@ describe("the gate before GitHub", () => {
     await as("app-1:b");
     await as("app-1");
     expect(asked).to.deep.equal(["app-1:a", "app-1:b", "app-1"]);
+  });
+
+  it("takes refusals of requests that were under way together for one, and doubles the pause after the next", async () => {
+    let at = 1_000_000;
+    const answers: ((response: Response) => void)[] = [];
+    const fetch = () => new Promise<Response>((resolve) => answers.push(resolve));
+    const gate = createGate({ now: () => at, fetch }).fetchBy(TOKEN);
+    const leave = async (count: number) => {
+      const sent = Array.from({ length: count }, () => gate(URL_));
+      await setImmediate();
+      return sent;
+    };
+    const body = JSON.stringify({ message: "You have exceeded a secondary rate limit." });
+    const refuse = (count: number) => {
+      for (const answer of answers.splice(0, count)) answer(new Response(body, { status: 403 }));
+    };
+    const grant = () => answers.shift()?.(new Response("{}"));
+    const waitsOf = async (sent: readonly Promise<unknown>[]) =>
+      (await Promise.all(sent.map(failureOf))).map((error) => (error as RateLimitedError).retryAfterMs);
+
+    const [late, ...together] = (await leave(9)).toReversed();
+    refuse(8);
+    expect(await waitsOf(together)).to.deep.equal(Array(8).fill(60_000));
+    // It left before: that it is granted ends no row.
+    grant();
+    await late;
+    at += 60_000;
+    const again = await leave(1);
+    refuse(1);
+    expect(await waitsOf(again)).to.deep.equal([120_000]);
+    at += 120_000;
+    const granted = await leave(1);
+    grant();
+    await granted[0];
+    const first = await leave(1);
+    refuse(1);
+    expect(await waitsOf(first)).to.deep.equal([60_000]);
   });
 
   it("stops after the last request that the primary limit allows", async () => {

@@ -1,6 +1,6 @@
 import { ProvisionError, type Told, TransientError } from "@grp/core";
 import { createEntrance, type Departure, type EntranceOptions } from "./entrance.ts";
-import { rateLimited, redact } from "./errors.ts";
+import { type Answer, rateLimited, redact } from "./errors.ts";
 import type { Passport } from "./limits.ts";
 import { createPauses } from "./pauses.ts";
 
@@ -39,25 +39,29 @@ export interface Gate {
   fetchBy(passport: Passport): Fetch;
 }
 
+/** One request that has leave. */
+interface Trip {
+  readonly passport: Passport;
+  /** How long GitHub wants no other one, when the answer is a refusal. */
+  readonly heed: (answer: Answer) => number | undefined;
+  told?: Told | undefined;
+}
+
 export function createGate(options: GateOptions): Gate {
   const { now, holdMs = 0 } = options;
   const pauses = createPauses(now);
   const entrance = createEntrance(options);
   const refuse = (waitMs: number) => rateLimited(waitMs, { isShared: options.budget !== undefined });
 
-  async function send(
-    passport: Passport,
-    [input, init = {}]: Parameters<Fetch>,
-    hear: (told: Told | undefined) => void,
-  ) {
+  async function send(trip: Trip, [input, init = {}]: Parameters<Fetch>) {
     const response = await options.fetch(input, init);
-    hear(readTold(response.headers, now()));
+    trip.told = readTold(response.headers, now());
     // Read here, so that a body that never ends counts as a time-out and not as an empty answer.
     const body = await response.text();
     const { status, headers } = response;
-    const waitMs = pauses.of(passport.credential).heed({ status, headers, body });
+    const waitMs = trip.heed({ status, headers, body });
     if (waitMs !== undefined) {
-      await entrance.slowDown(passport, waitMs);
+      await entrance.slowDown(trip.passport, waitMs);
       throw refuse(waitMs);
     }
     const copy = new Response(body || null, { status, headers });
@@ -76,15 +80,13 @@ export function createGate(options: GateOptions): Gate {
     });
     const passport = ways[entry.way] as Passport;
     const timeoutMs = departure.registersAt ? REGISTRATION_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
-    let told: Told | undefined;
+    const trip: Trip = { passport, heed: pauses.of(passport.credential).depart() };
     return {
       index: open[entry.way] ?? 0,
-      leave: () => entry.leave(told),
+      leave: () => entry.leave(trip.told),
       fetch: (input, init = {}) =>
         within(endOf(departure, init.signal ?? departure.signal), timeoutMs, (signal) =>
-          send(passport, [input, { ...init, signal }], (heard) => {
-            told = heard;
-          }),
+          send(trip, [input, { ...init, signal }]),
         ),
     };
   }
