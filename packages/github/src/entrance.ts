@@ -93,12 +93,12 @@ async function waitForLeave(
   spending: Spending,
   { holdMs, signal }: { readonly holdMs: number; readonly signal: AbortSignal },
 ): Promise<SpendVerdict & { granted: true }> {
-  for (let leftMs = holdMs; ; ) {
+  const until = performance.now() + holdMs;
+  for (;;) {
     const verdict = await budget.spend(spending).catch(toBudgetError);
     if (verdict.granted) return verdict;
     const { waitMs } = verdict;
-    if (waitMs > leftMs) throw rateLimited(waitMs, { code: "in_line", isShared: true });
-    leftMs -= waitMs;
+    if (performance.now() + waitMs > until) throw rateLimited(waitMs, { code: "in_line", isShared: true });
     await sleep(waitMs, undefined, { signal });
   }
 }

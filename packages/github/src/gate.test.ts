@@ -158,6 +158,26 @@ describe("the gate before GitHub", () => {
     expect(requests).to.equal(1);
   });
 
+  it("holds a request back no longer than it may, however long the asking takes", async () => {
+    const clock = sinon.useFakeTimers({ toFake: ["performance"] });
+    try {
+      let asked = 0;
+      const budget: Budget = {
+        ...UNLIMITED,
+        async spend() {
+          asked += 1;
+          clock.tick(400);
+          return { granted: false, waitMs: 1 };
+        },
+      };
+      const gate = createGate({ now: () => 0, fetch: never, budget, holdMs: 1_000 }).fetchBy(TOKEN);
+      expect(await failureOf(gate(URL_))).to.include({ code: "in_line", retryAfterMs: 1 });
+      expect(asked).to.equal(3);
+    } finally {
+      clock.restore();
+    }
+  });
+
   it("tells all processes when GitHub refuses", async () => {
     const slowed: string[] = [];
     const budget: Budget = {

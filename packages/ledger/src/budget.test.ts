@@ -443,6 +443,30 @@ describe("the budget", () => {
       expect(await waitOf(first, 5)).to.equal(0);
     });
 
+    it("tells the first in line when a way will do, where one is paused and the other has all under way that it may", async () => {
+      const [firstCalls, secondCalls] = [first, second].map(
+        ({ name }): ParallelLimit => ({ kind: "parallel", name, most: 2, leaseMs: 25_000 }),
+      ) as [ParallelLimit, ParallelLimit];
+      const ways = [
+        [
+          { limit: firstCalls, cost: 1 },
+          { limit: first, cost: 5 },
+        ],
+        [
+          { limit: secondCalls, cost: 1 },
+          { limit: second, cost: 5 },
+        ],
+      ];
+      const ask = (order: number) => budget.spend({ ways, ...turn(`m${order}`, order) });
+      await budget.slowDown([second], 60_000);
+      for (let call = 0; call < 2; call++) await spend(firstCalls, 1);
+      expect(await ask(1)).to.include({ granted: false, waitMs: 200 });
+      await spend(first, 100);
+      expect(await ask(1)).to.include({ granted: false, waitMs: 60_000 });
+      now += 60_000;
+      expect(await ask(1)).to.include({ granted: true });
+    });
+
     it("has one line for both, and twice as many served in a window", async () => {
       for (let call = 0; call < 40; call++, now += 500) await both(5);
       const ask = (order: number) => both(5, turn(`m${order}`, order));

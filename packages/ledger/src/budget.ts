@@ -175,7 +175,7 @@ end
 
 -- What each way has, and how long until it will do. Without a turn that is the answer; with one, those ahead come first.
 local function weigh(charges)
-  local way = { waitMs = 0, otherMs = 0, room = 0, windows = {}, amounts = {}, haves = {} }
+  local way = { waitMs = 0, room = 0, windows = {}, amounts = {}, haves = {} }
   for i, charge in ipairs(charges) do
     local of, least = KINDS[charge.limit.kind], charge.least or charge.cost
     local have = of.have(charge)
@@ -189,8 +189,6 @@ local function weigh(charges)
     if charge.limit.kind == 'window' then
       way.room = heldMs == 0 and math.max(0, have) or 0
       way.windows[#way.windows + 1] = { charge = charge, room = way.room, isShort = shortMs > 0 }
-    else
-      way.otherMs = math.max(way.otherMs, shortMs)
     end
   end
   return way
@@ -230,14 +228,14 @@ end
 
 local inLine
 if A.turn and #ways[1].windows > 0 then
-  local otherMs, place, lineMs = nil, 0, 0
+  local place, lineMs = 0, 0
   repeat
     place = place + 1
     if isLine(place) then lineMs = waitInLine(place) end
   until lineMs > 0 or place == #ways[1].windows
-  for _, way in ipairs(ways) do otherMs = math.min(otherMs or way.otherMs, way.otherMs) end
   inLine = ways[1].windows[place].charge.limit
-  if lineMs == 0 and best then waitMs = 0 else waitMs = math.max(1, otherMs, lineMs) end
+  -- Whoever is first in line waits all the same until one of the ways will do.
+  waitMs = math.max(waitMs, lineMs)
 end
 
 inLine = inLine or bucketLine
