@@ -563,6 +563,69 @@ describe("the budget", () => {
     expect(await waitOf(POINTS, 100)).to.equal(0);
   });
 
+  describe("of a window that was slowed down", () => {
+    const ask = (order: number) => waitOf(POINTS, 5, turn(`m${order}`, order));
+
+    it("tells those in line when the pause is over, as many as may go then, and the others a window later", async () => {
+      for (let call = 0; call < 4; call++) await spend(POINTS, 5);
+      await budget.slowDown([POINTS], 10_000);
+      const told: number[] = [];
+      for (let order = 1; order <= 11; order++) told.push(await ask(order));
+      // Of the half that is left, 20 are used until a minute is over; by then it has risen by ten.
+      expect(told.slice(0, 6)).to.deep.equal(Array(6).fill(10_000));
+      expect(told[6]).to.be.within(30_000, 30_001);
+      expect(told.slice(7)).to.deep.equal([60_000, 60_000, 60_000, 60_000]);
+      now += 10_000;
+      for (let order = 1; order <= 6; order++) expect(await ask(order)).to.equal(0);
+      expect(await ask(7)).to.be.within(20_000, 20_001);
+    });
+
+    it("tells those in line when what was spent over the half is counted no more", async () => {
+      await spendAll(1_000);
+      await budget.slowDown([POINTS], 1_000);
+      const told = [await ask(1), await ask(2)];
+      // Of 100 that come free from 40 s on, and of five that it rises by, the first 50 are too many by now.
+      expect(told).to.deep.equal([49_000, 50_000]);
+      now += 48_999;
+      expect(await ask(1)).to.equal(1);
+      now += 1;
+      expect([await ask(1), await ask(2)]).to.deep.equal([0, 1_000]);
+    });
+
+    it("tells when it has risen by enough, where that is before anything comes free", async () => {
+      const hour: WindowLimit = { ...POINTS, windowMs: 3_600_000 };
+      await spend(hour, 60);
+      await budget.slowDown([hour], 60_000);
+      // In 60 s it rises to the 60 that are spent, and by one more each 6 s.
+      expect(await waitOf(hour, 1)).to.equal(66_000);
+      now += 65_999;
+      expect(await waitOf(hour, 1)).to.be.within(1, 2);
+      now += 1;
+      expect(await waitOf(hour, 1)).to.equal(0);
+    });
+
+    it("grants to the first in line at the time it told, and not long before, whatever was spent and refused", async () => {
+      const random = createRandom(7);
+      const spendSome = async () => {
+        for (let call = random(25); call > 0; call--, now += random(4_000)) await spend(POINTS, 5);
+        if (random(2) === 0) await budget.slowDown([POINTS], random(90_000));
+      };
+      let waited = 0;
+      for (let round = 0; round < 40; round++, now += random(90_000)) {
+        await spendSome();
+        const waitMs = await ask(round);
+        waited += Math.sign(waitMs);
+        // It rises by what one of them costs in 30 s.
+        const earlyMs = Math.min(waitMs, 30_001);
+        now += waitMs - earlyMs;
+        if (waitMs > earlyMs) expect(await ask(round), `early in round ${round}`).to.be.greaterThan(0);
+        now += earlyMs;
+        if (waitMs > 0) expect(await ask(round), `in round ${round}`).to.equal(0);
+      }
+      expect(waited).to.be.greaterThan(10);
+    });
+  });
+
   it("takes a bucket that was refused once for empty, and fills it half as fast when it is refused again within a minute", async () => {
     const refuse = () => budget.slowDown([REQUESTS], 2_500);
     await refuse();

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Budget, Limit, SpendVerdict } from "@grp/core";
-import { KEEP_MS, LIMITS, SCOUT_MS } from "./limits.ts";
+import { KEEP_MS, LIMITS, RECOVERY_MS, SCOUT_MS } from "./limits.ts";
 import { createStore, type RedisClient, type Script } from "./store.ts";
 
 /** One refusal tells of many calls that were under way: within this time they count as one. */
@@ -65,6 +65,9 @@ local function mostOf(charge)
   return math.max(charge.cost, math.floor(charge.limit.most * factorOf(charge.limit)))
 end
 
+-- Less than nothing where more was spent than is allowed since it was halved.
+local function roomOf(charge) return mostOf(charge) - (number(charge.limit, 'used') or 0) end
+
 -- What the background may still take of the hour that the other side counts.
 local function spareOf(limit)
   local left, resetAt = number(limit, 'left'), number(limit, 'resetAt')
@@ -75,7 +78,7 @@ end
 function window.have(charge)
   local limit = charge.limit
   forgetOld(limit)
-  local have = mostOf(charge) - (number(limit, 'used') or 0)
+  local have = roomOf(charge)
   if not A.background then return have end
   forgetAbsent(limit)
   local isLine = redis.call('EXISTS', lineKey(limit)) == 1
@@ -85,41 +88,88 @@ function window.have(charge)
   return math.min(have, math.floor(limit.most * share) - (number(limit, 'background') or 0))
 end
 
--- What comes free of these windows, and when: what was spent, in the order it was spent, and what a pause keeps back.
-local function freedOf(charges)
-  local freed = {}
-  for _, charge in ipairs(charges) do
-    local limit, since = charge.limit, pausedUntil(charge.limit)
-    local entries = redis.call('ZRANGE', spentKey(limit), 0, -1, 'WITHSCORES')
-    for i = 1, #entries, 2 do
-      local at = math.max(tonumber(entries[i + 1]) + limit.windowMs, since)
-      freed[#freed + 1] = { at = at, amount = costOf(entries[i]) }
-    end
-    local kept = mostOf(charge) - (number(limit, 'used') or 0)
-    if since > now and kept > 0 then freed[#freed + 1] = { at = since, amount = kept } end
+-- By what a window that was halved rises, in steps: a hundredth of it takes some seconds.
+local function addRise(freed, charge)
+  local limit, factor, risen = charge.limit, factorOf(charge.limit), mostOf(charge)
+  local step = math.max(charge.cost, math.floor(limit.most / 100))
+  for most = risen - risen % step + step, limit.most, step do
+    local at = now + math.ceil((most / limit.most - factor) * ${RECOVERY_MS})
+    freed[#freed + 1], risen = { at = at, amount = most - risen }, most
   end
-  if #charges > 1 then table.sort(freed, function(one, other) return one.at < other.at end) end
+end
+
+local function isEarlier(one, other) return one.at < other.at end
+
+-- What comes free of one window, in its order: what was spent, what it rises by, and all that a pause keeps back. As much
+-- as was spent over the limit serves nobody.
+local function freedOf(charge)
+  local limit, since, room, freed = charge.limit, pausedUntil(charge.limit), roomOf(charge), {}
+  local entries = redis.call('ZRANGE', spentKey(limit), 0, -1, 'WITHSCORES')
+  if since > now and room > 0 then freed[1] = { at = since, amount = room } end
+  for i = 1, #entries, 2 do
+    freed[#freed + 1] = { at = tonumber(entries[i + 1]) + limit.windowMs, amount = costOf(entries[i]) }
+  end
+  if factorOf(limit) < 1 then
+    addRise(freed, charge)
+    table.sort(freed, isEarlier)
+  end
+  if room >= 0 and since <= now then return freed end
+  for _, one in ipairs(freed) do
+    local over = math.min(one.amount, math.max(0, -room))
+    one.at, one.amount, room = math.max(one.at, since), one.amount - over, room + over
+  end
   return freed
 end
 
--- Until that much more is free of these windows together. Those ahead spend what is free about now, and then that again.
-local function untilFree(charges, missing)
-  local most, rounds = 0, 0
-  for _, charge in ipairs(charges) do most = most + mostOf(charge) end
-  while missing > most do missing, rounds = missing - most, rounds + 1 end
-  local freeAt, freed, windowMs = now, freedOf(charges), charges[1].limit.windowMs
-  for i = 1, #freed do
-    missing = missing - freed[i].amount
-    if missing <= 0 then freeAt = freed[i].at break end
+local function freedOfAll(charges)
+  if #charges == 1 then return freedOf(charges[1]) end
+  local all = {}
+  for _, charge in ipairs(charges) do
+    for _, one in ipairs(freedOf(charge)) do all[#all + 1] = one end
   end
-  if missing > 0 then freeAt = now + windowMs end
-  local waitMs = freeAt + rounds * windowMs - now
+  table.sort(all, isEarlier)
+  return all
+end
+
+-- No call is made of what is left in two windows.
+local function freeNow(charges)
+  local free = 0
+  for _, charge in ipairs(charges) do
+    local room = pausedMs(charge.limit) > 0 and 0 or math.max(0, roomOf(charge))
+    free = free + (#charges > 1 and room - room % charge.cost or room)
+  end
+  return free
+end
+
+-- Until so much was free of these windows together. Those ahead spend whatever is free at once, and a window later it comes
+-- free again: once all that was spent before has, each window is like the one before it.
+local function untilFree(charges, wanted)
+  local free, windowMs, skippedMs = freeNow(charges), charges[1].limit.windowMs, 0
+  local spent, nextSpent, total, missing = { { at = now, amount = free } }, 1, free, wanted - free
+  local freed, nextFreed = missing > 0 and freedOfAll(charges), 1
+  while missing > 0 do
+    local one, again = freed[nextFreed], spent[nextSpent]
+    if not one and missing > total then
+      if total <= 0 then return windowMs end
+      local windows = math.ceil(missing / total) - 1
+      missing, skippedMs = missing - windows * total, skippedMs + windows * windowMs
+    end
+    if one and one.at <= again.at + windowMs then
+      nextFreed, total = nextFreed + 1, total + one.amount
+    else
+      one, nextSpent = again, nextSpent + 1
+      one.at = one.at + windowMs
+    end
+    missing = missing - one.amount
+    spent[#spent + 1] = one
+  end
+  local waitMs = spent[#spent].at + skippedMs - now
   -- The line may be gone any moment.
   return A.background and math.min(waitMs, windowMs / 12) or waitMs
 end
 function window.waitMs(charge, missing)
   if A.background and spareOf(charge.limit) < 1 then return number(charge.limit, 'resetAt') - now end
-  return untilFree({ charge }, missing)
+  return untilFree({ charge }, missing + roomOf(charge))
 end
 
 -- Only the other side can say that nothing is left: by our count there is always one, who goes alone and asks.
@@ -187,8 +237,8 @@ local function weigh(charges)
     local heldMs = pausedMs(charge.limit) > holdMs and pausedMs(charge.limit) or 0
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
     if charge.limit.kind == 'window' then
-      way.room = heldMs == 0 and math.max(0, have) or 0
-      way.windows[#way.windows + 1] = { charge = charge, room = way.room, isShort = shortMs > 0 }
+      way.room = have
+      way.windows[#way.windows + 1] = { charge = charge, isShort = shortMs > 0 }
     end
   end
   return way
@@ -209,16 +259,13 @@ local function waitInLine(place)
   forgetAbsent(limit)
   redis.call('ZADD', lineKey(limit), A.turn.order, A.turn.member)
   local ahead = redis.call('ZRANK', lineKey(limit), A.turn.member)
-  local charges, counted, missing = {}, {}, ahead * (A.turn.each or cost) + cost
+  local charges, counted = {}, {}
   for _, way in ipairs(ways) do
-    local window = way.windows[place]
-    local name = window.charge.limit.name
-    if not counted[name] then
-      charges[#charges + 1], missing = window.charge, missing - math.floor(window.room / cost) * cost
-      counted[name] = true
-    end
+    local charge = way.windows[place].charge
+    if not counted[charge.limit.name] then charges[#charges + 1] = charge end
+    counted[charge.limit.name] = true
   end
-  return missing > 0 and math.max(1, untilFree(charges, missing)) or 0
+  return untilFree(charges, ahead * (A.turn.each or cost) + cost)
 end
 
 local function isLine(place)

@@ -1,5 +1,5 @@
 /** From nothing to all: a limit that was halved is whole again after half of it. */
-const RECOVERY_MS = 600_000;
+export const RECOVERY_MS = 600_000;
 
 /** Longer than any window (CodeMagic's is an hour) and than the recovery: what nobody has used for so long is as good as new. */
 export const KEEP_MS = 2 * 3_600_000;
