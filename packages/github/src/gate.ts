@@ -69,10 +69,18 @@ export function createGate(options: GateOptions): Gate {
     return Object.defineProperty(copy, "url", { value: response.url || String(input) });
   }
 
-  async function admit(passports: readonly Passport[], departure: Departure): Promise<Pass> {
+  /** Those that are not paused, by their indices. With a budget that is for it to say: those who wait stand in its line. */
+  function openOf(passports: readonly Passport[]): readonly number[] {
+    const all = [...passports.keys()];
+    if (options.budget) return all;
     const lefts = passports.map(({ credential }) => pauses.of(credential).leftMs());
-    const open = [...passports.keys()].filter((index) => (lefts[index] ?? 0) <= 0);
+    const open = all.filter((index) => (lefts[index] ?? 0) <= 0);
     if (open.length === 0) throw refuse(Math.min(...lefts));
+    return open;
+  }
+
+  async function admit(passports: readonly Passport[], departure: Departure): Promise<Pass> {
+    const open = openOf(passports);
     const ways = open.map((index) => passports[index] as Passport);
     const entry = await within(departure.signal, holdMs + REQUEST_TIMEOUT_MS, (signal) => {
       signal.throwIfAborted();

@@ -103,6 +103,32 @@ describe("several GitHub Apps", () => {
       await mint(github);
     });
 
+    it("stand in line while GitHub wants a pause that this process heard of itself, and are told their turns", async () => {
+      const budget = createBudget({ redis, now: () => now });
+      const limits = { points: 22, window: MINUTE, concurrent: 9, registrations: REGISTRATIONS };
+      const github = await connect({ budget, limits });
+      for (const seconds of [30, 40]) standIn.rateLimitNext("secondary", seconds, "/actions/runners");
+      expect(await failureOf(github.listRunners(SCOPE, signal))).to.include({ code: "rate_limited" });
+      const { length: asked } = standIn.calls;
+      const claim = async (order: number) => {
+        const turn = { member: `m${order}`, order, patienceMs: 30_000 };
+        const claimed = github.mintRegistration(
+          { scope: SCOPE, name: `m${order}`, labels: ["x"], turn },
+          signal,
+        );
+        return (await failureOf(claimed)) as RateLimitedError;
+      };
+      const waits: number[] = [];
+      for (let order = 1; order <= 7; order++) {
+        const { code, retryAfterMs } = await claim(order);
+        expect(code).to.equal("in_line");
+        waits.push(retryAfterMs);
+      }
+      // Half of each App's points, less one that is spent: two registrations, and two a minute later.
+      expect(waits).to.deep.equal([30_000, 30_000, 40_000, 40_000, 90_000, 90_000, 100_000]);
+      expect(standIn.calls).to.have.length(asked);
+    });
+
     it("leave the one alone that GitHub slowed down, also in another process, and ask less of it then", async () => {
       const limits = { points: 60, window: MINUTE, concurrent: 9, registrations: REGISTRATIONS };
       const budget = () => createBudget({ redis, now: () => now });
