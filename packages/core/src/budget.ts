@@ -15,7 +15,7 @@ export interface WindowLimit {
   readonly windowMs: number;
   /** Who waits for it stands in this line: one for all the windows that serve the same calls. Its own without. */
   readonly line?: string;
-  /** Not what the other side tells of (`Told`). Shown to people only when half of it is spent. */
+  /** Not what the other side tells of (`Told`). Shown to people only when half of it is spent, or a call was refused. */
   readonly isUntold?: boolean;
 }
 

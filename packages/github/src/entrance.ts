@@ -17,6 +17,7 @@ import {
   type Passport,
   registrationsOf,
 } from "./limits.ts";
+import type { Limited } from "./registration-refusals.ts";
 
 /**
  * What is no claim leaves two fifths to claims, and all but a twentieth while claims wait. What can wait for GitHub's next
@@ -58,7 +59,7 @@ export interface Entrance {
   /** Waits for leave by any of the passports, if it is not long. */
   enter(passports: readonly Passport[], departure: Departure): Promise<Entry>;
   /** GitHub refused all the same. */
-  slowDown(passport: Passport, pauseMs: number): Promise<void>;
+  slowDown(limited: Limited, pauseMs: number): Promise<void>;
 }
 
 /** The budget's side of the gate. */
@@ -82,8 +83,12 @@ export function createEntrance(options: EntranceOptions): Entrance {
         },
       };
     },
-    async slowDown(passport, pauseMs) {
-      await budget.slowDown([limitsOf(passport, limits).points], pauseMs).catch(() => undefined);
+    async slowDown(limited, pauseMs) {
+      const limit =
+        "place" in limited
+          ? registrationsOf(limited.place, limits)
+          : limitsOf(limited.passport, limits).points;
+      await budget.slowDown([limit], pauseMs).catch(() => undefined);
     },
   };
 }

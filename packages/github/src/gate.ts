@@ -1,8 +1,13 @@
-import { ProvisionError, type Told, TransientError } from "@grp/core";
+import { ProvisionError, RateLimitedError, type Told, TransientError } from "@grp/core";
 import { createEntrance, type Departure, type EntranceOptions } from "./entrance.ts";
-import { type Answer, rateLimited, redact } from "./errors.ts";
+import { type Answer, rateLimited, redact, untilResetMs } from "./errors.ts";
 import type { Passport } from "./limits.ts";
 import { createPauses } from "./pauses.ts";
+import {
+  createRegistrationRefusals,
+  type Refusing,
+  type RegistrationRefusals,
+} from "./registration-refusals.ts";
 
 /** Long enough for GitHub's slow minutes, short enough that a machine that waits for its claim may try again. */
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -44,12 +49,14 @@ interface Trip {
   readonly passport: Passport;
   /** How long GitHub wants no other one, when the answer is a refusal. */
   readonly heed: (answer: Answer) => number | undefined;
+  readonly registration?: ReturnType<RegistrationRefusals["depart"]> | undefined;
   told?: Told | undefined;
 }
 
 export function createGate(options: GateOptions): Gate {
   const { now, holdMs = 0 } = options;
   const pauses = createPauses(now);
+  const refusals = createRegistrationRefusals(now);
   const entrance = createEntrance(options);
   const refuse = (waitMs: number) => rateLimited(waitMs, { isShared: options.budget !== undefined });
 
@@ -60,13 +67,27 @@ export function createGate(options: GateOptions): Gate {
     const body = await response.text();
     const { status, headers } = response;
     const waitMs = trip.heed({ status, headers, body });
-    if (waitMs !== undefined) {
-      await entrance.slowDown(trip.passport, waitMs);
-      throw refuse(waitMs);
-    }
+    await slowDown(refusingOf(trip, response, waitMs));
+    if (waitMs !== undefined) throw refuse(waitMs);
     const copy = new Response(body || null, { status, headers });
     // A made Response has no address, and octokit's pagination reads it.
     return Object.defineProperty(copy, "url", { value: response.url || String(input) });
+  }
+
+  async function slowDown(refusing: readonly Refusing[]): Promise<void> {
+    for (const { limited, pauseMs } of refusing) await entrance.slowDown(limited, pauseMs);
+  }
+
+  /** Which limits GitHub refused by, as far as this answer tells. */
+  function refusingOf(
+    { passport, registration }: Trip,
+    { ok, headers }: Response,
+    waitMs: number | undefined,
+  ): readonly Refusing[] {
+    if (waitMs === undefined) return (ok && registration?.granted()) || [];
+    const isPrimary = untilResetMs(headers, now()) !== undefined;
+    if (registration && !isPrimary) return registration.refused(waitMs);
+    return [{ limited: { passport }, pauseMs: waitMs }];
   }
 
   /** Those that are not paused, by their indices. With a budget that is for it to say: those who wait stand in its line. */
@@ -79,18 +100,42 @@ export function createGate(options: GateOptions): Gate {
     return open;
   }
 
-  async function admit(passports: readonly Passport[], departure: Departure): Promise<Pass> {
+  /** Where it is not known by whose limit GitHub refused a registration, those that it did not refuse. */
+  function untriedOf(passports: readonly Passport[], open: readonly number[], place: string | undefined) {
+    if (!place) return open;
+    const untried = open.filter((index) => !refusals.isOpen(passports[index] as Passport, place));
+    return untried.length > 0 ? untried : open;
+  }
+
+  async function enter(passports: readonly Passport[], departure: Departure) {
+    const { registersAt: place } = departure;
     const open = openOf(passports);
-    const ways = open.map((index) => passports[index] as Passport);
+    const asked = untriedOf(passports, open, place);
+    const ways = asked.map((index) => passports[index] as Passport);
+    try {
+      const { way, leave } = await entrance.enter(ways, departure);
+      return { index: asked[way] ?? 0, passport: ways[way] as Passport, leave };
+    } catch (error) {
+      if (!place || !(error instanceof RateLimitedError)) throw error;
+      await slowDown(refusals.settle(place));
+      if (asked.length === open.length) throw error;
+      return enter(passports, departure);
+    }
+  }
+
+  async function admit(passports: readonly Passport[], departure: Departure): Promise<Pass> {
+    const { registersAt: place } = departure;
     const entry = await within(departure.signal, holdMs + REQUEST_TIMEOUT_MS, (signal) => {
       signal.throwIfAborted();
-      return entrance.enter(ways, { ...departure, signal });
+      return enter(passports, { ...departure, signal });
     });
-    const passport = ways[entry.way] as Passport;
-    const timeoutMs = departure.registersAt ? REGISTRATION_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
-    const trip: Trip = { passport, heed: pauses.of(passport.credential).depart() };
+    const { index, passport } = entry;
+    const timeoutMs = place ? REGISTRATION_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
+    const heed = pauses.of(passport.credential).depart();
+    const registration = place ? refusals.depart({ passport, place, passports }) : undefined;
+    const trip: Trip = { passport, heed, registration };
     return {
-      index: open[entry.way] ?? 0,
+      index,
       leave: () => entry.leave(trip.told),
       fetch: (input, init = {}) =>
         within(endOf(departure, init.signal ?? departure.signal), timeoutMs, (signal) =>

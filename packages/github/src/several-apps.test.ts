@@ -6,8 +6,13 @@ import { expect } from "chai";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { createBudget } from "../../ledger/src/index.ts";
 import { closeRedis, createRedis } from "../../runtime/src/index.ts";
-import { createGitHubStandIn, type GitHubStandIn } from "../../sandbox/src/github/index.ts";
+import {
+  createGitHubStandIn,
+  type GitHubStandIn,
+  type GitHubStandInOptions,
+} from "../../sandbox/src/github/index.ts";
 import { createGitHub, type GitHubOptions } from "./github.ts";
+import { GITHUB_LIMITS, limitsOf } from "./limits.ts";
 import type { AppRefusal } from "./refusals.ts";
 import { scriptFetch } from "./testing/scripted-fetch.ts";
 
@@ -40,18 +45,17 @@ describe("several GitHub Apps", () => {
     expect(standIn.violations).to.deep.equal([]);
   });
 
-  async function connect(
-    options: Partial<GitHubOptions> = {},
-    limits?: { points: number; windowMs: number; concurrent: number },
-  ) {
+  async function connect(options: Partial<GitHubOptions> = {}, limits?: GitHubStandInOptions["limits"]) {
     standIn = await createGitHubStandIn({ apps: 2, now: () => now, ...(limits && { limits }) });
     const { apps, url: baseUrl } = standIn;
     const onRefused = (refusal: AppRefusal) => void refused.push(refusal);
     return createGitHub({ auth: { kind: "apps", apps }, baseUrl, now: () => now, onRefused, ...options });
   }
   type GitHub = Awaited<ReturnType<typeof connect>>;
-  const mint = (github: GitHub) =>
-    github.mintRegistration({ scope: SCOPE, name: `grp-${++minted}`, labels: ["x"] }, signal);
+  const mint = (github: GitHub, repository = "app") => {
+    const scope = { ...SCOPE, repository };
+    return github.mintRegistration({ scope, name: `grp-${++minted}`, labels: ["x"] }, signal);
+  };
   /** Who minted them, in order. */
   const minters = () =>
     standIn.calls
@@ -127,6 +131,70 @@ describe("several GitHub Apps", () => {
       // Half of each App's points, less one that is spent: two registrations, and two a minute later.
       expect(waits).to.deep.equal([30_000, 30_000, 40_000, 40_000, 90_000, 90_000, 100_000]);
       expect(standIn.calls).to.have.length(asked);
+    });
+
+    /** As two processes, with so many of them. */
+    async function connectTwice(apps: number, limits?: GitHubStandInOptions["limits"]) {
+      const budget = () => createBudget({ redis, now: () => now });
+      await connect({ budget: budget() }, limits);
+      const [first, ...others] = standIn.apps;
+      const auth = {
+        kind: "apps",
+        apps: [first as (typeof others)[0], ...others.slice(0, apps - 1)],
+      } as const;
+      const one = () => createGitHub({ auth, baseUrl: standIn.url, now: () => now, budget: budget() });
+      return [one(), one()] as const;
+    }
+
+    for (const apps of [1, 2])
+      it(`register elsewhere when one repository takes no more runners from any of the ${apps}`, async () => {
+        const registrations = { most: 2, windowMs: 5 * MINUTE };
+        const limits = { points: 900, windowMs: MINUTE, concurrent: 9, registrations };
+        const [github, another] = await connectTwice(apps, limits);
+        for (let count = 0; count < 2; count++) await mint(github);
+        const refused = { code: "rate_limited", retryAfterMs: 5 * MINUTE };
+        expect(await failureOf(mint(github))).to.include(refused);
+        for (const side of [github, another]) {
+          expect(await failureOf(mint(side))).to.include({ ...refused, code: "in_line" });
+          await mint(side, "other");
+        }
+        expect(standIn.refused()).to.equal(apps);
+        now += 5 * MINUTE;
+        await mint(github);
+      });
+
+    it("register elsewhere when one is refused at a repository and the other can't be asked soon", async () => {
+      const [github, another] = await connectTwice(2);
+      const { points } = limitsOf({ credential: `app-${SECOND}:acme` }, GITHUB_LIMITS);
+      const spent = createBudget({ redis, now: () => now });
+      await spent.spend({ ways: [[{ limit: points, cost: points.most }]] });
+      standIn.rateLimitNext("secondary", 30, "generate-jitconfig");
+      const refused = { code: "rate_limited", retryAfterMs: 30_000 };
+      expect(await failureOf(mint(github))).to.include(refused);
+      for (const side of [github, another]) {
+        expect(await failureOf(mint(side))).to.include({ ...refused, code: "in_line" });
+        await mint(side, "other");
+      }
+      expect(minters()).to.deep.equal([FIRST, FIRST]);
+    });
+
+    it("stop, where there is but one, when GitHub refuses it at a second repository too", async () => {
+      const [github, another] = await connectTwice(1);
+      for (const repository of ["app", "other"]) {
+        standIn.rateLimitNext("secondary", 30, `${repository}/actions/runners/generate-jitconfig`);
+        expect(await failureOf(mint(github, repository))).to.include({ code: "rate_limited" });
+      }
+      for (const side of [github, another])
+        expect(await failureOf(mint(side, "third"))).to.include({ code: "in_line", retryAfterMs: 30_000 });
+      now += 30_000;
+      await mint(github, "third");
+    });
+
+    it("stop, where there is but one, when GitHub says that nothing is left of its hour", async () => {
+      const [github] = await connectTwice(1);
+      standIn.rateLimitNext("primary", 600, "generate-jitconfig");
+      expect(await failureOf(mint(github))).to.include({ code: "rate_limited" });
+      expect(await failureOf(mint(github, "other"))).to.include({ code: "in_line" });
     });
 
     it("leave the one alone that GitHub slowed down, also in another process, and ask less of it then", async () => {

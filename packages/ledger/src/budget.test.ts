@@ -520,6 +520,21 @@ describe("the budget", () => {
       expect(await register("a", 6)).to.equal(0);
     });
 
+    it("lets those wait in the line of the one that was slowed down, in nobody else's way, and shows it", async () => {
+      expect(await register("a", 1)).to.equal(0);
+      await budget.slowDown([runners("a")], 20_000);
+      // Half of four, of which one is spent; in 150 s it rises to three.
+      expect([await register("a", 2), await register("a", 3)]).to.deep.equal([20_000, 150_000]);
+      expect(await register("b", 4)).to.equal(0);
+      const shown = await test.ledger.listRateLimits(now);
+      expect(shown.map(({ name, waiting, pausedMs }) => [name, waiting, pausedMs])).to.deep.equal([
+        [POINTS.name, 0, 0],
+        ["github:registrations:a", 2, 20_000],
+      ]);
+      now += 20_000;
+      expect(await register("a", 2)).to.equal(0);
+    });
+
     it("lets them wait in the other's line when that is spent, and hears of an hour only for that", async () => {
       await spend(POINTS, 95);
       expect(await register("a", 1)).to.equal(0);

@@ -187,10 +187,7 @@ function window.take(charge, amount)
   if A.background then redis.call('HINCRBY', keyOf(limit), 'background', amount) end
   countDown(limit)
   redis.call('HSET', keyOf(limit), 'most', limit.most, 'windowMs', limit.windowMs, 'line', limit.line or limit.name)
-  if not limit.isUntold or 2 * number(limit, 'used') >= limit.most then
-    redis.call('ZADD', P .. 'limits', now, limit.name)
-    redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
-  end
+  if not limit.isUntold or 2 * number(limit, 'used') >= limit.most then show(limit) end
   redis.call('PEXPIRE', spentKey(limit), ${KEEP_MS})
 end
 
@@ -238,7 +235,7 @@ local function weigh(charges)
     way.waitMs = math.max(way.waitMs, shortMs, heldMs)
     if charge.limit.kind == 'window' then
       way.room = have
-      way.windows[#way.windows + 1] = { charge = charge, isShort = shortMs > 0 }
+      way.windows[#way.windows + 1] = { charge = charge, isShort = shortMs > 0 or heldMs > 0 }
     end
   end
   return way
@@ -393,6 +390,7 @@ for _, limit in ipairs(A.limits) do
       redis.call('HSET', key, 'factor', factor, 'factorAt', now)
     end
   end
+  if limit.kind == 'window' then show(limit) end
   local paused = math.max(number(limit, 'pausedUntil') or 0, now + A.pauseMs)
   redis.call('HSET', key, 'pausedUntil', paused)
   redis.call('PEXPIRE', key, ${KEEP_MS})

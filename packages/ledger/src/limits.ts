@@ -51,6 +51,12 @@ local function factorOf(limit)
   return math.min(1, factor + (now - at) / ${RECOVERY_MS})
 end
 
+-- People are shown it among the windows.
+local function show(limit)
+  redis.call('ZADD', P .. 'limits', now, limit.name)
+  redis.call('PEXPIRE', P .. 'limits', ${KEEP_MS})
+end
+
 -- A bucket's, a millisecond.
 local function rateOf(limit) return limit.perSecond * factorOf(limit) / 1000 end
 
