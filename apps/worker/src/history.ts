@@ -68,8 +68,8 @@ export function findUnfinished({ tried }: LaunchHistory): LaunchRecord | undefin
 }
 
 /** Launches of one offering that are over: the next one there needs a new id. */
-export function countEarlier({ tried }: LaunchHistory, offeringIndex: number): number {
-  return tried.filter(({ launch }) => launch.offeringIndex === offeringIndex).length;
+export function countEarlier({ tried }: LaunchHistory, offeringDigest: string): number {
+  return tried.filter(({ launch }) => launch.offeringDigest === offeringDigest).length;
 }
 
 /** A launch that was answered with a machine for this demand that is not gone: it has a place, and another would need its own. */

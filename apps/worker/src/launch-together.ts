@@ -1,4 +1,12 @@
-import { type Leave, launchId, type Offering, orderOf, runnerName, scopeKey } from "@grp/core";
+import {
+  type Leave,
+  launchId,
+  type Offering,
+  offeringDigest,
+  orderOf,
+  runnerName,
+  scopeKey,
+} from "@grp/core";
 import type { LaunchRecord, OpenLaunchVerdict } from "@grp/ledger";
 import type { Attempt } from "./attempt.ts";
 import { providerOf, type WorkerContext } from "./context.ts";
@@ -83,7 +91,8 @@ async function launchFor(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Share>> {
   const { runnerClass } = members[0];
-  const earlier = members.reduce((sum, { history }) => sum + countEarlier(history, index), 0);
+  const digest = offeringDigest(offering);
+  const earlier = members.reduce((sum, { history }) => sum + countEarlier(history, digest), 0);
   for (let renewal = earlier; ; renewal++) {
     const { opened, leftOver, lock } = await openLaunch(context, members, { index, offering, renewal });
     const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
@@ -109,13 +118,19 @@ async function openLaunch(
 ): Promise<OpenLaunchVerdict & { readonly lock: Lock }> {
   const [{ runnerClass, demand }] = members;
   const placeHolders = members.map(({ holder }) => holder);
-  const identity = { placeHolders, runnerClass: runnerClass.name, offeringIndex: index, renewal };
+  const identity = {
+    placeHolders,
+    runnerClass: runnerClass.name,
+    offeringDigest: offeringDigest(offering),
+    renewal,
+  };
   const id = launchId(identity);
   const at = context.now();
   const lock = lockOf(id);
   const verdict = await context.ledger.openLaunch({
     ...identity,
     launchId: id,
+    offeringIndex: index,
     provider: offering.provider,
     scope: demand.scope,
     runnerNames: members.map((_member, number) => runnerName(context.installation, id, number)),

@@ -103,7 +103,8 @@ describe("the worker process", function () {
       const { launchId } = codemagicOrder("l-0123456789abcdef01234567");
       await ledger.openLaunch({
         ...{ launchId, at, provider: "codemagic", runnerClass: "mac", scope: demand.scope },
-        ...{ offeringIndex: 0, renewal: 0, placeHolders: [demand.key], ticketExpiresAt: at },
+        ...{ offeringIndex: 0, offeringDigest: "0123456789abcdef", renewal: 0 },
+        ...{ placeHolders: [demand.key], ticketExpiresAt: at },
         runnerNames: ["grp-0123456789abcdef01234567-0"],
       });
       const recordPlacement = (app: string) => ledger.recordPlacement(launchId, app);

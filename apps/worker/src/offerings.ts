@@ -1,9 +1,11 @@
-import { NoCapacityError, type Offering } from "@grp/core";
+import { NoCapacityError, type Offering, offeringDigest, type RunnerClass } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
 import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
+import { doAlone, ELSEWHERE } from "./exclusive.ts";
 import { handOver } from "./hand-over.ts";
 import { readHistory, WAITS_FOR_CAPACITY, WAITS_FOR_HOST } from "./history.ts";
+import { lockOf } from "./launch.ts";
 import { launchTogether, resumeTogether } from "./launch-together.ts";
 import { flowBack, overflow } from "./overflow.ts";
 import { capsOf, flowOf, placeTtlMs, releasePlace, teamCapOf } from "./places.ts";
@@ -31,26 +33,41 @@ export async function resumeLaunch(
   attempt: Attempt,
   launch: LaunchRecord,
 ): Promise<ProvisionOutcome | "answered"> {
-  const offering = attempt.runnerClass.offerings[launch.offeringIndex];
-  if (offering?.provider !== launch.provider) return abandonLaunch(context, attempt, launch);
+  const index = findOffering(attempt.runnerClass, launch);
+  const offering = attempt.runnerClass.offerings[index];
+  if (!offering) return abandonLaunch(context, attempt, launch);
   const share = await resumeTogether(context, attempt, { launch, offering });
   if (isRefusal(share)) {
-    const next = share.refusal === "spent" ? launch.offeringIndex : launch.offeringIndex + 1;
+    const next = share.refusal === "spent" ? index : index + 1;
     return walkOfferings(context, attempt, next, share.error);
   }
   if (share.kind === "answered") return "answered";
   if (share.kind !== "passed-over") return settle(context, attempt, share);
-  return walkOfferings(context, await lookAgain(context, attempt), launch.offeringIndex);
+  return walkOfferings(context, await lookAgain(context, attempt), index);
 }
 
-/** The catalog has changed since: a machine that did start is refused at its claim, and ends. */
+/** Where the launch's offering stands by now, or -1. Of a launch that an earlier version opened, only where it stood is known. */
+function findOffering({ offerings }: RunnerClass, launch: LaunchRecord): number {
+  const digest = launch.offeringDigest;
+  if (digest !== undefined) return offerings.findIndex((one) => offeringDigest(one) === digest);
+  return offerings[launch.offeringIndex]?.provider === launch.provider ? launch.offeringIndex : -1;
+}
+
+/**
+ * The catalog has changed since: a machine that did start is refused at its claim, and ends. A process with the catalog of
+ * before may be calling for it at this moment: then it is not over.
+ */
 async function abandonLaunch(
   context: WorkerContext,
   attempt: Attempt,
   launch: LaunchRecord,
 ): Promise<ProvisionOutcome> {
   const note = { at: context.now(), kind: "abandoned", text: "its offering left the catalog" };
-  await context.ledger.recordLaunchFailed(launch.launchId, note);
+  const lock = lockOf(launch.launchId);
+  const abandoned = await doAlone(context.ledger, lock, attempt.work.signal, () =>
+    context.ledger.recordLaunchFailed(launch.launchId, note),
+  );
+  if (abandoned === ELSEWHERE) return settle(context, attempt, { kind: "busy" });
   const { runnerClass, history } = attempt;
   return walkOfferings(context, attempt, firstOffering(runnerClass, history.notes));
 }

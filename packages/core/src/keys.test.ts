@@ -5,6 +5,8 @@ import {
   demandKey,
   dryRunKey,
   launchId,
+  type Offering,
+  offeringDigest,
   parseDemandJobId,
   parseScopeKey,
   runnerName,
@@ -12,7 +14,14 @@ import {
   scopeKey,
 } from "./index.ts";
 
-const identity = { placeHolders: ["wfj-1", "wfj-2-g3"], runnerClass: "u", offeringIndex: 0, renewal: 0 };
+const OFFERING: Offering = {
+  ...{ provider: "codemagic", team: "default", app: "app-1" },
+  ...{ workflow: "github-runner", branch: "main", instanceType: "mac_mini_m2" },
+};
+const identity = {
+  ...{ placeHolders: ["wfj-1", "wfj-2-g3"], runnerClass: "u" },
+  ...{ offeringDigest: offeringDigest(OFFERING), renewal: 0 },
+};
 
 describe("keys", () => {
   it("derives the same launch id whatever the order of its members, and another for anything else", () => {
@@ -20,12 +29,18 @@ describe("keys", () => {
     expect(launchId({ ...identity, placeHolders: ["wfj-2-g3", "wfj-1"] })).to.equal(id);
     const others = [
       { placeHolders: ["wfj-1", "wfj-2"] },
-      { offeringIndex: 1 },
+      { offeringDigest: offeringDigest({ ...OFFERING, app: "app-2" }) },
       { renewal: 1 },
       { runnerClass: "v" },
       { placeHolders: ["wfj-1"] },
     ];
     expect(new Set(others.map((change) => launchId({ ...identity, ...change }))).add(id).size).to.equal(6);
+  });
+
+  it("tells offerings apart by all that they say, in whatever order they say it", () => {
+    const reversed = Object.fromEntries(Object.entries(OFFERING).reverse()) as Offering;
+    expect(offeringDigest(reversed)).to.equal(offeringDigest(OFFERING));
+    expect(offeringDigest({ ...OFFERING, branch: "next" })).not.to.equal(offeringDigest(OFFERING));
   });
 
   it("makes a client token of exactly EC2's 64 characters, one for each placement", () => {

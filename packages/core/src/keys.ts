@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Offering } from "./catalog.ts";
 
 /** The one identity of a demand: BullMQ job id, ledger key, log field. Never a bare integer (BullMQ refuses those). */
 export function demandKey(workflowJobId: number): string {
@@ -21,11 +22,25 @@ export function parseDemandJobId(jobId: string): { readonly key: string; readonl
   return key === undefined ? { key: jobId, generation: 1 } : { key, generation: Number(generation) };
 }
 
+/**
+ * Says which offering a launch is for, wherever that stands in its class: another process may have another catalog, and so
+ * may the next one here. All that the provider is asked for counts, in whatever order it is written. 16 hex digits.
+ */
+export function offeringDigest(offering: Offering): string {
+  const text = JSON.stringify(offering, (_name, value: unknown) => sortMembers(value));
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+function sortMembers(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
 export interface LaunchIdentity {
   /** Queue job ids of the demands that go together: each wants one machine. */
   readonly placeHolders: readonly string[];
   readonly runnerClass: string;
-  readonly offeringIndex: number;
+  readonly offeringDigest: string;
   /**
    * Rises with every launch that the same offering has seen for any of them, so that the id of one that is over (refused,
    * or its machines ended) is never used for another.
@@ -35,8 +50,8 @@ export interface LaunchIdentity {
 
 /** Same members, offering and renewal: same launch id, on any worker, at any time. 24 hex digits, `l-` before. */
 export function launchId(identity: LaunchIdentity): string {
-  const { placeHolders, runnerClass, offeringIndex, renewal } = identity;
-  const parts = [[...placeHolders].sort().join(","), runnerClass, offeringIndex, renewal];
+  const { placeHolders, runnerClass, offeringDigest: offering, renewal } = identity;
+  const parts = [[...placeHolders].sort().join(","), runnerClass, offering, renewal];
   return `l-${createHash("sha256").update(parts.join("|")).digest("hex").slice(0, 24)}`;
 }
 

@@ -117,6 +117,7 @@ export function decodeLaunch(launchId: string, hash: Hash, runners: readonly Sto
     runnerClass: hash.class ?? "",
     scope: unflatten("s", hash) as unknown as Scope,
     offeringIndex: Number(hash.offeringIndex),
+    offeringDigest: hash.offeringDigest,
     renewal: Number(hash.renewal),
     size: Number(hash.size),
     placeHolders: JSON.parse(hash.placeHolders ?? "[]"),

@@ -82,7 +82,7 @@ export function order(
   const identity = {
     placeHolders: demands.map((each) => demandJobId(each.key, each.generation)),
     runnerClass: first.runnerClass,
-    offeringIndex: 0,
+    offeringDigest: "0123456789abcdef",
     renewal: 0,
   };
   const id = changes.launchId ?? launchId(identity);
@@ -90,6 +90,7 @@ export function order(
     ...identity,
     launchId: id,
     provider: "ec2",
+    offeringIndex: 0,
     scope: first.scope,
     runnerNames: demands.map((_each, index) => runnerName("grp", id, index)),
     ticketExpiresAt: T0 + 3_600_000,

@@ -218,7 +218,8 @@ async function openLaunch(store: Store, order: OpenLaunch): Promise<OpenLaunchVe
     runnerFields: ["provider", order.provider, "class", order.runnerClass, "pool", pool, ...scope],
     fields: [
       ...["provider", order.provider, "class", order.runnerClass, ...scope],
-      ...["offeringIndex", String(order.offeringIndex), "renewal", String(order.renewal)],
+      ...["offeringIndex", String(order.offeringIndex), "offeringDigest", order.offeringDigest],
+      ...["renewal", String(order.renewal)],
       ...["openedAt", String(order.at), "ticketExpiresAt", String(order.ticketExpiresAt)],
     ],
   });

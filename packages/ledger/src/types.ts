@@ -58,7 +58,10 @@ export interface LaunchRecord {
   readonly provider: ProviderName;
   readonly runnerClass: string;
   readonly scope: Scope;
+  /** Where its offering stood in the class when it was opened: for people. */
   readonly offeringIndex: number;
+  /** Which offering that is (`offeringDigest`); absent where an earlier version opened it. */
+  readonly offeringDigest?: string;
   readonly renewal: number;
   readonly size: number;
   /** Whom the machines are for, each beside its runner in `runnerNames`. */
@@ -158,6 +161,7 @@ export interface OpenLaunch {
   readonly runnerClass: string;
   readonly scope: Scope;
   readonly offeringIndex: number;
+  readonly offeringDigest: string;
   readonly renewal: number;
   /** Queue job ids, one per machine wanted, those first that should have one first; its length is the size. */
   readonly placeHolders: readonly string[];

@@ -57,13 +57,13 @@ export async function launch(ingress: TestIngress, options: LaunchOptions = {}):
   for (const demand of demands) await ingress.ledger.recordQueued(demand);
   const identity = {
     placeHolders: demands.map(({ key, generation }) => demandJobId(key, generation)),
-    ...{ runnerClass, offeringIndex: 0, renewal: 0 },
+    ...{ runnerClass, offeringDigest: "0123456789abcdef", renewal: 0 },
   };
   const id = launchId(identity);
   const runnerNames = demands.map((_demand, index) => runnerName("grp", id, index));
   await ingress.ledger.openLaunch({
     ...identity,
-    ...{ launchId: id, provider, scope, runnerNames },
+    ...{ launchId: id, provider, offeringIndex: 0, scope, runnerNames },
     ...{ ticketExpiresAt: now + 3_600_000, at: now },
   });
   const instances = demands.map((_demand, index) => instanceOf(id, provider, index, now));

@@ -37,7 +37,8 @@ export async function walkRunner(ledger: Ledger, demand: Demand): Promise<void> 
   await ledger.recordQueued(demand);
   await ledger.markEnqueued(key, 1_200);
   await ledger.openLaunch({
-    ...{ launchId: "l-a", provider: "ec2", runnerClass, scope, offeringIndex: 0, renewal: 0 },
+    ...{ launchId: "l-a", provider: "ec2", runnerClass, scope, renewal: 0 },
+    ...{ offeringIndex: 0, offeringDigest: "0123456789abcdef" },
     ...{ placeHolders: [key], runnerNames: ["grp-a-0"], ticketExpiresAt: 9e12, at: 1_300 },
   });
   const instance = {
