@@ -227,7 +227,7 @@ describe("the gatherer", () => {
     const gatherer = createGatherer<string, string>();
     const log: string[] = [];
     const admit = async (granted: number) => {
-      const leave = { use: () => true, giveBack: () => void log.push("given back") };
+      const leave = { use: () => ({ grantedAt: 0 }), giveBack: () => void log.push("given back") };
       return { granted, leave };
     };
     const run: Joining<string, string>["run"] = async (members, _signal, leave) => {

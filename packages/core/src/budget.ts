@@ -114,10 +114,11 @@ export interface Budget {
     spent: { readonly charges: Way; readonly background?: Spending["background"]; readonly told?: Told },
   ): Promise<void>;
   /**
-   * The buckets have again what they granted, at `grantedAt`, for a call that was never made: but for one of which the
-   * other side has said since that it is empty.
+   * The buckets have again what they granted for something that the other side has not counted: but for one of which it
+   * has said since, after `grantedAt`, that it is empty. Where nobody knows when that was, one has no more than has come in
+   * since the other side said so.
    */
-  refund(charges: Way, grantedAt: number): Promise<void>;
+  refund(charges: Way, grantedAt?: number): Promise<void>;
   /**
    * The other side said it was too much all the same: nothing more for `pauseMs`, then half as much as before, of a bucket
    * only when that was said within the last minute. It rises again slowly, over some minutes. Tells how long ago any process

@@ -79,8 +79,11 @@ export type Admission =
 
 /** What `admit` has taken of the provider's limits, for the first call of one launch. */
 export interface Leave {
-  /** The call goes out now, for so many machines: what it needs no more goes back. False if another call has used it. */
-  use(machines: number): boolean;
+  /**
+   * The call goes out now, for so many machines: what it needs no more goes back. When the leave was granted, by the clock of
+   * the limits; undefined if another call has used it.
+   */
+  use(machines: number): { readonly grantedAt: number } | undefined;
   /** No call will use it any more. Nothing happens if one has. */
   giveBack(): void;
 }

@@ -111,6 +111,22 @@ describe("the budget", () => {
       expect(await waitOf(MACHINES, 100)).to.equal(0);
     });
 
+    it("has no more of what was granted nobody knows when than has come in since it was empty", async () => {
+      const borrow = { limit: MACHINES, cost: 100, borrow: true };
+      await budget.spend({ ways: [[borrow]] });
+      await budget.spend({ ways: [[borrow]] });
+      now += 40_000;
+      await budget.slowDown([MACHINES], 0);
+      now += 15_000;
+      // 90 before all that is left of the debt is paid.
+      expect(await waitOf(MACHINES, 20)).to.equal(5_000);
+      await budget.refund([{ limit: MACHINES, cost: 100 }]);
+      expect(await waitOf(MACHINES, 31)).to.equal(500);
+      expect(await waitOf(MACHINES, 30)).to.equal(0);
+      await budget.refund([{ limit: MACHINES, cost: 10 }]);
+      expect(await waitOf(MACHINES, 11)).to.equal(500);
+    });
+
     describe("with a line", () => {
       const ask = async (member: string, order: number, machines = 1) => {
         const charges = [

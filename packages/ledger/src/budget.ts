@@ -365,9 +365,10 @@ const refund: Script = {
   lua: `${LIMITS}
 for _, charge in ipairs(A.charges) do
   local limit = charge.limit
-  if (number(limit, 'emptiedAt') or 0) < A.grantedAt then
-    local tokens = math.min(limit.capacity, tokensOf(limit) + charge.cost)
-    redis.call('HSET', keyOf(limit), 'tokens', tokens, 'at', now)
+  local emptiedAt, have = number(limit, 'emptiedAt') or 0, tokensOf(limit)
+  if emptiedAt < (A.grantedAt or now) then
+    local most = math.min(limit.capacity, (now - emptiedAt) * rateOf(limit))
+    redis.call('HSET', keyOf(limit), 'tokens', math.max(have, math.min(most, have + charge.cost)), 'at', now)
     redis.call('PEXPIRE', keyOf(limit), ${KEEP_MS})
   end
 end`,

@@ -91,6 +91,43 @@ describe("EC2's buckets, by a budget in Redis,", () => {
     expect(tookMs).to.be.within(30_000, 40_000);
   });
 
+  it("have the machines back that EC2 refused to start or to end, until one is known to be empty", async () => {
+    const tokens = async (name: string) =>
+      Math.round(Number(await client.hget(`{grp}:limit:ec2:us-east-1:${name}`, "tokens")));
+    const refuse = (action: string) => cloud.ec2.failNext("RequestLimitExceeded", { action });
+    const machines = await launchNew("l-0", 100);
+    refuse("TerminateInstances");
+    await Promise.allSettled(machines.map(({ instanceId }) => cloud.provider.terminate(instanceId, never)));
+    expect(await tokens("endedInstances")).to.equal(1_000);
+    refuse("RunInstances");
+    await failure(launchNew("l-1", 100));
+    const seen = [await tokens("instances")];
+    for (let tries = 0; tries < 3; tries++) {
+      advance(3_000);
+      refuse("RunInstances");
+      await failure(cloud.provider.launch(cloud.order("l-1", 100), never));
+      seen.push(await tokens("instances"));
+    }
+    // Six machines come in in three seconds.
+    expect(seen).to.deep.equal([900, 906, 912, 0]);
+    // At two a second, from nothing: what was refused has not to be waited for.
+    const error = await failure(cloud.provider.launch(cloud.order("l-1", 100), never));
+    expect(await goOn("l-1", 100, error)).to.be.within(50_000, 55_000);
+  });
+
+  it("have those back that EC2 refused to start after they had waited to be counted", async () => {
+    await launchNew("l-0", 100);
+    await client.hset("{grp}:limit:ec2:us-east-1:instances", "tokens", 0);
+    const { offering } = cloud.order("l-1");
+    const reserved = await failure(cloud.provider.launch(cloud.order("l-1", 100), never));
+    expect(reserved).to.have.property("code", "budget");
+    advance(60_000);
+    cloud.ec2.failNext("RequestLimitExceeded", { action: "RunInstances" });
+    await failure(cloud.provider.launch(cloud.order("l-1", 100), never));
+    advance(2_500);
+    expect(await cloud.provider.admit(offering, 200)).to.have.property("granted", 125);
+  });
+
   it("are told apart by what other processes were refused", async () => {
     const another = cloud.another({ budget: createBudget({ redis: client, now: () => now }) });
     const factors = () =>

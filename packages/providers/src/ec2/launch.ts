@@ -64,11 +64,11 @@ export async function launch(
   throw summarise(walked.refusals);
 }
 
-type Paced = Pick<PacedCall, "leave" | "machines" | "onCounted">;
+type Paced = Pick<PacedCall, "leave" | "machines" | "isCounted" | "onCounted">;
 
 /**
  * Writes the placement down as soon as its machines are counted, and that they are not when nobody would count them: our
- * budget refused, or EC2, which counts nothing then. So the next try asks for them once more, or does not.
+ * budget refused, or EC2, which counts nothing then (what they took is given back). So the next try asks for them once more, or does not.
  */
 async function whileCounted(
   { leave, size, recordPlacement }: LaunchOrder<Ec2Offering>,
@@ -86,7 +86,7 @@ async function whileCounted(
     isOwed = false;
   };
   try {
-    return await call({ leave, onCounted, ...(isOwed && { machines: size }) });
+    return await call({ leave, onCounted, machines: size, isCounted });
   } catch (error) {
     // Else it would pass for an error of EC2's.
     if (unwritten !== undefined) throw unwritten;

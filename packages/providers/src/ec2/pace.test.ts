@@ -96,6 +96,25 @@ describe("EC2's pace", () => {
     await cloud.close();
   });
 
+  it("gives the machines of a call that AWS refused back, and not the call", async () => {
+    const { budget, refunded } = createBudget();
+    const cloud = await createTestCloud({}, { budget });
+    const { leave } = await admitted(cloud, 9);
+    const [instance] = await cloud.provider.launch(cloud.order("l-0"), never);
+    const refuse = (action: string) => cloud.ec2.failNext("RequestLimitExceeded", { action });
+    refuse("RunInstances");
+    await failure(cloud.provider.launch({ ...cloud.order("l-1", 9), leave }, never));
+    refuse("TerminateInstances");
+    await failure(cloud.provider.terminate(instance?.instanceId ?? "", never));
+    refuse("DescribeInstances");
+    await cloud.provider.list(never);
+    expect(refunded).to.deep.equal([
+      "ec2:us-east-1:instances 9, granted at 7",
+      "ec2:us-east-1:endedInstances 1, granted at 7",
+    ]);
+    await cloud.close();
+  });
+
   it("gives leave back for a call that is not made, and of one that is, what it does not need", async () => {
     const { budget, refunded } = createBudget();
     const cloud = await createTestCloud({}, { budget });

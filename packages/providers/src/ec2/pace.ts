@@ -40,13 +40,21 @@ export const AWS_LIMITS: Ec2Limits = {
 export interface PacedCall {
   readonly region: string;
   readonly api: Api;
-  /** How many it may start, or end. Absent: they were counted before. */
+  /** How many it may start, or end. */
   readonly machines?: number;
+  /** They were counted before: for a call that we held back, or whose answer nobody knows. */
+  readonly isCounted?: boolean;
   /** What `admit` gave, which an earlier call may have used. */
   readonly leave?: Leave | undefined;
   /** Told before the call is made that its machines are counted; with it, that may be long before. */
   onCounted?(): Promise<void>;
   readonly signal: AbortSignal;
+}
+
+/** Leave to make a call. */
+interface Entry {
+  readonly afterMs: number;
+  readonly grantedAt: number;
 }
 
 export interface Pace {
@@ -56,11 +64,8 @@ export interface Pace {
   call<T>(call: PacedCall, send: () => Promise<T>): Promise<T>;
 }
 
-/**
- * EC2's own limits, per account and region, shared by all processes by way of the budget.
- * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
- */
-export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace {
+/** A call takes one of the first of its two buckets, and of the second, if it has one, as many as it is for. */
+function createBuckets(limits: Ec2Limits) {
   const bucket = (region: string, what: string, size: Ec2Limits["describe"]): BucketLimit => ({
     kind: "bucket",
     name: `ec2:${region}:${what}`,
@@ -82,6 +87,15 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     if (api === "RunInstances") return bucket(region, "instances", limits.instances);
     return bucket(region, "endedInstances", limits.endedInstances);
   };
+  return { callLimit, machineLimit };
+}
+
+/**
+ * EC2's own limits, per account and region, shared by all processes by way of the budget.
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+ */
+export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace {
+  const { callLimit, machineLimit } = createBuckets(limits);
 
   /**
    * AWS does not say which of a call's two buckets is empty. The calls' is taken for it, for it fills in seconds; refused
@@ -95,12 +109,18 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
       await budget.slowDown([machineLimit(call)], THROTTLED_RETRY_AFTER_MS);
   }
 
-  /** How long until the call may be made. */
-  async function enter(call: PacedCall): Promise<number> {
+  /** By the leave that it has, or by one of its own. */
+  async function enter(call: PacedCall): Promise<Entry> {
+    const machines = call.isCounted ? 0 : (call.machines ?? 0);
+    const leave = call.leave?.use(machines);
+    return leave ? { ...leave, afterMs: 0 } : ask(call, machines);
+  }
+
+  async function ask(call: PacedCall, cost: number): Promise<Entry> {
     const charges: Charge[] = [{ limit: callLimit(call), cost: 1 }];
-    if (call.machines) charges.push({ limit: machineLimit(call), cost: call.machines });
+    if (cost > 0) charges.push({ limit: machineLimit(call), cost });
     const verdict = await budget.spend({ ways: [charges], holdMs: HOLD_MS });
-    if (verdict.granted) return verdict.afterMs;
+    if (verdict.granted) return { afterMs: verdict.afterMs, grantedAt: verdict.at };
     const machines = charges[verdict.lacks ?? 0];
     if (call.onCounted && verdict.lacks === 1 && machines) await reserve(call, machines);
     throw tooSoon(call, verdict.waitMs + HOLD_MS);
@@ -114,6 +134,12 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     throw tooSoon(call, verdict.afterMs);
   }
 
+  /** EC2 counts the machines of no call that it refuses. The call itself it may have counted. */
+  async function refundMachines(call: PacedCall, { grantedAt }: Entry): Promise<void> {
+    const { machines: cost, isCounted } = call;
+    if (cost) await budget.refund([{ limit: machineLimit(call), cost }], isCounted ? undefined : grantedAt);
+  }
+
   async function holdBack(call: PacedCall, forMs: number): Promise<void> {
     if (forMs === 0) return;
     await sleep(forMs, undefined, { signal: call.signal }).catch((error: unknown) => {
@@ -125,12 +151,12 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
   function createLeave(call: Charge, machines: Charge, grantedAt: number): Leave {
     let isOver = false;
     const end = (...left: Charge[]) => {
-      if (isOver) return false;
+      if (isOver) return undefined;
       isOver = true;
       const charges = left.filter(({ cost }) => cost > 0);
       // What Redis does not hear of comes back by the clock.
       if (charges.length > 0) budget.refund(charges, grantedAt).catch(() => undefined);
-      return true;
+      return { grantedAt };
     };
     return {
       use: (count) => end({ limit: machines.limit, cost: machines.cost - count }),
@@ -156,13 +182,16 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
       return { waitMs, shortage: { name, everyMs: 1_000 / perSecond, machines: each } };
     },
     async call(call, send) {
-      const afterMs = call.leave?.use(call.machines ?? 0) ? 0 : await enter(call);
+      const entry = await enter(call);
       await call.onCounted?.();
-      await holdBack(call, afterMs);
+      await holdBack(call, entry.afterMs);
       try {
         return await send();
       } catch (error) {
-        if (endCodes.get(codeOf(error) ?? "") === "rate-limited") await slowDown(call);
+        if (endCodes.get(codeOf(error) ?? "") !== "rate-limited") throw error;
+        // Before a bucket is taken for empty: then these are no part of what it owes.
+        await refundMachines(call, entry);
+        await slowDown(call);
         throw error;
       }
     },
