@@ -1,4 +1,4 @@
-import type { Demand, RunnerProvider } from "@grp/core";
+import type { Demand, RunnerProvider, Turn } from "@grp/core";
 import type { Ledger } from "@grp/ledger";
 import type { WorkContext, WorkOutcome } from "@grp/queue";
 import { expect } from "chai";
@@ -125,6 +125,31 @@ describe("launches of several", () => {
     await running;
     expect(await waitsFor()).to.deep.equal([undefined, undefined, undefined]);
     await expectOneEach(demands);
+  });
+
+  it("wait for the budget by their class's priority of now, and then by age", async () => {
+    const orders: number[] = [];
+    const ec2: RunnerProvider = {
+      ...harness.ec2,
+      async admit(_offering: unknown, wanted: number, turn?: Turn) {
+        orders.push(turn?.order ?? 0);
+        return { granted: wanted };
+      },
+    };
+    const classes = harness.catalog.classes.map((one) => ({
+      ...one,
+      priority: one.name === "farm" ? 10 : 0,
+    }));
+    const context = anotherWorker({
+      catalog: { ...harness.catalog, classes },
+      providers: new Map([...harness.providers, ["ec2", ec2]]),
+    });
+    // Each with the rank that it had while others were the priorities.
+    await run(await harness.addDemand({ runnerClass: "linux" }), context);
+    await run(await harness.addDemand({ runnerClass: "farm", rank: 50 }), context);
+    await run(await harness.addDemand({ runnerClass: "farm" }), context);
+    const [low, early, late] = orders as [number, number, number];
+    expect([early < late, late < low]).to.deep.equal([true, true]);
   });
 
   it("carry their size in the ticket, and one runner name for each machine", async () => {

@@ -4,6 +4,7 @@ import {
   type Offering,
   offeringDigest,
   orderOf,
+  rankOf,
   runnerName,
   scopeKey,
 } from "@grp/core";
@@ -34,7 +35,7 @@ export function launchTogether(
     key: [runnerClass.name, scopeKey(demand.scope), place.index].join("|"),
     member: attempt,
     limit: provider.maxLaunchSize,
-    order: orderOf(demand.rank ?? 0, demand.queuedAt),
+    order: orderOf(rankOf(runnerClass), demand.queuedAt),
     ...(provider.admit && { admit: provider.admit.bind(provider, place.offering) }),
     // For people to see; it is taken back when the launch is opened.
     held: ({ demand: { key } }) =>

@@ -1,4 +1,4 @@
-import { NoCapacityError, type Offering, offeringDigest, type RunnerClass } from "@grp/core";
+import { NoCapacityError, type Offering, offeringDigest, type RunnerClass, rankOf } from "@grp/core";
 import type { LaunchRecord } from "@grp/ledger";
 import type { Attempt, ProvisionOutcome } from "./attempt.ts";
 import type { WorkerContext } from "./context.ts";
@@ -165,7 +165,7 @@ async function takePlace(
     holder,
     provider: offering.provider,
     flow: flowOf(demand),
-    rank: demand.rank ?? 0,
+    rank: rankOf(runnerClass),
     at: context.now(),
     ttlMs: placeTtlMs(runnerClass),
   });

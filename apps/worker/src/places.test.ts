@@ -1,4 +1,4 @@
-import type { Demand } from "@grp/core";
+import type { Catalog, Demand } from "@grp/core";
 import { expect } from "chai";
 import { releasePlace } from "./places.ts";
 import { provision } from "./provision.ts";
@@ -24,6 +24,12 @@ classes:
     offerings: [{ ${OFFERING} }]
 `);
 
+/** The farm goes first, by as much as it came after. */
+const TURNED: Catalog = {
+  ...CATALOG,
+  classes: CATALOG.classes.map((one) => (one.name === "farm" ? { ...one, priority: 20 } : one)),
+};
+
 describe("places", () => {
   let harness: Harness;
   useHarness((fresh) => {
@@ -35,13 +41,11 @@ describe("places", () => {
     const scope = { kind: "repository", owner, repository: name } as const;
     const demands: Demand[] = [];
     while (demands.length < count)
-      demands.push(
-        await harness.addDemand({ runnerClass: "farm", owner, repository: name, scope, rank: 10, ...more }),
-      );
+      demands.push(await harness.addDemand({ runnerClass: "farm", owner, repository: name, scope, ...more }));
     return demands;
   };
-  const run = async (demands: readonly Demand[]) => {
-    const context = harness.with({ catalog: CATALOG });
+  const run = async (demands: readonly Demand[], catalog = CATALOG) => {
+    const context = harness.with({ catalog });
     const work = (demand: Demand) => provision(context, "ec2", demand, makeWork({ jobId: demand.key }));
     const outcomes = await Promise.all(demands.map(work));
     return outcomes.map((outcome) => (outcome.kind === "wait" ? outcome.why : "launched"));
@@ -52,7 +56,7 @@ describe("places", () => {
     const inClass = await run(await queue(5, "acme/App"));
     expect(launched(inClass)).to.equal(3);
     expect(inClass[4]).to.match(/^cap class:farm\|acme\/app /);
-    const inOther = await run(await queue(2, "acme/App", { runnerClass: "first", rank: 0 }));
+    const inOther = await run(await queue(2, "acme/App", { runnerClass: "first" }));
     expect(inOther).to.deep.equal(["launched", "cap repository:acme/app (0 ahead)"]);
     const ofOwner = await run(await queue(3, "acme/lib"));
     expect(launched(ofOwner)).to.equal(1);
@@ -70,22 +74,37 @@ describe("places", () => {
     const full = await run(await queue(20, "acme/app"));
     expect(launched(full)).to.equal(3);
     const others = [
-      ...(await queue(1, "acme/app", { runnerClass: "first", rank: 0 })),
-      ...(await queue(1, "acme/lib", { runnerClass: "first", rank: 0 })),
+      ...(await queue(1, "acme/app", { runnerClass: "first" })),
+      ...(await queue(1, "acme/lib", { runnerClass: "first" })),
     ];
     expect(await run(others)).to.deep.equal(["launched", "launched"]);
   });
 
-  it("go to the class that goes first, where classes wait for the same", async () => {
+  it("go to the class that goes first by now, where classes wait for the same", async () => {
     const many = await queue(3, "acme/app");
-    const others = await queue(2, "acme/lib", { runnerClass: "first", rank: 0 });
+    const others = await queue(2, "acme/lib", { runnerClass: "first" });
     await run([...many, ...others]);
+    // As they were enqueued while the priorities were other ones.
     const waiting = [
       ...(await queue(1, "acme/lib")),
-      ...(await queue(1, "acme/tool", { runnerClass: "first", rank: 0 })),
+      ...(await queue(1, "acme/tool", { runnerClass: "first", rank: 30 })),
     ];
     for (const demand of waiting) expect((await run([demand]))[0]).to.match(/^cap owner:acme/);
     await releasePlace(harness, many[0]?.key ?? "");
     expect(harness.producer.woken).to.deep.equal([waiting[1]?.key]);
+  });
+
+  it("go to the class that goes first after a change of priorities, also of those that wait already", async () => {
+    const many = await queue(3, "acme/app");
+    const others = await queue(2, "acme/lib", { runnerClass: "first" });
+    await run([...many, ...others]);
+    const early = await queue(1, "acme/tool", { runnerClass: "first" });
+    const late = await queue(1, "acme/lib");
+    await run([...early, ...late]);
+    // A worker of before and one of now.
+    await run(early);
+    await run(late, TURNED);
+    await releasePlace(harness, many[0]?.key ?? "");
+    expect(harness.producer.woken).to.deep.equal([late[0]?.key]);
   });
 });

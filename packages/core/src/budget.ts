@@ -53,7 +53,7 @@ export interface Turn {
   readonly each?: number;
 }
 
-/** A place in any line: the lower rank first, then who was queued first. Exact: below 2^53. */
+/** A place in any line: the lower rank first (`rankOf`), then who was queued first. Exact: within 2^53. */
 export function orderOf(rank: number, queuedAt: number): number {
   return rank * 1e13 + queuedAt;
 }

@@ -1,6 +1,14 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { type CatalogOptions, catalogJsonSchema, formatFault, parseCatalog, rankOf } from "./index.ts";
+import {
+  type CatalogOptions,
+  catalogJsonSchema,
+  formatFault,
+  orderOf,
+  parseCatalog,
+  queueRankOf,
+  rankOf,
+} from "./index.ts";
 
 const shipped = readFileSync(new URL("../../../runners.yaml", import.meta.url), "utf8");
 const env = {
@@ -149,13 +157,15 @@ describe("parseCatalog", () => {
     expect(later("[big, BIG]")[0]).to.match(/"big" stands twice: GitHub compares labels without case/);
   });
 
-  it("ranks classes by their distance from the highest priority", () => {
+  it("ranks a class by its own priority, and in its queue by how far that is from the highest", () => {
     const verdict = parseCatalog(shipped.replace("maxRunners: 20", "maxRunners: 20\n    priority: 7"), {
       env,
       useCodemagic: true,
     });
     if (!verdict.ok) throw new Error("refused");
-    expect(verdict.catalog.classes.map((one) => rankOf(verdict.catalog, one))).to.deep.equal([
+    const orders = verdict.catalog.classes.map((one) => orderOf(rankOf(one), 1_800_000_000_000));
+    expect(orders).to.deep.equal([-68_200_000_000_000, 1_800_000_000_000]);
+    expect(verdict.catalog.classes.map((one) => queueRankOf(verdict.catalog, one))).to.deep.equal([
       {},
       { rank: 7 },
     ]);

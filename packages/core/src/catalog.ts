@@ -129,8 +129,16 @@ function providersOf(document: Document): ReadonlySet<string> {
   return found;
 }
 
-/** What a demand of the class carries as its rank: nothing where its class is among the first. */
-export function rankOf(
+/**
+ * The lower goes first wherever classes wait for the same. It is the class's own, whatever others there are: so priorities
+ * may change while some wait, and processes with different catalogs agree on the classes that are alike in both.
+ */
+export function rankOf({ priority }: RunnerClass): number {
+  return -priority;
+}
+
+/** What a demand of the class carries for its queue, where it stays: nothing where its class is among the first. */
+export function queueRankOf(
   catalog: Pick<Catalog, "classes">,
   runnerClass: RunnerClass,
 ): { readonly rank?: number } {

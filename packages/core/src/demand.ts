@@ -29,7 +29,7 @@ export const demandSchema = z.object({
   queuedAt: z.number().int().nonnegative(),
   receivedAt: z.number().int().nonnegative(),
   deliveryId: z.string(),
-  /** How far its class's priority is below the highest of the catalog: 0 (or absent) goes first wherever some must wait. */
+  /** How far its class's priority was below the highest when it was enqueued: 0 (or absent) goes first in its queue. */
   rank: z.number().int().min(0).max(100).exactOptional(),
   dryRun: z.boolean(),
 });

@@ -1,8 +1,9 @@
 import { createGitHub, type GitHub } from "@grp/github";
 import { createGitHubStandIn, type GitHubStandIn } from "@grp/sandbox";
 import { expect } from "chai";
+import { CATALOG } from "../testing/catalog.ts";
 import type { TestIngress } from "../testing/ingress.ts";
-import { AWS, claim, launch, type TestLaunch } from "../testing/machines.ts";
+import { AWS, claim, demandOf, launch, SCOPE, type TestLaunch } from "../testing/machines.ts";
 import { useIngress } from "../testing/suite.ts";
 import { createIdentityCheck } from "./identity.ts";
 import { readIdentityCertificates } from "./identity-certificates.ts";
@@ -39,6 +40,39 @@ describe("a registration", () => {
     expect(answer.status).to.equal(410);
     expect(github.registrations()).to.have.length(1);
     expect(github.runners()).to.deep.equal([]);
+  });
+
+  it("has its turn by the priority of its class of now, and then by the age of its workflow job", async () => {
+    const real = createGitHub({ auth: { kind: "pat", token: github.token }, baseUrl: github.url });
+    const orders: (number | undefined)[] = [];
+    const priorityOf = (name: string) => (name === "ubuntu-arm64" ? 10 : 0);
+    const classes = CATALOG.classes.map((one) => ({ ...one, priority: priorityOf(one.name) }));
+    const ingress = await suite.start({
+      github,
+      context: {
+        catalog: { ...CATALOG, classes },
+        checkIdentity: createIdentityCheck(readIdentityCertificates(AWS.certificate)),
+        github: {
+          ...real,
+          mintRegistration(order, signal) {
+            orders.push(order.turn?.order);
+            return real.mintRegistration(order, signal);
+          },
+        },
+      },
+    });
+    const early = Date.now() - 60_000;
+    // Each with the rank that it had while others were the priorities.
+    const demands = [
+      demandOf("gpu", SCOPE, early),
+      { ...demandOf("ubuntu-arm64", SCOPE, early), rank: 50 },
+      demandOf("ubuntu-arm64", SCOPE, early + 1),
+    ];
+    for (const demand of demands) {
+      const { runnerClass } = demand;
+      expect((await claim(ingress, await launch(ingress, { demand, runnerClass }))).status).to.equal(200);
+    }
+    expect(orders).to.deep.equal([early, early - 1e14, early + 1 - 1e14]);
   });
 
   describe("of a process that was frozen, whose lock has gone to another", () => {

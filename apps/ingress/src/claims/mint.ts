@@ -3,6 +3,7 @@ import {
   orderOf,
   parseDemandJobId,
   type RunnerClass,
+  rankOf,
   type Scope,
   type Ticket,
   type Turn,
@@ -62,7 +63,7 @@ async function mintWithin(context: IngressContext, order: Mint, signal: AbortSig
   try {
     const record = await readRecord(context, order);
     const demand = record?.demand;
-    const turn = turnOf(context, runnerName, demand);
+    const turn = turnOf(context, order, demand);
     if (record && !(await mayReplace(context, runner, record, { turn, signal }))) {
       await context.ledger.abandonClaim(claim);
       return { refused: refuse(503, "counted_anew", { retryAfterSeconds: 1 }), fields };
@@ -126,9 +127,9 @@ function observe(context: IngressContext, runnerClass: string, sinceQueuedMs: nu
 }
 
 /** The workflow job that was queued first is served first; before it, those whose class goes before others. */
-function turnOf(context: IngressContext, member: string, demand: Demand | undefined): Turn {
-  const order = orderOf(demand?.rank ?? 0, demand?.queuedAt ?? context.now());
-  return { member, order, patienceMs: PATIENCE_MS };
+function turnOf(context: IngressContext, { runnerClass, verdict }: Mint, demand: Demand | undefined): Turn {
+  const order = orderOf(rankOf(runnerClass), demand?.queuedAt ?? context.now());
+  return { member: verdict.runner.runnerName, order, patienceMs: PATIENCE_MS };
 }
 
 interface Minted {

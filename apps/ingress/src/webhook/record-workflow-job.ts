@@ -5,7 +5,7 @@ import {
   type IgnoreReason,
   type MatchVerdict,
   matchRunnerClass,
-  rankOf,
+  queueRankOf,
 } from "@grp/core";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { queuedTimeOf, type WorkflowJobDelivery } from "./delivery.ts";
@@ -132,7 +132,7 @@ function composeDemand(
     runnerClass: match.runnerClass.name,
     labels: workflowJob.labels,
     generation: 1,
-    ...rankOf(context.catalog, match.runnerClass),
+    ...queueRankOf(context.catalog, match.runnerClass),
     offeringIndex: 0,
     queuedAt: queuedTimeOf(delivery) ?? receivedAt,
     receivedAt,

@@ -1,4 +1,4 @@
-import { type Demand, demandKey, matchRunnerClass, rankOf } from "@grp/core";
+import { type Demand, demandKey, matchRunnerClass, queueRankOf } from "@grp/core";
 import type { GitHubWorkflowJob } from "@grp/github";
 import type { WorkerContext } from "../context.ts";
 import type { Repository } from "./repositories.ts";
@@ -34,7 +34,7 @@ export async function takeIn(
     runnerClass: runnerClass.name,
     labels,
     generation: 1,
-    ...rankOf(catalog, runnerClass),
+    ...queueRankOf(catalog, runnerClass),
     offeringIndex: 0,
     queuedAt: job.createdAt,
     receivedAt: now(),
