@@ -45,7 +45,8 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
         const queue = queues[termination.provider];
         const jobId = terminationJobId(termination.runnerName);
         await removeIn(queue, jobId, FINISHED);
-        // Ahead of all launches that wait: each minute later costs money, and it needs nothing that they wait for.
+        // Ahead of all launches that wait, unless it is put off: each minute later costs money, and it needs nothing that they
+        // wait for. BullMQ puts one that was put off behind those that wait then; a worker takes them in moments.
         const options = { ...JOB_OPTIONS, jobId, lifo: true, delay: wish?.delayMs ?? 0 };
         await queue.add("terminate", termination, options);
       }),

@@ -70,7 +70,9 @@ describe("ending an EC2 instance", () => {
     cloud.ec2.failNext("InvalidInstanceID.NotFound", { action: "TerminateInstances" });
     const some = ids.slice(0, 5);
     await Promise.all(some.map((id) => cloud.provider.terminate(id, never)));
-    expect(actions().filter((action) => action.endsWith("ok"))).to.have.length(1 + some.length);
+    // It fails once: by halves then.
+    expect(actions().filter((action) => action.endsWith("ok"))).to.have.length(1 + 2);
+    expect(some.map((id) => cloud.ec2.get(id)?.state)).to.deep.equal(some.map(() => "shutting-down"));
     cloud.ec2.calls.length = 0;
     const stop = new AbortController();
     const all = ids.map((id, at) => cloud.provider.terminate(id, at === 9 ? stop.signal : never));
@@ -115,6 +117,26 @@ describe("ending an EC2 instance", () => {
     cloud.ec2.failNext("UnauthorizedOperation", { action: "TerminateInstances" });
     const error = await failure(cloud.provider.terminate(id, never));
     expect(error).to.be.instanceOf(UnauthorizedError);
+  });
+
+  it("ends all others of a call when one is protected, and says which one is", async () => {
+    cloud = await createTestCloud();
+    const order = cloud.order("l-1", 9, { image: { id: IMAGE } });
+    const ids = (await cloud.provider.launch(order, never)).map(({ instanceId }) => instanceId);
+    const kept = ids[3] as string;
+    cloud.ec2.protect(kept);
+    cloud.ec2.calls.length = 0;
+    const ends = await Promise.allSettled(ids.map((id) => cloud.provider.terminate(id, never)));
+    expect(ends.map(({ status }) => status)).to.deep.equal(
+      ids.map((id) => (id === kept ? "rejected" : "fulfilled")),
+    );
+    const { reason } = ends[3] as PromiseRejectedResult;
+    expect(reason).to.include({ code: "OperationNotPermitted" });
+    expect(reason.message).to.include(kept);
+    const left = cloud.ec2.instances().filter(({ state }) => state !== "terminated");
+    expect(left.map(({ instanceId }) => instanceId)).to.deep.equal([kept]);
+    // By halves, not one by one.
+    expect(actions().filter((action) => action.startsWith("Terminate"))).to.have.length.at.most(9);
   });
 
   it("takes what EC2 has forgotten for gone after five minutes of asking", async () => {

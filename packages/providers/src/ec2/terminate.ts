@@ -1,5 +1,5 @@
 import { TerminateInstancesCommand } from "@aws-sdk/client-ec2";
-import { gather, type Settled } from "@grp/core";
+import { gather, type ProvisionError, type Settled } from "@grp/core";
 import type { Clients } from "./clients.ts";
 import { codeOf, sortError } from "./errors.ts";
 import { type Described, describeInstances } from "./instances.ts";
@@ -15,9 +15,6 @@ const SETTLED = ["shutting-down", "terminated"];
 
 /** EC2 takes at most 200 values in a filter. */
 const MAX_LOOKED_UP = 200;
-
-/** One bad id of several fails the whole call: then each is asked for by itself. */
-const BLAME_ONE = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "UnauthorizedOperation"];
 
 /** Ids that are asked for once and never again must not pile up. */
 const MAX_REMEMBERED = 10_000;
@@ -116,7 +113,10 @@ async function lookUp(
 
 type State = string | undefined;
 
-/** The states EC2 says they are in now; undefined for one that this part of EC2 doesn't know yet. */
+/**
+ * The states EC2 says they are in now; undefined for one that this part of EC2 doesn't know yet. One that may not be ended
+ * fails the call for all: they are asked for by halves, until it is alone.
+ */
 async function endAll(
   clients: Clients,
   region: string,
@@ -130,13 +130,20 @@ async function endAll(
     const states = new Map(changes.map((one) => [one.InstanceId, one.CurrentState?.Name]));
     return ids.map((id) => ({ ok: true, value: states.get(id) }));
   } catch (error) {
-    const code = codeOf(error) ?? "";
-    if (ids.length > 1 && BLAME_ONE.includes(code))
-      return (await Promise.all(ids.map((id) => endAll(clients, region, [id])))).flat();
-    const isUnknown = code === "InvalidInstanceID.NotFound";
     const sorted = sortError(error, `EC2 TerminateInstances in ${region}`);
+    const isUnknown = codeOf(error) === "InvalidInstanceID.NotFound";
+    if (ids.length > 1 && (isUnknown || isForOne(sorted))) {
+      const half = Math.ceil(ids.length / 2);
+      const halves = [ids.slice(0, half), ids.slice(half)];
+      return (await Promise.all(halves.map((some) => endAll(clients, region, some)))).flat();
+    }
     return ids.map(() => (isUnknown ? { ok: true, value: undefined } : { ok: false, error: sorted }));
   }
+}
+
+/** Whoever asks for others would hear something else. */
+function isForOne({ errorClass }: ProvisionError): boolean {
+  return errorClass === "invalid-spec" || errorClass === "unauthorized";
 }
 
 function perRegion<T>(make: (region: string) => T): (region: string) => T {

@@ -32,7 +32,7 @@ export function act(
   }
 }
 
-/** All or nothing: one unknown id and none is ended. */
+/** All or nothing: one unknown id, or one that is protected, and none is ended. */
 function terminateInstances(cloud: Cloud, buckets: Buckets, region: string, request: FormNode): Answer {
   const ids = textsOf(request, "InstanceId");
   if (ids.length === 0) throw new Ec2Fault("MissingParameter", "The request must contain InstanceId");
@@ -41,6 +41,12 @@ function terminateInstances(cloud: Cloud, buckets: Buckets, region: string, requ
   const before = ids.map((id) => cloud.getVisible(region, id));
   if (before.includes(undefined))
     throw new Ec2Fault("InvalidInstanceID.NotFound", `The instance IDs '${ids.join(", ")}' do not exist`);
+  const kept = ids.find((id) => cloud.isProtected(id));
+  if (kept)
+    throw new Ec2Fault(
+      "OperationNotPermitted",
+      `The instance '${kept}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.`,
+    );
   buckets.takeResources(region, "TerminateInstances", ids.length);
   const changes = before.map((machine) => {
     const previous = machine?.state ?? "running";

@@ -44,6 +44,9 @@ export interface Cloud {
   byToken(region: string, zone: string, token: string): readonly Ec2Machine[];
   add(machines: readonly Omit<Ec2Machine, "state" | "stateReason">[]): readonly Ec2Machine[];
   end(instanceId: string, cause: EndCause, into?: "terminated" | "stopped"): void;
+  /** From ends by the API. */
+  protect(instanceId: string): void;
+  isProtected(instanceId: string): boolean;
   limitCapacity(pool: CapacityPool, limit: number): void;
   freeCapacity(pool: Required<CapacityPool>): number;
   zoneOf(region: string, subnetId: string): string | undefined;
@@ -53,6 +56,7 @@ export interface Cloud {
 export function createCloud(options: CloudOptions): Cloud {
   const held = new Map<string, Held>();
   const byToken = new Map<string, readonly Held[]>();
+  const isProtected = new Set<string>();
   const limits: { readonly pool: CapacityPool; readonly limit: number }[] = [];
   const { now } = options;
   const view = (item: Held): Ec2Machine => ({
@@ -98,6 +102,8 @@ export function createCloud(options: CloudOptions): Cloud {
       item.end = { at: now(), cause, into };
       options.onTerminate?.(view(item), cause);
     },
+    protect: (instanceId) => void isProtected.add(instanceId),
+    isProtected: (instanceId) => isProtected.has(instanceId),
     limitCapacity(pool, limit) {
       limits.unshift({ pool, limit });
     },

@@ -47,6 +47,8 @@ export interface Ec2StandIn {
   /** Spot capacity is taken back. */
   interruptSpot(instanceId: string): void;
   /** `shutdown -h now` inside the machine: ends or stops it as `InstanceInitiatedShutdownBehavior` says. */
+  /** As `disableApiTermination` does. */
+  protect(instanceId: string): void;
   shutDown(instanceId: string): void;
   close(): Promise<void>;
 }
@@ -117,6 +119,7 @@ export async function createEc2StandIn(options: Ec2StandInOptions = {}): Promise
     },
     limitCapacity: cloud.limitCapacity,
     interruptSpot: (instanceId) => cloud.end(instanceId, "spot"),
+    protect: cloud.protect,
     shutDown(instanceId) {
       const behavior = textOf(cloud.get(instanceId)?.request, "InstanceInitiatedShutdownBehavior");
       cloud.end(instanceId, "shutdown", behavior === "terminate" ? "terminated" : "stopped");
