@@ -448,6 +448,18 @@ describe("POST /webhook", () => {
     expect(await ingress.ledger.listOpenDemands()).to.have.length(1);
   });
 
+  it("takes no word for a dry run that it does not know, and launches nothing then", async () => {
+    for (const word of ["banana", "on", "y", "ture", "off", " true"]) {
+      const answer = await deliver(ingress, queued(), { query: `?dry-run=${encodeURIComponent(word)}` });
+      expect([answer.status, answer.body.reason], word).to.deep.equal([400, "dry-run"]);
+    }
+    await expectNoEffect(ingress);
+    for (const query of ["?dry-run", "?dry-run=", "?dry-run=YES", "?dry-run=no&dry-run=1"]) {
+      const answer = await deliver(ingress, queued(), { query });
+      expect([answer.status, answer.body.dryRun], query).to.deep.equal([202, true]);
+    }
+  });
+
   it("counts what it answered", async () => {
     await deliver(ingress, queued());
     await deliver(ingress, queued(), { secret: "wrong" });

@@ -4,6 +4,7 @@ import { OWN_BYTES } from "../admission.ts";
 import type { DeliveryAnswer, IngressContext } from "../context.ts";
 import { sendSoon } from "../send.ts";
 import { endOfTurn } from "../turn.ts";
+import { readDryRun } from "./dry-run.ts";
 import { receiveDelivery } from "./receive.ts";
 
 /** GitHub gives up after 10 s; with Redis away it is told to come back well before. */
@@ -17,7 +18,7 @@ export async function answerDelivery(
 ): Promise<void> {
   const begun = performance.now();
   const { headers } = request;
-  const isDryRun = asksForDryRun(request.url ?? "");
+  const isDryRun = readDryRun(request.url ?? "");
   // A large body goes its way alone: what a step makes of it would lie there until all have gone through the step.
   if (body.length <= OWN_BYTES) await endOfTurn();
   const answer = await within(
@@ -55,14 +56,6 @@ function unavailable(error: unknown): DeliveryAnswer & { retryAfterSeconds: numb
     retryAfterSeconds: 5,
     fields: { error },
   };
-}
-
-/** `?dry-run`, alone or with a word for yes. */
-function asksForDryRun(url: string): boolean {
-  const at = url.indexOf("?");
-  if (at === -1) return false;
-  const value = new URLSearchParams(url.slice(at)).get("dry-run");
-  return value !== null && ["", "1", "true", "yes"].includes(value.toLowerCase());
 }
 
 /** Names go into a metric's label: only the shape that GitHub's have. */
