@@ -1,3 +1,4 @@
+import { demandSchema } from "@grp/core";
 import { expect } from "chai";
 import { createRandom } from "../../../packages/sandbox/src/random.ts";
 import { deliver, type TestIngress } from "./testing/ingress.ts";
@@ -88,6 +89,21 @@ describe("a signed delivery with strange content", () => {
     for (let round = 0; round < 10; round++) {
       const payloads = Array.from({ length: 15 }, makeStrange);
       await Promise.all(payloads.map((payload) => expectAnswered(payload, `round ${round}`)));
+    }
+  });
+
+  it("has been queued at a time that can be, whatever it says", async () => {
+    const before = Date.now();
+    const minuteAgo = new Date(before - 60_000).toISOString();
+    const times = ["-271821-04-20T00:00:00Z", "1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "soon", ""];
+    for (const createdAt of [minuteAgo, ...times]) {
+      const payload = workflowJob("queued", { job: { labels: ["ubuntu-arm64"], created_at: createdAt } });
+      const { status, body } = await deliver(ingress, payload);
+      expect([status, body.outcome], createdAt).to.deep.equal([202, "enqueued"]);
+      const record = await ingress.ledger.getWorkflowJob(String(body.key));
+      expect(() => demandSchema.parse(record?.demand), createdAt).not.to.throw();
+      if (createdAt === minuteAgo) expect(record?.demand.queuedAt).to.equal(before - 60_000);
+      else expect(record?.demand.queuedAt, createdAt).to.equal(record?.demand.receivedAt);
     }
   });
 

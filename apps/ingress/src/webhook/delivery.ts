@@ -54,8 +54,11 @@ function check(payload: unknown): Parsed<WorkflowJobDelivery> {
   return { ok: false, detail };
 }
 
-/** Epoch ms; undefined where GitHub gives no time. */
-export function queuedTimeOf({ workflow_job: workflowJob }: WorkflowJobDelivery): number | undefined {
+/** GitHub ends a workflow run 35 days after it began, whatever its jobs wait for. */
+const LONGEST_RUN_MS = 35 * 24 * 3_600_000;
+
+/** Epoch ms. Whatever the sender wrote: never later than `now`, and `now` where GitHub gives no time that can be. */
+export function queuedTimeOf({ workflow_job: workflowJob }: WorkflowJobDelivery, now: number): number {
   const ms = Date.parse(workflowJob.created_at ?? workflowJob.started_at ?? "");
-  return Number.isFinite(ms) ? ms : undefined;
+  return ms >= now - LONGEST_RUN_MS ? Math.min(ms, now) : now;
 }

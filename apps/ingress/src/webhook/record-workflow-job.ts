@@ -134,7 +134,7 @@ function composeDemand(
     generation: 1,
     ...queueRankOf(context.catalog, match.runnerClass),
     offeringIndex: 0,
-    queuedAt: queuedTimeOf(delivery) ?? receivedAt,
+    queuedAt: queuedTimeOf(delivery, receivedAt),
     receivedAt,
     deliveryId,
     dryRun: isDryRun,
