@@ -15,7 +15,7 @@ const leakKinds = new Set([
   "FSEventWrap",
   "GetAddrInfoReqWrap",
 ]);
-const signals = ["SIGINT", "SIGTERM"] as const;
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const settleMs = 2_000;
 const pollMs = 20;

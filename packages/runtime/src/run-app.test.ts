@@ -41,7 +41,7 @@ describe("runApp", () => {
   const run = (steps: CloseStep[], options: Partial<AppOptions> = {}) =>
     runApp({ logger: host.logger, start: async () => steps, closeDeadlineMs: 1_000, host, ...options });
 
-  for (const signal of ["SIGTERM", "SIGINT"]) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
     it(`ends every step in order on ${signal} and exits 0`, async () => {
       await run([step("server"), step("worker"), step("redis")]);
       host.emit(signal);
@@ -80,13 +80,15 @@ describe("runApp", () => {
     await exited(host);
   });
 
-  it("ends by itself when its parent is gone, and takes that for no second signal", async () => {
-    await run([step("server")]);
-    host.emit("disconnect");
-    host.emit("disconnect");
-    await exited(host);
-    expect(host.exits).to.deep.equal([0]);
-  });
+  for (const signal of ["disconnect", "SIGHUP"]) {
+    it(`ends by itself on ${signal}, and takes that for no second signal`, async () => {
+      await run([step("server")]);
+      host.emit(signal);
+      host.emit(signal);
+      await exited(host);
+      expect(host.exits).to.deep.equal([0]);
+    });
+  }
 
   it("exits 1 when it cannot start", async () => {
     await run([], { start: () => Promise.reject(new Error("port taken")) });

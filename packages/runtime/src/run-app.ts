@@ -24,12 +24,17 @@ export interface AppOptions {
   readonly host?: ProcessLike;
 }
 
+/** Told twice, a process ends at once. */
+const endSignals = ["SIGTERM", "SIGINT"];
+/** Of a reload or a closed terminal: nothing is read anew, but what is in hand is finished. */
+const hangUp = "SIGHUP";
 const parentGone = "disconnect";
 
 /**
- * Runs a process until SIGTERM or SIGINT (or until its parent is gone, when it has a channel to one), then ends it step
- * by step: exit 0, or 1 if a step failed or the deadline passed. A second signal ends it at once. What nobody caught is
- * logged and ends the process with 1: its state can't be trusted any more, and the queue gives the work to another.
+ * Runs a process until SIGTERM, SIGINT or SIGHUP (or until its parent is gone, when it has a channel to one), then ends
+ * it step by step: exit 0, or 1 if a step failed or the deadline passed. A second SIGTERM or SIGINT ends it at once. What
+ * nobody caught is logged and ends the process with 1: its state can't be trusted any more, and the queue gives the work
+ * to another.
  */
 export async function runApp({ logger, start, closeDeadlineMs, host = process }: AppOptions): Promise<void> {
   const handlers = new Map<string, (...values: unknown[]) => void>();
@@ -40,7 +45,7 @@ export async function runApp({ logger, start, closeDeadlineMs, host = process }:
   const starting = Promise.resolve().then(start);
   let isStopping = false;
   const stop = async (signal: string) => {
-    if (isStopping) return signal === parentGone ? undefined : finish(1);
+    if (isStopping) return endSignals.includes(signal) ? finish(1) : undefined;
     isStopping = true;
     logger.info("process.stopping", { signal });
     finish(await closeAll({ logger, starting, closeDeadlineMs }));
@@ -49,8 +54,7 @@ export async function runApp({ logger, start, closeDeadlineMs, host = process }:
     logger.error(`process.${what}`, { error });
     finish(1);
   };
-  for (const signal of ["SIGTERM", "SIGINT"]) handlers.set(signal, () => void stop(signal));
-  handlers.set(parentGone, () => void stop(parentGone));
+  for (const signal of [...endSignals, hangUp, parentGone]) handlers.set(signal, () => void stop(signal));
   handlers.set("unhandledRejection", die("unhandledRejection"));
   handlers.set("uncaughtException", die("uncaughtException"));
   for (const [event, handler] of handlers) host.on(event, handler);
