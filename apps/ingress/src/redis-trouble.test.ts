@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
 import { deliver, recordWithMark, type TestAnswer, type TestIngress } from "./testing/ingress.ts";
 import { workflowJob } from "./testing/payloads.ts";
 import { useIngress } from "./testing/suite.ts";
@@ -9,7 +10,12 @@ const LIMIT_MS = 2_000;
 describe("with Redis in trouble", () => {
   const suite = useIngress();
   let ingress: TestIngress;
-  afterEach(() => suite.redis.restart());
+  let pair: FailoverPair | undefined;
+  afterEach(async () => {
+    await pair?.stop();
+    pair = undefined;
+    await suite.redis.restart();
+  });
 
   function expectUnavailable(answer: TestAnswer): void {
     expect(answer.status).to.equal(503);
@@ -89,6 +95,16 @@ describe("with Redis in trouble", () => {
     const payload = workflowJob("queued");
     expectUnavailable(await deliver(ingress, payload));
     await suite.redis.restart();
+    await expectOneJob(payload);
+  });
+
+  it("a failover: 503 while it is bound to the old master, and finds the new one by itself", async function () {
+    this.timeout(30_000);
+    pair = await startFailoverPair();
+    ingress = await suite.start({ redis: { ...suite.redis, url: pair.url } });
+    await pair.failOver();
+    const payload = workflowJob("queued");
+    expectUnavailable(await deliver(ingress, payload));
     await expectOneJob(payload);
   });
 

@@ -116,8 +116,14 @@ end
 local replies = {}
 for at, demand in ipairs(A.demands) do
   local isFine, reply = pcall(recordQueued, demand, at)
-  -- Redis 6 gives the error as a text, Redis 7 as a table.
-  replies[at] = isFine and reply or { type(reply) == 'table' and reply.err or tostring(reply) }
+  if not isFine then
+    -- Redis 6 gives the error as a text, Redis 7 as a table.
+    local why = type(reply) == 'table' and reply.err or tostring(reply)
+    -- A replica takes none of them, and only the error of a command tells the client to look for the master.
+    if why:find('READONLY', 1, true) then return { err = why } end
+    reply = { why }
+  end
+  replies[at] = reply
 end
 writeSets()
 return replies`,

@@ -1,8 +1,12 @@
 import { once } from "node:events";
 import { expect } from "chai";
 import { Redis } from "ioredis";
+import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { writeInTurns } from "./connection.ts";
+import { createQueueProducer } from "./producer.ts";
+import { aDemand, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
+import type { QueueProducer } from "./types.ts";
 
 describe("writeInTurns", () => {
   let redis: TestRedis;
@@ -37,5 +41,50 @@ describe("writeInTurns", () => {
     client.stream.destroy();
     expect(await lost).to.equal("17");
     expect(await client.incr("count")).to.equal(18);
+  });
+});
+
+describe("the queue's connections after a failover", () => {
+  let pair: FailoverPair;
+  let producer: QueueProducer;
+  let watched: Watched;
+  let finish: (() => void)[];
+  let told: string[];
+  beforeEach(async () => {
+    pair = await startFailoverPair();
+    [finish, told] = [[], []];
+    const tell = ({ message }: Error) => void told.push(message);
+    producer = createQueueProducer({ redisUrl: pair.url, deadlineMs: 1_000, onError: tell });
+    watched = watchConsumer(pair.url, async () => {
+      await new Promise<void>((resolve) => finish.push(resolve));
+      return DONE;
+    });
+    await watched.consumer.ready();
+  });
+  afterEach(async () => {
+    for (const end of finish) end();
+    await watched.consumer.close(500);
+    await producer.close();
+    await pair.stop();
+  });
+
+  const completed = async () =>
+    (await producer.counts()).find(({ provider, state }) => provider === "ec2" && state === "completed")
+      ?.count;
+
+  it("find the new master: what is in hand is finished there, and new work goes through", async () => {
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(() => finish.length === 1);
+    await pair.failOver();
+    finish[0]?.();
+    const enqueue = () => producer.enqueueDemand(aDemand(2), "ec2");
+    const isTaken = async () => (await Promise.allSettled([enqueue()]))[0].status === "fulfilled";
+    expect(await isTaken()).to.equal(false);
+    await until(isTaken);
+    await until(() => finish.length === 2);
+    finish[1]?.();
+    await until(async () => (await completed()) === 2);
+    expect(told.join()).to.match(/^READONLY/);
+    expect(watched.errors.filter(({ message }) => !/READONLY|UNBLOCKED/.test(message))).to.deep.equal([]);
   });
 });

@@ -1,10 +1,15 @@
 import { Redis, type RedisOptions } from "ioredis";
+import { createFaultTeller } from "./fault-teller.ts";
+
+const MOST_RETRY_MS = 900;
 
 /** Reconnects within a second of Redis being back, with some jitter so that replicas don't come all at once. */
-const reconnectDelayMs = (times: number) => Math.min(50 * 2 ** times, 900) + Math.floor(Math.random() * 100);
+const reconnectDelayMs = (times: number) =>
+  Math.min(50 * 2 ** times, MOST_RETRY_MS) + Math.floor(Math.random() * 100);
 
 /**
- * A client that reconnects for ever. An outage is told to `onError` once, not once per try; the next one again.
+ * A client that reconnects for ever. An outage is told to `onError` at once and every 30 s, not once per try. A replica
+ * is an outage too: after a failover the address leads to the new master, but an open connection to the old one.
  * BullMQ is given the instance, so that closing it is ours and can't hang.
  */
 export function connectRedis(
@@ -12,22 +17,29 @@ export function connectRedis(
   onError: (error: Error) => void,
   options: Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest"> = {},
 ): Redis {
+  const faults = createFaultTeller(onError);
+  let isReplica = false;
   const client = new Redis(url, {
     maxRetriesPerRequest: null,
-    retryStrategy: reconnectDelayMs,
+    retryStrategy: (times) => (isReplica ? MOST_RETRY_MS : reconnectDelayMs(times)),
+    reconnectOnError(error) {
+      // Redis 6 tells a script's refusal deep in the text of another.
+      if (!error.message.includes("READONLY")) return false;
+      isReplica = true;
+      faults.tell(error);
+      // 2: it goes out again on the new connection. What was refused was not done, so it is not done twice.
+      return options.enableOfflineQueue === false ? 1 : 2;
+    },
     // A peer that vanished without a FIN is noticed by the kernel.
     keepAlive: 10_000,
     ...options,
   });
-  let isTold = false;
   client.on("ready", () => {
-    isTold = false;
+    // One that leads to a replica again is no better than before.
+    if (!isReplica) faults.over();
+    isReplica = false;
   });
-  client.on("error", (error: Error) => {
-    if (isTold) return;
-    isTold = true;
-    onError(error);
-  });
+  client.on("error", faults.tell);
   // One listener per call that waits for the connection. Not 0 (unlimited): BullMQ adds to this number.
   client.setMaxListeners(10_000);
   return client;

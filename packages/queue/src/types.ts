@@ -88,7 +88,7 @@ export interface DeadWork {
   readonly attempts: number;
 }
 
-/** What `createQueueProducer` needs. `deadlineMs` bounds every call; `onError` hears of each outage once. */
+/** What `createQueueProducer` needs. `deadlineMs` bounds every call; `onError` hears of an outage at once and every 30 s. */
 export interface QueueProducerOptions {
   readonly redisUrl: string;
   readonly deadlineMs: number;

@@ -13,15 +13,24 @@ export interface RedisClientOptions {
 }
 
 const repeatErrorMs = 30_000;
+const mostRetryMs = 1_000;
 
 /**
  * A client that never makes its caller wait: with Redis away a command fails at once, with Redis frozen after the
- * command time-out. It reconnects for ever by itself, within a second or so of Redis coming back.
+ * command time-out. It reconnects for ever by itself, within a second or so of Redis coming back, and of a replica
+ * refusing a write: after a failover the address leads to the new master, but an open connection to the old one.
  */
 export function createRedis(
   url: string,
   { name, commandTimeoutMs = 2_000, onError }: RedisClientOptions,
 ): Redis {
+  let isReplica = false;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  const tell = (error: Error) => {
+    if (performance.now() - toldAt < repeatErrorMs) return;
+    toldAt = performance.now();
+    onError(error);
+  };
   const redis = new Redis(url, {
     connectionName: name,
     enableOfflineQueue: false,
@@ -29,18 +38,26 @@ export function createRedis(
     connectTimeout: commandTimeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
+    retryStrategy: (times) => (isReplica ? mostRetryMs : Math.min(50 * 2 ** times, mostRetryMs)),
+    reconnectOnError(error) {
+      if (!isReadOnly(error)) return false;
+      isReplica = true;
+      tell(error);
+      return true;
+    },
   });
-  let toldAt = Number.NEGATIVE_INFINITY;
   redis.on("ready", () => {
-    toldAt = Number.NEGATIVE_INFINITY;
+    // One that leads to a replica again is no better than before.
+    if (!isReplica) toldAt = Number.NEGATIVE_INFINITY;
+    isReplica = false;
   });
-  redis.on("error", (error: Error) => {
-    if (performance.now() - toldAt < repeatErrorMs) return;
-    toldAt = performance.now();
-    onError(error);
-  });
+  redis.on("error", tell);
   return redis;
+}
+
+/** A replica's refusal of a write. Redis 6 tells a script's deep in the text of another. */
+function isReadOnly({ message }: Error): boolean {
+  return message.includes("READONLY");
 }
 
 /** ioredis's own classes, by name; its replies of error; and the queue's deadline. */
@@ -61,13 +78,26 @@ export async function pingWithin(redis: Redis, ms: number): Promise<void> {
   await within(ms, redis.ping());
 }
 
-/** For `isReady`: `true`, or why Redis can't be used. */
+/** For `isReady`: `true`, or why Redis can't be used. One bound to a replica is made to reconnect, for it may never write. */
 export async function isRedisReady(redis: Redis, ms = 800): Promise<true | string> {
   try {
-    await pingWithin(redis, ms);
-    return true;
+    if (!(await within(ms, isOnReplica(redis)))) return true;
+    redis.disconnect(true);
+    return "redis: a replica answers there, and takes no writes";
   } catch (error) {
     return `redis: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+async function isOnReplica(redis: Redis): Promise<boolean> {
+  try {
+    const [role] = await redis.role();
+    return role === "slave";
+  } catch (error) {
+    // Some who host Redis forbid it.
+    if (!(error instanceof Error && error.name === "ReplyError")) throw error;
+    await redis.ping();
+    return false;
   }
 }
 

@@ -1,0 +1,82 @@
+import { once } from "node:events";
+import { expect } from "chai";
+import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
+import { startRedis } from "../../../test/support/redis.ts";
+import { closeRedis, createRedis, isRedisReady, type Redis } from "./redis.ts";
+
+describe("createRedis after a failover", () => {
+  let pair: FailoverPair;
+  let redis: Redis;
+  let told: string[];
+  beforeEach(async () => {
+    pair = await startFailoverPair();
+    told = [];
+    redis = createRedis(pair.url, { name: "test", onError: ({ message }) => told.push(message) });
+    await once(redis, "ready");
+  });
+  afterEach(async () => {
+    await closeRedis(redis);
+    await pair.stop();
+  });
+
+  const refusal = (call: Promise<unknown>) => call.then(String, ({ message }: Error) => message);
+
+  it("finds the new master once a write is refused", async () => {
+    await redis.set("kept", "yes");
+    await pair.failOver();
+    const isBack = once(redis, "ready");
+    expect(await refusal(redis.set("key", "value"))).to.match(/^READONLY/);
+    await isBack;
+    await redis.set("key", "value");
+    expect(await redis.mget("kept", "key")).to.deep.equal(["yes", "value"]);
+  });
+
+  it("does so too when a script is refused", async () => {
+    await pair.failOver();
+    const isBack = once(redis, "ready");
+    expect(await refusal(redis.eval("return redis.call('SET', KEYS[1], '1')", 1, "key"))).to.match(
+      /READONLY/,
+    );
+    await isBack;
+    expect(await redis.eval("return redis.call('INCR', KEYS[1])", 1, "key")).to.equal(1);
+  });
+
+  it("is not ready while it is bound to a replica, and finds the new master without any write", async () => {
+    expect(await isRedisReady(redis)).to.equal(true);
+    await pair.failOver();
+    const isBack = once(redis, "ready");
+    expect(await isRedisReady(redis)).to.match(/^redis: .*replica/);
+    await isBack;
+    expect(await isRedisReady(redis)).to.equal(true);
+  });
+
+  it("tells of a replica once, and comes back to it once a second", async () => {
+    pair.pointToReplica();
+    redis.disconnect(true);
+    await once(redis, "ready");
+    const begun = performance.now();
+    for (let times = 0; times < 3; times += 1) {
+      const isBack = once(redis, "ready");
+      await refusal(redis.set("key", "value"));
+      await isBack;
+    }
+    expect(performance.now() - begun).to.be.above(2_900);
+    expect(told).to.have.length(1);
+    expect(told[0]).to.match(/^READONLY/);
+  });
+});
+
+describe("isRedisReady", () => {
+  it("asks no more than a ping where nobody may see the role", async () => {
+    const server = await startRedis();
+    const redis = createRedis(server.url, { name: "test", onError: () => undefined });
+    try {
+      await once(redis, "ready");
+      await redis.acl("SETUSER", "default", "-role");
+      expect(await isRedisReady(redis)).to.equal(true);
+    } finally {
+      await closeRedis(redis);
+      await server.stop();
+    }
+  });
+});

@@ -1,0 +1,48 @@
+import { once } from "node:events";
+import { createRedis, type Redis } from "../../packages/runtime/src/index.ts";
+import { startBalancer } from "../chaos/balancer.ts";
+import { startRedis, type TestRedis } from "./redis.ts";
+
+/** A master and its replica behind one address, as a managed Redis has. */
+export interface FailoverPair {
+  /** Leads to the master. Who is connected stays where he is when it leads elsewhere. */
+  readonly url: string;
+  /** The name leads to the replica, which stays one. */
+  pointToReplica(): void;
+  /** The replica becomes the master and has the name; the old master stays up, as its replica. */
+  failOver(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startFailoverPair(): Promise<FailoverPair> {
+  // Else a master waits 5 s for more replicas.
+  const args = ["--repl-diskless-sync-delay", "0"];
+  const servers = await Promise.all([startRedis({ args }), startRedis({ args })]);
+  const [master, replica] = servers;
+  const balancer = await startBalancer();
+  const pointTo = (server: TestRedis) => balancer.setTargets([server.url]);
+  pointTo(master);
+  const [onMaster, onReplica] = await Promise.all([command(master), command(replica)]);
+  await onReplica.replicaof("127.0.0.1", master.port);
+  while ((await onReplica.role())[3] !== "connected") await new Promise((resolve) => setTimeout(resolve, 10));
+  return {
+    url: balancer.url.replace("http:", "redis:"),
+    pointToReplica: () => pointTo(replica),
+    async failOver() {
+      await onReplica.replicaof("NO", "ONE");
+      pointTo(replica);
+      await onMaster.replicaof("127.0.0.1", replica.port);
+    },
+    async stop() {
+      for (const client of [onMaster, onReplica]) client.disconnect();
+      await balancer.close();
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+}
+
+async function command({ url }: TestRedis): Promise<Redis> {
+  const redis = createRedis(url, { name: "failover", onError: () => undefined });
+  await once(redis, "ready");
+  return redis;
+}
