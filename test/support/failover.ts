@@ -11,6 +11,8 @@ export interface FailoverPair {
   pointToReplica(): void;
   /** The replica becomes the master and has the name; the old master stays up, as its replica. */
   failOver(): Promise<void>;
+  /** Writes that the replica has refused so far. */
+  refusals(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -32,6 +34,9 @@ export async function startFailoverPair(): Promise<FailoverPair> {
       await onReplica.replicaof("NO", "ONE");
       pointTo(replica);
       await onMaster.replicaof("127.0.0.1", replica.port);
+    },
+    async refusals() {
+      return Number(/errorstat_READONLY:count=(\d+)/.exec(await onReplica.info("errorstats"))?.[1] ?? 0);
     },
     async stop() {
       for (const client of [onMaster, onReplica]) client.disconnect();

@@ -4,6 +4,7 @@ import { type Demand, InvalidSpecError, RateLimitedError, TransientError } from 
 import { Queue } from "bullmq";
 import { expect } from "chai";
 import { Redis } from "ioredis";
+import { startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { createQueueProducer } from "./producer.ts";
 import { aDemand, aTermination, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
@@ -301,6 +302,48 @@ describe("createQueueConsumer", () => {
     redis.resume();
     expect(Date.now() - begin).to.be.below(9_000);
   }).timeout(15_000);
+
+  it("asks once a second while Redis refuses, tells it once, and goes on by itself", async () => {
+    const refusals = async () =>
+      Number(/errorstat_WRONGTYPE:count=(\d+)/.exec(await client.info("errorstats"))?.[1] ?? 0);
+    await client.config("RESETSTAT");
+    await client.set(queue.toKey("wait"), "no list");
+    const begun = performance.now();
+    const { errors } = watch(redis.url, async () => DONE);
+    await until(async () => (await refusals()) > 3);
+    expect(performance.now() - begun).to.be.above(2_000);
+    expect(errors.map(({ message }) => message.slice(0, 9))).to.deep.equal(["WRONGTYPE"]);
+    await client.del(queue.toKey("wait"));
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(async () => (await queue.getJobState("wfj-1")) === "completed");
+  });
+
+  it("waits on a replica that refuses every write, tells it once, and begins when it is the master", async () => {
+    const pair = await startFailoverPair();
+    pair.pointToReplica();
+    const { consumer, errors } = watchConsumer(pair.url, async () => DONE);
+    const late = createQueueProducer({ redisUrl: pair.url, deadlineMs: 1_000, onError: () => undefined });
+    try {
+      await until(() => errors.length > 0);
+      const begun = performance.now();
+      // Each second those few that wait are refused once more.
+      await until(async () => (await pair.refusals()) > 12);
+      expect(performance.now() - begun).to.be.above(1_500);
+      expect(errors.map(({ message }) => message.slice(0, 8))).to.deep.equal(["READONLY"]);
+      await pair.failOver();
+      await until(
+        async () =>
+          (await Promise.allSettled([late.enqueueDemand(aDemand(1), "ec2")]))[0].status === "fulfilled",
+      );
+      await until(async () =>
+        (await late.counts()).some(({ state, count }) => state === "completed" && count === 1),
+      );
+    } finally {
+      await consumer.close(500);
+      await late.close();
+      await pair.stop();
+    }
+  });
 
   it("goes on by itself after Redis was killed and came back", async () => {
     const { dead } = watch(redis.url, async () => DONE);

@@ -1,6 +1,8 @@
-import { type Job, Queue, Worker } from "bullmq";
+import { type Job, Queue } from "bullmq";
 import { connectRedis, writeInTurns } from "./connection.ts";
+import { createFaultTeller } from "./fault-teller.ts";
 import { QUEUE_PREFIX, queueName } from "./names.ts";
+import { isRefusal, PatientWorker } from "./patient-worker.ts";
 import { backoffStrategy, KEEP_FINISHED, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
 import { createRunner } from "./run-work.ts";
 import { createHands, stopWorker } from "./shutdown.ts";
@@ -17,7 +19,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
   const runner = createRunner({ ...options, policy: { ...RETRY_POLICY, ...options.policy }, client, queue });
   const processor = (job: Job, token?: string) =>
     hands.hold(job.id ?? "", (signal) => runner(job, token ?? "", signal));
-  const worker = new Worker(name, processor, {
+  const worker = new PatientWorker(name, processor, {
     connection: client,
     prefix: QUEUE_PREFIX,
     concurrency: options.concurrency,
@@ -29,8 +31,11 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     ...STALL_SETTINGS,
     ...KEEP_FINISHED,
   });
+  const refusals = createFaultTeller(options.onError);
   worker.on("error", (error) => {
-    if (!isConnectionError(error)) options.onError(error);
+    if (isConnectionError(error)) return;
+    if (isRefusal(error)) refusals.tell(error);
+    else options.onError(error);
   });
   // Somebody else may be running it by now: stop here.
   worker.on("lockRenewalFailed", (jobIds) => {

@@ -1,7 +1,8 @@
-import { Queue, Worker } from "bullmq";
+import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { connectRedis } from "./connection.ts";
 import { QUEUE_PREFIX, scheduleQueueName } from "./names.ts";
+import { PatientWorker } from "./patient-worker.ts";
 import { STALL_SETTINGS } from "./retry-policy.ts";
 import { createHands, stopWorker } from "./shutdown.ts";
 import type { Schedule, Scheduler, SchedulerOptions } from "./types.ts";
@@ -38,7 +39,7 @@ function startSchedule(client: Redis, schedule: Schedule, options: SchedulerOpti
   const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX });
   queue.on("error", () => undefined);
   const hands = createHands();
-  const worker = new Worker(
+  const worker = new PatientWorker(
     name,
     async (job) => {
       try {
