@@ -71,6 +71,18 @@ describe("make run", function () {
     expect(run.child.exitCode).to.equal(2);
   });
 
+  it("says why Redis can't be used, for every process, and starts nothing", async () => {
+    const publicUrl = "http://127.0.0.1:1";
+    const redisUrl = `redis://:hunter2@127.0.0.1:${redis.port}/99`;
+    const runnersFile = join(ROOT, "runners.yaml");
+    const run = makeRun(await makeSettings({ sandbox, redisUrl, publicUrl, folder, runnersFile }));
+    await run.closed;
+    const output = run.lines.join("\n");
+    expect(output).to.match(/^ +REDIS_URL +can't be used: .*DB index.* \[ingress, worker, ops\]$/m);
+    expect(output).not.to.match(/hunter2|process\.started/);
+    expect(run.child.exitCode).to.equal(2);
+  });
+
   it("starts ingress, worker and ops, and Ctrl-C ends each of them cleanly", async () => {
     const [port = 0, opsPort = 0] = await findFreePorts(2);
     const publicUrl = `http://127.0.0.1:${port}`;

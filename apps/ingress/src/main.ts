@@ -3,6 +3,7 @@ import { createGitHub } from "@grp/github";
 import { createBudget, createLedger, createRefusalTeller } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
+  checkRedis,
   closeRedis,
   createLogger,
   createMetrics,
@@ -33,7 +34,7 @@ trade their tickets for registrations.
 
 Usage: ingress [--check] [--help]
 
-  --check  read and check every setting and the catalog, and end
+  --check  read and check every setting and the catalog, see whether Redis can be used, and end
   --help   this text
 
 `;
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(`${HELP}${describeEnvironment(settingsSchema)}\n`);
   const config = tryConfig(loadEnvironment);
   if (!config) return;
-  if (values.check) return console.log(`ok: ${config.catalog.classes.length} runner classes`);
+  if (values.check) return check(config);
   const logger = createLogger({ app: "ingress", level: config.LOG_LEVEL });
   await runApp({ logger, start: () => start(config, logger), closeDeadlineMs: CLOSE_DEADLINE_MS });
 }
@@ -64,6 +65,15 @@ function tryConfig(load: () => Environment): IngressConfig | undefined {
   } catch (error) {
     process.exitCode = reportConfigError(error);
     return undefined;
+  }
+}
+
+async function check(config: IngressConfig): Promise<void> {
+  try {
+    await checkRedis(config.REDIS_URL, { name: "grp-ingress-check" });
+    console.log(`ok: ${config.catalog.classes.length} runner classes, Redis answers`);
+  } catch (error) {
+    process.exitCode = reportConfigError(error);
   }
 }
 

@@ -2,6 +2,7 @@ import { createLedger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
   type CloseStep,
+  checkRedis,
   closeRedis,
   closeServer,
   createLogger,
@@ -27,7 +28,7 @@ import { countAll } from "./server/status.ts";
 const HELP = `grp ops: status pages, API and queue dashboard.
 
 Usage: node apps/ops/src/main.ts [--help | --check]
-  --check   only check the environment: exit 0, or 2 with every fault named
+  --check   only check the environment and whether Redis can be used: exit 0, or 2 with every fault named
 
   /                         overview: what waits and why, workflow jobs, caps, queues
   /workflow-jobs/<id>       one workflow job: every step, what it waits for, what comes next
@@ -94,7 +95,10 @@ async function main(): Promise<void> {
   }
   if (flags.help) return void process.stdout.write(HELP);
   const config = readOpsConfig(loadEnvironment());
-  if (flags.check) return void process.stdout.write("ops: settings are good\n");
+  if (flags.check) {
+    await checkRedis(config.redisUrl, { name: "grp-ops-check" });
+    return void process.stdout.write("ops: settings are good, Redis answers\n");
+  }
   const logger = createLogger({ app: "ops", level: config.logLevel });
   await runApp({ logger, start: () => startOps(config, logger), closeDeadlineMs: 8_000 });
 }

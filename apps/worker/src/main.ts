@@ -3,6 +3,7 @@ import { createGitHub, type GitHubOptions } from "@grp/github";
 import { createBudget, createLedger, createRefusalTeller, type Ledger } from "@grp/ledger";
 import { createQueueProducer } from "@grp/queue";
 import {
+  checkRedis,
   closeRedis,
   createLogger,
   createMetrics,
@@ -13,7 +14,6 @@ import {
   type Logger,
   loadEnvironment,
   type Metrics,
-  pingWithin,
   readFlags,
   reportConfigError,
   runApp,
@@ -42,7 +42,7 @@ const HELP = `grp-worker: launches machines for queued workflow jobs, ends them,
 ${BANNER}
 Usage: worker [--check] [--dry-run] [--help]
 
-  --check    read and check every setting and the catalog, ask Redis for a sign of life, and end
+  --check    read and check every setting and the catalog, see whether Redis can be used, and end
   --dry-run  plan everything and start nothing, whatever a request says (same as DRY_RUN=true)
   --help     this text
 
@@ -86,20 +86,11 @@ function tryConfig(load: () => Environment): WorkerConfig | undefined {
 }
 
 async function check(config: WorkerConfig): Promise<void> {
-  const redis = createRedis(config.REDIS_URL, { name: "grp-worker-check", onError: () => undefined });
   try {
-    await new Promise<void>((resolve) => {
-      redis.once("ready", resolve);
-      redis.once("error", () => resolve());
-    });
-    await pingWithin(redis, 2_000);
+    await checkRedis(config.REDIS_URL, { name: "grp-worker-check" });
     console.log(`ok: ${config.catalog.classes.length} runner classes, Redis answers`);
   } catch (error) {
-    const why = error instanceof Error ? error.message : error;
-    console.error(`REDIS_URL: nobody answers there as Redis does (${why}). Start it, or mend the address.`);
-    process.exitCode = 1;
-  } finally {
-    await closeRedis(redis);
+    process.exitCode = reportConfigError(error);
   }
 }
 

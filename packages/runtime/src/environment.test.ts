@@ -70,6 +70,17 @@ describe("readEnvironment", () => {
     }
   });
 
+  it("takes no path of a Redis but the number of a database", () => {
+    for (const path of ["/abc", "/1/2", "/-1"])
+      expect(faultsOf({ ...good, REDIS_URL: `redis://redis:6379${path}` }).message).to.match(
+        /REDIS_URL +must end with its host and port/,
+      );
+    for (const path of ["", "/", "/3"])
+      expect(
+        readEnvironment(schema, { ...good, REDIS_URL: `redis://redis:6379${path}` }).REDIS_URL,
+      ).to.contain(":6379");
+  });
+
   it("runs the rules over several settings even when single ones are wrong", () => {
     const either: SettingRule = (given) =>
       given.GITHUB_TOKEN === undefined

@@ -1,3 +1,4 @@
+export * from "./check-redis.ts";
 export * from "./environment.ts";
 export * from "./flags.ts";
 export * from "./internal-server.ts";

@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { redactText } from "./redact.ts";
 import { within } from "./within.ts";
 
 export type { Redis } from "ioredis";
@@ -52,7 +53,26 @@ export function createRedis(
     isReplica = false;
   });
   redis.on("error", tell);
+  rememberFault(redis);
   return redis;
+}
+
+/** Why a client's connection is not as it should be. A command fails for want of it without a word about that. */
+const faults = new WeakMap<Redis, Error>();
+
+/** Until a connection becomes ready without one: a database that is not there is told, and then the client says that it is ready. */
+function rememberFault(redis: Redis): void {
+  let isOfThisConnection = false;
+  redis.on("connect", () => {
+    isOfThisConnection = false;
+  });
+  redis.on("error", (error: Error) => {
+    isOfThisConnection = true;
+    faults.set(redis, error);
+  });
+  redis.on("ready", () => {
+    if (!isOfThisConnection) faults.delete(redis);
+  });
 }
 
 /** A replica's refusal of a write. Redis 6 tells a script's deep in the text of another. */
@@ -73,20 +93,34 @@ export function isRedisError(error: unknown): boolean {
   return error instanceof Error && (REDIS_ERRORS.has(error.name) || REDIS_WORDS.test(error.message));
 }
 
-/** Rejects unless Redis answers in time. */
-export async function pingWithin(redis: Redis, ms: number): Promise<void> {
-  await within(ms, redis.ping());
+/** For `isReady`: `true`, or why Redis can't be used. */
+export async function isRedisReady(redis: Redis): Promise<true | string> {
+  const obstacle = await findObstacle(redis);
+  return obstacle === undefined ? true : `redis: ${obstacle}`;
 }
 
-/** For `isReady`: `true`, or why Redis can't be used. One bound to a replica is made to reconnect, for it may never write. */
-export async function isRedisReady(redis: Redis, ms = 800): Promise<true | string> {
+/**
+ * Why Redis can't be used by this client, if it can't; no password in it. A client that is bound to a replica is made to
+ * reconnect, for it may never meet a refusal.
+ */
+export async function findObstacle(redis: Redis, ms = 800): Promise<string | undefined> {
   try {
-    if (!(await within(ms, isOnReplica(redis)))) return true;
-    redis.disconnect(true);
-    return "redis: a replica answers there, and takes no writes";
+    if (await within(ms, isOnReplica(redis))) {
+      redis.disconnect(true);
+      return "a replica answers there, and takes no writes";
+    }
   } catch (error) {
-    return `redis: ${error instanceof Error ? error.message : String(error)}`;
+    return whyOf(faults.get(redis) ?? error);
   }
+  const fault = faults.get(redis);
+  return fault && whyOf(fault);
+}
+
+function whyOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  // What is said of a connection that was closed without a word.
+  if (text.startsWith("Stream isn't writeable")) return "no connection to it";
+  return redactText(text.replace(/\.$/, ""));
 }
 
 async function isOnReplica(redis: Redis): Promise<boolean> {

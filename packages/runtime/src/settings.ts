@@ -37,8 +37,11 @@ export function url(schemes: readonly string[] = ["http", "https"]) {
   });
 }
 
+/** With no path, or the number of a database. */
 export function redisUrl() {
-  return url(["redis", "rediss"]);
+  return url(["redis", "rediss"]).refine((text) => /^(\/\d+)?$/.test(new URL(text).pathname), {
+    error: "must end with its host and port, or with /<number> for another database than 0",
+  });
 }
 
 /** A PEM block; `\n` written as two characters, as some secret stores give it, becomes a line end, and so does Windows' own. */
