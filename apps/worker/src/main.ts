@@ -27,6 +27,7 @@ import { createGatherer } from "./gatherer.ts";
 import { collectState, createWorkerMetrics } from "./signals.ts";
 import { startRecovery } from "./start-recovery.ts";
 import { startSweep } from "./sweep/start-sweep.ts";
+import { watchRedis } from "./watch-redis.ts";
 
 const BANNER = `
              ┌────────────── ingress ──────────────┐            ┌──── worker ────┐
@@ -109,6 +110,7 @@ async function start(config: WorkerConfig, logger: Logger) {
   });
   const budget = createBudget({ redis });
   const ledger = createLedger({ redis });
+  const redisWatch = watchRedis({ ledger, log: logger, now: Date.now }, redis);
   const { providers, close: closeProviders } = composeProviders(config, { metrics, budget, ledger });
   const github = githubOptions(config, { logger, budget, ledger });
   const context: WorkerContext = {
@@ -147,6 +149,7 @@ async function start(config: WorkerConfig, logger: Logger) {
   return [
     { name: "queues and sweep", close: closeWork },
     { name: "producer", close: () => producer.close() },
+    { name: "redis watch", close: async () => redisWatch.close() },
     { name: "redis", close: () => closeRedis(redis) },
     { name: "providers", close: async () => closeProviders() },
     { name: "internal server", close: () => internal.close() },

@@ -14,7 +14,11 @@ describe("checkRedis", () => {
   });
   after(() => server.stop());
 
-  const check = (url: string) => checkRedis(url, { name: "test" });
+  let printed: string[];
+  beforeEach(() => {
+    printed = [];
+  });
+  const check = (url: string) => checkRedis(url, { name: "test", print: (text) => printed.push(text) });
   const refusal = (url: string) =>
     check(url).then(
       () => "",
@@ -22,8 +26,10 @@ describe("checkRedis", () => {
     );
   const at = (login: string, path = "") => `redis://${login}127.0.0.1:${server.port}${path}`;
 
-  it("is content with one that can be used", async () => {
+  it("is content with one that can be used, and warns of what may be lost there", async () => {
     await check(at(":rightpass@", "/3"));
+    expect(printed).to.have.length(1);
+    expect(printed[0]).to.match(/^warning: .*append-only file is off/);
   });
 
   const faults: Readonly<Record<string, readonly [url: () => string, why: RegExp]>> = {

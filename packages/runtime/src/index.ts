@@ -7,6 +7,7 @@ export * from "./metrics.ts";
 export * from "./port-error.ts";
 export * from "./redact.ts";
 export * from "./redis.ts";
+export * from "./redis-risks.ts";
 export * from "./run-app.ts";
 export * from "./settings.ts";
 export * from "./show-state.ts";
