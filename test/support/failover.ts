@@ -9,8 +9,10 @@ export interface FailoverPair {
   readonly url: string;
   /** The name leads to the replica, which stays one. */
   pointToReplica(): void;
-  /** The replica becomes the master and has the name; the old master stays up, as its replica. */
+  /** The replica, with all that was written, becomes the master and has the name; the old master stays up, as its replica. */
   failOver(): Promise<void>;
+  /** Whether a queue's worker waits for work at the replica, or at what it has become. */
+  hasIdleWorker(): Promise<boolean>;
   /** Writes that the replica has refused so far. */
   refusals(): Promise<number>;
   stop(): Promise<void>;
@@ -26,15 +28,25 @@ export async function startFailoverPair(): Promise<FailoverPair> {
   pointTo(master);
   const [onMaster, onReplica] = await Promise.all([command(master), command(replica)]);
   await onReplica.replicaof("127.0.0.1", master.port);
-  while ((await onReplica.role())[3] !== "connected") await new Promise((resolve) => setTimeout(resolve, 10));
+  /** As far as the master, for replication waits for nobody. */
+  const caughtUp = async () => {
+    for (;;) {
+      const [[, written], [, , , state, copied]] = await Promise.all([onMaster.role(), onReplica.role()]);
+      if (state === "connected" && copied === written) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  await caughtUp();
   return {
     url: balancer.url.replace("http:", "redis:"),
     pointToReplica: () => pointTo(replica),
     async failOver() {
+      await caughtUp();
       await onReplica.replicaof("NO", "ONE");
       pointTo(replica);
       await onMaster.replicaof("127.0.0.1", replica.port);
     },
+    hasIdleWorker: async () => String(await onReplica.client("LIST")).includes("cmd=bzpopmin"),
     async refusals() {
       return Number(/errorstat_READONLY:count=(\d+)/.exec(await onReplica.info("errorstats"))?.[1] ?? 0);
     },

@@ -63,6 +63,8 @@ describe("the queue's connections after a failover", () => {
   });
   afterEach(async () => {
     for (const end of finish) end();
+    // One that is closed while it reconnects leaves a timer of BullMQ's for some seconds.
+    await until(() => pair.hasIdleWorker());
     await watched.consumer.close(500);
     await producer.close();
     await pair.stop();

@@ -338,6 +338,8 @@ describe("createQueueConsumer", () => {
       await until(async () =>
         (await late.counts()).some(({ state, count }) => state === "completed" && count === 1),
       );
+      // One that is closed while it reconnects leaves a timer of BullMQ's for some seconds.
+      await until(() => pair.hasIdleWorker());
     } finally {
       await consumer.close(500);
       await late.close();
