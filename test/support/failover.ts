@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createRedis, type Redis } from "../../packages/runtime/src/index.ts";
-import { startBalancer } from "../chaos/balancer.ts";
+import { startBalancer } from "./balancer.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 
 /** A master and its replica behind one address, as a managed Redis has. */

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { expect } from "chai";
 import { Redis } from "ioredis";
+import { startBalancer } from "../../../test/support/balancer.ts";
 import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
-import { writeInTurns } from "./connection.ts";
+import { connectRedis, writeInTurns } from "./connection.ts";
 import { createQueueProducer } from "./producer.ts";
 import { aDemand, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
 import type { QueueProducer } from "./types.ts";
@@ -41,6 +42,24 @@ describe("writeInTurns", () => {
     client.stream.destroy();
     expect(await lost).to.equal("17");
     expect(await client.incr("count")).to.equal(18);
+  });
+});
+
+describe("connectRedis whose peer vanishes", () => {
+  it("gives the connection up after a while of silence, and asks again on a new one", async () => {
+    const redis = await startRedis();
+    const balancer = await startBalancer();
+    balancer.setTargets([redis.url]);
+    const url = balancer.url.replace("http:", "redis:");
+    const told: string[] = [];
+    const client = connectRedis(url, ({ message }) => told.push(message), { socketTimeout: 300 });
+    await client.set("key", "value");
+    balancer.vanish();
+    expect(await client.get("key")).to.equal("value");
+    expect(told.join()).to.match(/Socket timeout/);
+    client.disconnect();
+    await balancer.close();
+    await redis.stop();
   });
 });
 

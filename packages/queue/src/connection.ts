@@ -3,6 +3,9 @@ import { createFaultTeller } from "./fault-teller.ts";
 
 const MOST_RETRY_MS = 900;
 
+/** Longer than BullMQ lets Redis wait for work (10 s). */
+const SILENCE_MS = 30_000;
+
 /** Reconnects within a second of Redis being back, with some jitter so that replicas don't come all at once. */
 const reconnectDelayMs = (times: number) =>
   Math.min(50 * 2 ** times, MOST_RETRY_MS) + Math.floor(Math.random() * 100);
@@ -15,7 +18,7 @@ const reconnectDelayMs = (times: number) =>
 export function connectRedis(
   url: string,
   onError: (error: Error) => void,
-  options: Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest"> = {},
+  options: Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest" | "socketTimeout"> = {},
 ): Redis {
   const faults = createFaultTeller(onError);
   let isReplica = false;
@@ -30,8 +33,10 @@ export function connectRedis(
       // 2: it goes out again on the new connection. What was refused was not done, so it is not done twice.
       return options.enableOfflineQueue === false ? 1 : 2;
     },
-    // A peer that vanished without a FIN is noticed by the kernel.
+    // A peer that vanished without a FIN: the kernel tells in two minutes of one that was idle, and in a quarter of an hour of
+    // one that was just written to.
     keepAlive: 10_000,
+    socketTimeout: SILENCE_MS,
     ...options,
   });
   client.on("ready", () => {

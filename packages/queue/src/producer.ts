@@ -27,6 +27,8 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
     // Without it, calls would pile up in memory during an outage and all land after it.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
+    // A dead TCP connection can look alive for minutes.
+    socketTimeout: 3 * deadlineMs,
     // No commandTimeout: every call is bounded as a whole, and a timer for each of its commands costs as much again.
   });
   const queues = openQueues(client);
@@ -107,12 +109,8 @@ function openQueues(connection: Redis): Queues {
   };
 }
 
-/**
- * Every call ends within the deadline: never connected (BullMQ would wait for ever), frozen, full. A peer that has been
- * silent for three deadlines is given up and dialled again, since a dead TCP connection can look alive for minutes.
- */
+/** Every call ends within the deadline: never connected (BullMQ would wait for ever), frozen, full. */
 function boundCalls(client: Redis, deadlineMs: number) {
-  let lastAnswerAt = Date.now();
   /** `call` is told by its signal when nobody waits for it any more. */
   return async function bounded<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const gaveUp = new AbortController();
@@ -125,13 +123,8 @@ function boundCalls(client: Redis, deadlineMs: number) {
     const settled = await settleWithin(deadlineMs, run()).catch((error: unknown) => {
       throw asUnavailable(error);
     });
-    if (settled.done) {
-      lastAnswerAt = Date.now();
-      return settled.value;
-    }
+    if (settled.done) return settled.value;
     gaveUp.abort();
-    const isSilent = Date.now() - lastAnswerAt > 3 * deadlineMs;
-    if (isSilent && client.status === "ready") client.disconnect(true);
     throw new QueueUnavailableError(`no answer from Redis within ${deadlineMs} ms`);
   };
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { expect } from "chai";
+import { startBalancer } from "../../../test/support/balancer.ts";
 import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis } from "../../../test/support/redis.ts";
 import { closeRedis, createRedis, isRedisReady, type Redis } from "./redis.ts";
@@ -63,6 +64,31 @@ describe("createRedis after a failover", () => {
     expect(performance.now() - begun).to.be.above(2_900);
     expect(told).to.have.length(1);
     expect(told[0]).to.match(/^READONLY/);
+  });
+});
+
+describe("createRedis whose peer vanishes", () => {
+  it("is back within three time-outs, though the connection looks alive", async () => {
+    const server = await startRedis();
+    const balancer = await startBalancer();
+    balancer.setTargets([server.url]);
+    const told: string[] = [];
+    const redis = createRedis(balancer.url.replace("http:", "redis:"), {
+      name: "test",
+      commandTimeoutMs: 200,
+      onError: ({ message }) => told.push(message),
+    });
+    await once(redis, "ready");
+    balancer.vanish();
+    // Not `once`: that rejects at the first word of an error.
+    const isBack = new Promise((resolve) => redis.once("ready", resolve));
+    expect(await redis.set("key", "value").catch(({ message }: Error) => message)).to.match(/timed out/);
+    await isBack;
+    expect(await redis.set("key", "value")).to.equal("OK");
+    expect(told).to.have.length(1);
+    await closeRedis(redis);
+    await balancer.close();
+    await server.stop();
   });
 });
 

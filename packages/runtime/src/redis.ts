@@ -18,8 +18,9 @@ const mostRetryMs = 1_000;
 
 /**
  * A client that never makes its caller wait: with Redis away a command fails at once, with Redis frozen after the
- * command time-out. It reconnects for ever by itself, within a second or so of Redis coming back, and of a replica
- * refusing a write: after a failover the address leads to the new master, but an open connection to the old one.
+ * command time-out. It reconnects for ever by itself, within a second or so of Redis coming back, of a peer being silent
+ * for three time-outs, and of a replica refusing a write: after a failover the address leads to the new master, but an
+ * open connection to the old one.
  */
 export function createRedis(
   url: string,
@@ -37,6 +38,8 @@ export function createRedis(
     enableOfflineQueue: false,
     commandTimeout: commandTimeoutMs,
     connectTimeout: commandTimeoutMs,
+    // A dead TCP connection can look alive for a quarter of an hour.
+    socketTimeout: 3 * commandTimeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     retryStrategy: (times) => (isReplica ? mostRetryMs : Math.min(50 * 2 ** times, mostRetryMs)),

@@ -5,6 +5,8 @@ export interface Balancer {
   readonly url: string;
   /** Where connections go, in turn; one that is down is passed over. */
   setTargets(urls: readonly string[]): void;
+  /** The connections that are open now carry nothing any more, and do not end: as when a peer vanishes. */
+  vanish(): void;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,9 @@ export async function startBalancer(): Promise<Balancer> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     setTargets(urls) {
       ports = urls.map((url) => Number(new URL(url).port));
+    },
+    vanish() {
+      for (const socket of open) socket.unpipe().pause();
     },
     async close() {
       for (const socket of open) socket.destroy();
