@@ -47,8 +47,7 @@ interface Refusal {
   isOpen: boolean;
 }
 
-const isOf = (passport: Passport) => (refusal: Refusal) =>
-  refusal.passport.credential === passport.credential;
+const isOf = (refusal: Refusal, { credential }: Passport) => refusal.passport.credential === credential;
 
 export function createRegistrationRefusals(now: () => number): RegistrationRefusals {
   let all: readonly Refusal[] = [];
@@ -72,21 +71,24 @@ export function createRegistrationRefusals(now: () => number): RegistrationRefus
 
   return {
     settle,
-    isOpen: (passport, at) => find(isOf(passport)).some(({ place, isOpen }) => place === at && isOpen),
+    isOpen: (passport, at) =>
+      find((refusal) => isOf(refusal, passport)).some(({ place, isOpen }) => place === at && isOpen),
     depart({ passport, place, passports }) {
       // What leaves before a refusal says nothing of the time after it.
       const before = find((refusal) => refusal.place === place);
       return {
         refused(pauseMs) {
-          const isElsewhere = find(isOf(passport)).some((refusal) => refusal.place !== place);
-          const refusal = { passport, place, until: now() + pauseMs, isOpen: !isElsewhere };
-          all = [...all, refusal];
+          const its = find((refusal) => isOf(refusal, passport));
+          const isElsewhere = its.some((refusal) => refusal.place !== place);
+          all = [...all, { passport, place, until: now() + pauseMs, isOpen: !isElsewhere }];
+          // It is slowed down once for all of them.
+          if (isElsewhere) close(its);
           if (isElsewhere) return [{ limited: { passport }, pauseMs }];
           const here = find((refusal) => refusal.place === place);
-          return passports.every((one) => here.some(isOf(one))) ? settle(place) : [];
+          return passports.every((one) => here.some((refusal) => isOf(refusal, one))) ? settle(place) : [];
         },
         granted: () =>
-          close(before.filter((refusal) => !isOf(passport)(refusal))).map(({ passport, pauseMs }) => ({
+          close(before.filter((refusal) => !isOf(refusal, passport))).map(({ passport, pauseMs }) => ({
             limited: { passport },
             pauseMs,
           })),

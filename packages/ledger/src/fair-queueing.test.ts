@@ -3,6 +3,9 @@ import { WAITER_TTL_MS } from "./fair-queueing.ts";
 import { startLedger, T0, type TestLedger } from "./fixtures.ts";
 import type { Cap } from "./types.ts";
 
+const wide: Cap = { name: "class:ubuntu-arm64", limit: 1 };
+const ONE: readonly Cap[] = [wide];
+
 describe("turns under caps", () => {
   let test: TestLedger;
   before(async () => {
@@ -30,8 +33,6 @@ describe("turns under caps", () => {
       served.push(...(await release(holder, at)));
     return served;
   }
-
-  const ONE: readonly Cap[] = [{ name: "class:ubuntu-arm64", limit: 1 }];
 
   describe("two of which are full by different crowds", () => {
     const owner = { name: "owner:acme", limit: 2 };
@@ -67,6 +68,22 @@ describe("turns under caps", () => {
       expect(Math.max(...kept)).to.equal(1);
     });
 
+    it("keep nothing for one who is not the first in line", async () => {
+      const [one, ten] = [
+        { name: "repository:acme/k", limit: 1 },
+        { name: "class:other", limit: 10 },
+      ];
+      await takeAll("crowd", range(0, 10), { caps: [mac] });
+      await take("k", [one, mac]);
+      for (let moves = 0; moves < 4; moves += 1) {
+        await take(`brief-${moves}`, [one, ten]);
+        await take("k", [one, mac]);
+        await release(`brief-${moves}`);
+        await take("k", [one, mac]);
+      }
+      expect(await take("other", [one, ten])).to.deep.equal({ granted: true });
+    });
+
     it("give a kept place to the next in line when whom it was kept for leaves", async () => {
       await take("single", both);
       const served: string[] = [];
@@ -79,6 +96,19 @@ describe("turns under caps", () => {
       expect(next).to.match(/^linux/);
       expect(await countKept(served)).to.equal(0);
     });
+  });
+
+  it("are free of one who was forgotten and came again under another number", async () => {
+    const narrow = { name: "repository:acme/app", limit: 1 };
+    await take("running", [wide]);
+    await take("waiter", [narrow, wide]);
+    await test.redis.del("{grp}:place:running", "{grp}:place:waiter");
+    const at = T0 + 3_600_000 + WAITER_TTL_MS + 1;
+    await take("sibling", [narrow], { at });
+    expect(await take("waiter", [narrow, wide], { at })).to.include({ cap: narrow.name });
+    await release("sibling", at);
+    expect(await take("waiter", [narrow, wide], { at })).to.deep.equal({ granted: true });
+    expect(await test.redis.zcard(`{grp}:cap:${wide.name}:line`)).to.equal(0);
   });
 
   it("move up when siblings before them are cancelled", async () => {

@@ -19,12 +19,12 @@ const MOST_MOVES = 2;
  * last; `last:<flow>`: the flow's last tag; `kept`: who was the last to have a place kept).
  * Per holder, `place:<holder>`: its caps, its tags and its number; `turn:<holder>`: the tags of one who comes back.
  *
- * All or nothing: a place is had under every cap at once, or under none. Who is refused stands in one line, of the first
+ * All or nothing: a place is had under every cap at once, or (but for the kept ones below) under none. Who is refused stands in one line, of the first
  * cap that refuses. When its turn comes there and another cap refuses, it moves to that one's line and lets the next in;
  * `away:<cap>` says that the flow still counts its tag in the line it left. So a cap with room has nobody in its line.
  *
  * Whose caps are full by different crowds would move to and fro for ever. After a few moves (`moves`) the places before the
- * cap that refuses are kept for it (`keeps`), one under each cap at a time. Nobody waits for a cap while keeping a place of
+ * cap that refuses are kept for it (`keeps`) once it is the first in line there, one under each cap at a time. Nobody waits for a cap while keeping a place of
  * a later one, and all name their caps in the same order, the narrow before the wide: so none of them wait for each other.
  *
  * Start-time fair queueing: a flow's next waiter gets the tag after the flow's last, or after the one served now if that
@@ -157,7 +157,12 @@ local function dropExpired(cap)
   if redis.call('ZREMRANGEBYSCORE', part(cap, 'held'), '-inf', A.at) > 0 then freed[#freed + 1] = cap end
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', part(cap, 'seen'), '-inf', A.at)) do
     local place = loadPlace(string.sub(member, 18))
-    if place then stepAside(cap, place) else leaveLine(cap, { member = member }) end
+    -- One that was forgotten and came again stands there under another number.
+    if place and place.member == member then
+      stepAside(cap, place)
+    else
+      leaveLine(cap, { member = member, flow = place and place.flow })
+    end
   end
 end
 
@@ -189,11 +194,12 @@ local function isKeptForAnother(cap, place)
     and redis.call('ZSCORE', part(cap, 'held'), keeper)
 end
 
--- Whether it may keep places of the caps before the one that refuses.
-local function mayKeep(place, refusing)
-  if place.moves < ${MOST_MOVES} then return false end
-  for at = 1, refusing - 1 do
-    if isKeptForAnother(place.caps[at], place) then return false end
+-- Whether it may keep places of the caps before the one that refuses: only who is the first there waits no longer than for
+-- the next machine's end.
+local function mayKeep(place, refusing, ahead)
+  if ahead > 0 or place.moves < ${MOST_MOVES} then return false end
+  for index = 1, refusing - 1 do
+    if isKeptForAnother(place.caps[index], place) then return false end
   end
   return true
 end
@@ -204,27 +210,27 @@ local function keep(cap, place, untilMs)
   redis.call('HSET', P .. 'place:' .. place.holder, 'keeps', 1)
 end
 
-local function standAt(at, place, untilMs)
-  local isKeeping, hasMoved = mayKeep(place, at), false
+local function standAt(index, place, untilMs, ahead)
+  local isKeeping, hasMoved = mayKeep(place, index, ahead), false
   for other, cap in ipairs(place.caps) do
-    if other < at and isKeeping then
+    if other < index and isKeeping then
       keep(cap, place, untilMs)
-    elseif other ~= at then
+    elseif other ~= index then
       hasMoved = stepAside(cap, place) or hasMoved
     end
   end
   if hasMoved then redis.call('HINCRBY', P .. 'place:' .. place.holder, 'moves', 1) end
-  joinLine(place.caps[at], place, untilMs)
-  comeBack(place.caps[at], place)
+  joinLine(place.caps[index], place, untilMs)
+  comeBack(place.caps[index], place)
 end
 
 -- Nil when every cap is held now, else the one waited for and how many stand ahead.
 local function acquireAll(place)
   local untilMs = A.at + math.min(place.ttlMs, ${WAITER_TTL_MS})
-  for at, cap in ipairs(place.caps) do
+  for index, cap in ipairs(place.caps) do
     local ahead = refuse(cap, place)
     if ahead then
-      standAt(at, place, untilMs)
+      standAt(index, place, untilMs, ahead)
       return cap, ahead
     end
   end

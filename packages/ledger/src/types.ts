@@ -397,9 +397,10 @@ export interface Ledger {
   // --- caps ----------------------------------------------------------------------------------------------------
   /**
    * Takes one place under every cap, or none and waits in the line of one that is full, so that nobody holds what it
-   * can't use; one who needs two that are never free at once waits on. Everybody must give the caps in the same order. Lines are served by `rank` (the lowest first), and among
-   * equals `flow` by `flow` in turn, however many of one flow wait. Repeats are harmless and renew the
-   * place, which is freed `ttlMs` after the last one by itself. Who waits, or was granted a place by somebody's release,
+   * can't use; for one who is first in line again and again where the caps are full by turns, what has room is kept until
+   * the other has. Everybody must give the caps in the same order. Lines are served by `rank` (the lowest first), and
+   * among equals `flow` by `flow` in turn, however many of one flow wait; those behind one who leaves move up. Repeats are
+   * harmless and renew the place, which is freed `ttlMs` after the last one by itself. Who waits, or was granted a place by somebody's release,
    * must ask again within ten minutes. Many at a time share a round trip.
    */
   takePlace(request: PlaceRequest): Promise<PlaceVerdict>;

@@ -68,7 +68,8 @@ type Paced = Pick<PacedCall, "leave" | "machines" | "isCounted" | "onCounted">;
 
 /**
  * Writes the placement down as soon as its machines are counted, and that they are not when nobody would count them: our
- * budget refused, or EC2, which counts nothing then (what they took is given back). So the next try asks for them once more, or does not.
+ * budget refused, or EC2 throttled, which counts nothing then, and what they took is given back. So the next try asks for
+ * them once more, or does not.
  */
 async function whileCounted(
   { leave, size, recordPlacement }: LaunchOrder<Ec2Offering>,

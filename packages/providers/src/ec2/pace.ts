@@ -134,7 +134,7 @@ export function createPace(limits: Ec2Limits, budget: Budget = UNLIMITED): Pace 
     throw tooSoon(call, verdict.afterMs);
   }
 
-  /** EC2 counts the machines of no call that it refuses. The call itself it may have counted. */
+  /** EC2 counts the machines of no call that it throttles. The call itself it may have counted. */
   async function refundMachines(call: PacedCall, { grantedAt }: Entry): Promise<void> {
     const { machines: cost, isCounted } = call;
     if (cost) await budget.refund([{ limit: machineLimit(call), cost }], isCounted ? undefined : grantedAt);

@@ -139,6 +139,17 @@ describe("ending an EC2 instance", () => {
     expect(actions().filter((action) => action.startsWith("Terminate"))).to.have.length.at.most(9);
   });
 
+  it("asks once for many when we are not allowed to ask at all", async () => {
+    cloud = await createTestCloud();
+    const order = cloud.order("l-1", 9, { image: { id: IMAGE } });
+    const ids = (await cloud.provider.launch(order, never)).map(({ instanceId }) => instanceId);
+    cloud.ec2.failNext("AuthFailure", { action: "TerminateInstances", times: 100 });
+    cloud.ec2.calls.length = 0;
+    const ends = ids.map((id) => failure(cloud.provider.terminate(id, never)));
+    for (const error of await Promise.all(ends)) expect(error).to.be.instanceOf(UnauthorizedError);
+    expect(actions().filter((action) => action.startsWith("Terminate"))).to.have.length(1);
+  });
+
   it("takes what EC2 has forgotten for gone after five minutes of asking", async () => {
     cloud = await createTestCloud();
     const id = await start();

@@ -1,5 +1,5 @@
 import { TerminateInstancesCommand } from "@aws-sdk/client-ec2";
-import { gather, type ProvisionError, type Settled } from "@grp/core";
+import { gather, type Settled } from "@grp/core";
 import type { Clients } from "./clients.ts";
 import { codeOf, sortError } from "./errors.ts";
 import { type Described, describeInstances } from "./instances.ts";
@@ -15,6 +15,15 @@ const SETTLED = ["shutting-down", "terminated"];
 
 /** EC2 takes at most 200 values in a filter. */
 const MAX_LOOKED_UP = 200;
+
+/** Said of one id of several, for which EC2 refuses them all. Its other refusals are of whoever asks, whatever for. */
+const BLAME_ONE = [
+  "InvalidInstanceID.NotFound",
+  "InvalidInstanceID.Malformed",
+  // What a policy allows depends on the instance's tags.
+  "UnauthorizedOperation",
+  "OperationNotPermitted",
+];
 
 /** Ids that are asked for once and never again must not pile up. */
 const MAX_REMEMBERED = 10_000;
@@ -130,20 +139,16 @@ async function endAll(
     const states = new Map(changes.map((one) => [one.InstanceId, one.CurrentState?.Name]));
     return ids.map((id) => ({ ok: true, value: states.get(id) }));
   } catch (error) {
-    const sorted = sortError(error, `EC2 TerminateInstances in ${region}`);
-    const isUnknown = codeOf(error) === "InvalidInstanceID.NotFound";
-    if (ids.length > 1 && (isUnknown || isForOne(sorted))) {
+    const code = codeOf(error) ?? "";
+    if (ids.length > 1 && BLAME_ONE.includes(code)) {
       const half = Math.ceil(ids.length / 2);
       const halves = [ids.slice(0, half), ids.slice(half)];
       return (await Promise.all(halves.map((some) => endAll(clients, region, some)))).flat();
     }
+    const isUnknown = code === "InvalidInstanceID.NotFound";
+    const sorted = sortError(error, `EC2 TerminateInstances in ${region}`);
     return ids.map(() => (isUnknown ? { ok: true, value: undefined } : { ok: false, error: sorted }));
   }
-}
-
-/** Whoever asks for others would hear something else. */
-function isForOne({ errorClass }: ProvisionError): boolean {
-  return errorClass === "invalid-spec" || errorClass === "unauthorized";
 }
 
 function perRegion<T>(make: (region: string) => T): (region: string) => T {

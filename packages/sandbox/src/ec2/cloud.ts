@@ -56,7 +56,7 @@ export interface Cloud {
 export function createCloud(options: CloudOptions): Cloud {
   const held = new Map<string, Held>();
   const byToken = new Map<string, readonly Held[]>();
-  const isProtected = new Set<string>();
+  const protectedIds = new Set<string>();
   const limits: { readonly pool: CapacityPool; readonly limit: number }[] = [];
   const { now } = options;
   const view = (item: Held): Ec2Machine => ({
@@ -102,8 +102,8 @@ export function createCloud(options: CloudOptions): Cloud {
       item.end = { at: now(), cause, into };
       options.onTerminate?.(view(item), cause);
     },
-    protect: (instanceId) => void isProtected.add(instanceId),
-    isProtected: (instanceId) => isProtected.has(instanceId),
+    protect: (instanceId) => void protectedIds.add(instanceId),
+    isProtected: (instanceId) => protectedIds.has(instanceId),
     limitCapacity(pool, limit) {
       limits.unshift({ pool, limit });
     },

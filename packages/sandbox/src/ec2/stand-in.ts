@@ -46,9 +46,9 @@ export interface Ec2StandIn {
   limitCapacity(pool: CapacityPool, limit: number): void;
   /** Spot capacity is taken back. */
   interruptSpot(instanceId: string): void;
-  /** `shutdown -h now` inside the machine: ends or stops it as `InstanceInitiatedShutdownBehavior` says. */
   /** As `disableApiTermination` does. */
   protect(instanceId: string): void;
+  /** `shutdown -h now` inside the machine: ends or stops it as `InstanceInitiatedShutdownBehavior` says. */
   shutDown(instanceId: string): void;
   close(): Promise<void>;
 }
