@@ -26,6 +26,8 @@ export interface Attempt {
  * - another credential is granted one at the same place: it was the first one's own limit.
  * - none of those that may register there is granted one, or can be asked soon: it was the place's, and others go on.
  * - the credential is refused at a second place before the pause of the first is over: it was its own.
+ * Where there is but one credential, nobody else can tell, and it may be either: GitHub wants it to ask for nothing more
+ * until the pause is over.
  */
 export interface RegistrationRefusals {
   /** Whether it was refused there, and nobody knows yet by whose limit: the others are to be asked. */
@@ -64,6 +66,10 @@ export function createRegistrationRefusals(now: () => number): RegistrationRefus
     return open.map(({ passport, until }) => ({ passport, pauseMs: until - now() }));
   }
 
+  function isRefusedAt(place: string, passport: Passport): boolean {
+    return find((refusal) => refusal.place === place).some((refusal) => isOf(refusal, passport));
+  }
+
   function settle(place: string): readonly Refusing[] {
     const pauses = close(find((refusal) => refusal.place === place)).map(({ pauseMs }) => pauseMs);
     return pauses.length > 0 ? [{ limited: { place }, pauseMs: Math.max(...pauses) }] : [];
@@ -80,12 +86,15 @@ export function createRegistrationRefusals(now: () => number): RegistrationRefus
         refused(pauseMs) {
           const its = find((refusal) => isOf(refusal, passport));
           const isElsewhere = its.some((refusal) => refusal.place !== place);
+          const own: Refusing = { limited: { passport }, pauseMs };
           all = [...all, { passport, place, until: now() + pauseMs, isOpen: !isElsewhere }];
-          // It is slowed down once for all of them.
-          if (isElsewhere) close(its);
-          if (isElsewhere) return [{ limited: { passport }, pauseMs }];
-          const here = find((refusal) => refusal.place === place);
-          return passports.every((one) => here.some((refusal) => isOf(refusal, one))) ? settle(place) : [];
+          if (isElsewhere) {
+            // It is slowed down once for all of them.
+            close(its);
+            return [own];
+          }
+          if (!passports.every((one) => isRefusedAt(place, one))) return [];
+          return passports.length === 1 ? [own, ...settle(place)] : settle(place);
         },
         granted: () =>
           close(before.filter((refusal) => !isOf(refusal, passport))).map(({ passport, pauseMs }) => ({
