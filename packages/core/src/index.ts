@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./gather.ts";
 export * from "./keys.ts";
 export * from "./match.ts";
+export * from "./names.ts";
 export * from "./plan.ts";
 export * from "./provider.ts";
 export * from "./queue-entry.ts";

@@ -154,7 +154,7 @@ export async function sendDelivery(delivery: Delivery, options: SendOptions): Pr
     "X-Hub-Signature-256": `sha256=${createHmac("sha256", options.secret).update(body).digest("hex")}`,
   });
   if (isAnswer(status, data)) return { status, body: data };
-  throw explainStranger(url.href, status, { process: "ingress", setting: `${SETTING} its address` });
+  throw explainStranger(url.href, status, { app: "ingress", setting: `${SETTING} its address` });
 }
 
 const SETTING = "--to (or WEBHOOK_URL)";

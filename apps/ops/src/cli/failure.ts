@@ -31,11 +31,10 @@ export function explainHttpFailure(error: unknown, url: string, setting: string)
 export function explainStranger(
   url: string,
   status: number,
-  asked: { process: string; setting: string },
+  { app, setting }: { readonly app: string; readonly setting: string },
 ): CliError {
-  const { process, setting } = asked;
   return new CliError(
-    `${showUrl(url)} answered ${status}, but not as grp's ${process} does. Is ${setting}, and is no login of a proxy before it?`,
+    `${showUrl(url)} answered ${status}, but not as grp's ${app} does. Is ${setting}, and is no login of a proxy before it?`,
   );
 }
 

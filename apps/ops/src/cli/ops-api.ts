@@ -49,7 +49,7 @@ export function createOpsApi({ opsUrl, credentials }: CliConfig): OpsApi {
     const answer = readAnswer(status, data, mark);
     if (answer) return answer;
     const setting = "OPS_URL the address of its status pages, without /api";
-    throw explainStranger(url, status, { process: "ops process", setting });
+    throw explainStranger(url, status, { app: "ops process", setting });
   };
   const ask = async <T>(path: string, mark: Mark<T>): Promise<T> => take(await call("GET", path, mark));
   const askIfThere = async <T>(path: string, mark: Mark<T>): Promise<T | null> => {

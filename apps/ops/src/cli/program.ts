@@ -141,7 +141,7 @@ function countNumber(text: string): number {
   return count;
 }
 
-/** A bare address means its webhook. A wrong one is not shown, as commander would: it may hold a password. */
+/** A wrong one is not shown, as commander would: it may hold a password. */
 function webAddress(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !["http:", "https:"].includes(url.protocol))

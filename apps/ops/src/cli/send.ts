@@ -1,4 +1,12 @@
-import { type Catalog, demandKey, dryRunKey, formatPlan, isLaunchable, type RunnerClass } from "@grp/core";
+import {
+  type Catalog,
+  demandKey,
+  dryRunKey,
+  formatPlan,
+  holdsAll,
+  isLaunchable,
+  type RunnerClass,
+} from "@grp/core";
 import { formatDuration } from "../format.ts";
 import type { IgnoredView, TimelineEntry, WorkflowJobView } from "../view.ts";
 import { readCatalog } from "./catalog.ts";
@@ -96,12 +104,7 @@ async function chooseTarget(context: CliContext, flags: SendFlags) {
 /** The named one; else the first that may serve the labels, for it knows its repositories. */
 function findClass({ classes }: Catalog, flags: SendFlags): RunnerClass | undefined {
   if (flags.class !== undefined) return classes.find(({ name }) => name === flags.class);
-  const asked = (flags.label ?? []).map((label) => label.toLowerCase());
-  const serves = ({ labels }: RunnerClass) => {
-    const held = labels.map((label) => label.toLowerCase());
-    return asked.every((label) => held.includes(label));
-  };
-  return classes.find(serves) ?? classes[0];
+  return classes.find(({ labels }) => holdsAll(labels, flags.label ?? [])) ?? classes[0];
 }
 
 export function noSuchClass(name: string, catalog: Catalog): CliError {

@@ -1,4 +1,4 @@
-import { type Catalog, dryRunKey, isLaunchable, type Plan, type RunnerClass } from "@grp/core";
+import { type Catalog, dryRunKey, holdsAll, isLaunchable, type Plan, type RunnerClass } from "@grp/core";
 import { readCatalog } from "./catalog.ts";
 import type { CliContext } from "./context.ts";
 import { makeDeliveryId, makePayload, makeWorkflowJobId, sendDelivery } from "./delivery.ts";
@@ -61,8 +61,7 @@ export async function runTestRunners(context: CliContext, flags: TestRunnersFlag
 
 /** The given one; where a class serves others alone, one of those. */
 function repositoryFor(catalog: Catalog, runnerClass: RunnerClass, given: string | undefined): string {
-  const only = runnerClass.repositories?.map((name) => name.toLowerCase());
-  if (given !== undefined && (only === undefined || only.includes(given.toLowerCase()))) return given;
+  if (given !== undefined && holdsAll(runnerClass.repositories ?? [given], [given])) return given;
   return chooseRepository(catalog, runnerClass);
 }
 

@@ -1,4 +1,4 @@
-import { QueueUnavailableError } from "@grp/queue";
+import { isRedisError } from "@grp/runtime";
 import express, { type ErrorRequestHandler, type Express, type Router } from "express";
 import type { Credentials } from "../config.ts";
 import { html } from "../pages/html.ts";
@@ -61,7 +61,7 @@ const INTERNAL: Failure = {
 };
 
 function describeFailure(error: unknown): Failure {
-  if (error instanceof QueueUnavailableError || isRedisError(error)) return AWAY;
+  if (isRedisError(error)) return AWAY;
   if (!isAskersFault(error)) return INTERNAL;
   const { status, message } = error;
   return { status, body: { error: "bad_request", why: message }, text: `This can't be read: ${message}` };
@@ -76,13 +76,4 @@ function isAskersFault(error: unknown): error is Error & { readonly status: numb
 function drawError({ isReadOnly, now }: OpsContext, { text, status }: Failure): string {
   const body = html`<div class="card empty">${text}</div>`;
   return layOut({ title: "Error", at: now(), isReadOnly, renews: status === AWAY.status, body });
-}
-
-/** ioredis' own: the server's answers, a command's time-out, a connection that isn't there. */
-function isRedisError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const text = `${error.name} ${error.message}`;
-  return /ReplyError|MaxRetriesPerRequest|Command timed out|Stream isn't writeable|Connection is closed/.test(
-    text,
-  );
 }
