@@ -21,35 +21,51 @@ PRIVATE.addSubnet("fe80::", 10, "ipv6");
  * and in the sandbox. `/webhook` and `/claims` are put behind it.
  */
 export const publicUrl = () =>
-  url().superRefine((text, context) => {
-    for (const problem of findProblems(text)) context.addIssue({ code: "custom", message: problem });
-  });
-
-function findProblems(text: string): string[] {
-  const { protocol, hostname, pathname, username, password } = new URL(text);
-  const found: (string | false)[] = [
+  checkedUrl(({ protocol, hostname, pathname }) => [
     protocol === "http:" &&
       !isPrivate(hostname) &&
       "must begin with https://: machines are given their registrations there",
     /\/webhook$/i.test(pathname) && "must be without /webhook at its end",
-    // An empty one too, which `URL` does not show.
-    /[?#]/.test(text) && "must have no ? and no #",
-    username + password !== "" && "must have no user name and no password",
-  ];
-  return found.filter((problem) => problem !== false);
+  ]);
+
+/**
+ * The REST API: of GitHub's own hosts only those that begin with `api.`. Enterprise Server has it at `/api/v3`, but what
+ * stands before that, a gateway or a stand-in, may have it anywhere.
+ */
+export const githubApiUrl = () =>
+  checkedUrl(({ hostname, pathname }) => [
+    /(^|\.)(github|ghe)\.com\.?$/.test(hostname) &&
+      !hostname.startsWith("api.") &&
+      "must be https://api.github.com, https://api.<name>.ghe.com, or https://<host>/api/v3 of GitHub Enterprise Server",
+    /\/graphql$/i.test(pathname) &&
+      "must be the REST API's address, without /graphql (https://<host>/api/v3 of GitHub Enterprise Server)",
+  ]);
+
+/** To which paths are added. Every problem is told. */
+function checkedUrl(findProblems: (url: URL) => (string | false)[]) {
+  return url().superRefine((text, context) => {
+    const parsed = new URL(text);
+    const problems = [
+      ...findProblems(parsed),
+      // An empty one too, which `URL` does not show.
+      /[?#]/.test(text) && "must have no ? and no #",
+      parsed.username + parsed.password !== "" && "must have no user name and no password",
+    ];
+    for (const message of problems) if (message !== false) context.addIssue({ code: "custom", message });
+  });
 }
 
-/** Names of one part are a container network's; .test and the like are nobody's on the internet (RFC 6761, 6762, 9476). */
+/** Endings that are nobody's on the internet (RFC 6761, 6762, 8375, 9476), or that lead to private addresses only. */
+const PRIVATE_NAMES = [
+  /\.(localhost|local|internal|test|lan|home\.arpa)$/,
+  // Of Kubernetes' services, Tailscale, and AWS's internal load balancers.
+  /\.svc$|\.ts\.net$|^internal-[^.]+\.[^.]+\.elb\.amazonaws\.com(\.cn)?$/,
+];
+
+/** Names of one part are a container network's. */
 function isPrivate(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = hostname.replace(/^\[|\]$|\.$/g, "");
   const family = isIP(host);
   if (family !== 0) return PRIVATE.check(host, family === 4 ? "ipv4" : "ipv6");
-  return !host.includes(".") || /\.(localhost|local|internal|test)$/.test(host);
+  return !host.includes(".") || PRIVATE_NAMES.some((pattern) => pattern.test(host));
 }
-
-/** Every server of GitHub's own begins with `api.`, every other one needs its path; a stand-in runs on this machine. */
-export const githubApiUrl = () =>
-  url().refine((text) => {
-    const { hostname, pathname } = new URL(text);
-    return pathname !== "/" || /^(api\.|127\.|localhost$|\[::1\]$)/.test(hostname);
-  }, "must be https://api.github.com, or https://<host>/api/v3 of GitHub Enterprise Server");

@@ -11,12 +11,11 @@ import {
   reportConfigError,
   type SettingRule,
 } from "./environment.ts";
-import { flag, oneOf, pem, port, redisUrl, url } from "./settings.ts";
+import { oneOf, pem, port, redisUrl, url } from "./settings.ts";
 
 const schema = z.object({
   WEBHOOK_TOKEN: z.string().min(8, "must have at least 8 characters").describe("The webhook's secret."),
   PORT: port().default(3000).describe("Public port."),
-  DRY_RUN: flag().default(false).describe("Start nothing."),
   PUBLIC_URL: url().optional().describe("How machines reach the ingress."),
   REDIS_URL: redisUrl().describe("Redis 7 or Valkey."),
   LOG_LEVEL: oneOf("debug", "info").default("info").describe("How much to log."),
@@ -38,36 +37,43 @@ describe("readEnvironment", () => {
   it("gives typed values, defaults, and nothing that was not asked for", () => {
     const settings = readEnvironment(schema, {
       ...good,
-      DRY_RUN: "Yes",
       PUBLIC_URL: "https://a.test/",
       HOME: "/",
     });
     expect(settings).to.deep.equal({
       ...good,
       PORT: 3000,
-      DRY_RUN: true,
       PUBLIC_URL: "https://a.test",
       LOG_LEVEL: "info",
     });
   });
 
   it("names every missing and bad setting at once, with what to do", () => {
-    const error = faultsOf({ PORT: "abc", DRY_RUN: "ture", PUBLIC_URL: "ftp://x", LOG_LEVEL: "loud" });
+    const error = faultsOf({ PORT: "abc", PUBLIC_URL: "ftp://x", LOG_LEVEL: "loud" });
     expect(error.faults.map(({ name }) => name)).to.have.members([
-      ...["WEBHOOK_TOKEN", "PORT", "DRY_RUN", "PUBLIC_URL", "REDIS_URL", "LOG_LEVEL"],
+      ...["WEBHOOK_TOKEN", "PORT", "PUBLIC_URL", "REDIS_URL", "LOG_LEVEL"],
     ]);
-    expect(error.message).to.contain("6 settings are missing or wrong");
+    expect(error.message).to.contain("5 settings are missing or wrong");
     expect(error.message).to.match(/REDIS_URL +is not set\. Redis 7 or Valkey\./);
     expect(error.message).to.contain('PORT           must be a whole number from 0 to 65535 (is "abc")');
-    expect(error.message).to.contain('DRY_RUN        must be true or false (or 1/0, yes/no) (is "ture")');
+    expect(error.message).to.contain('LOG_LEVEL      must be one of debug, info (is "loud")');
   });
 
   it("shows no password of a URL, however ill it is written", () => {
-    for (const url of ["redis//:hunter2@redis:6379", ":hunter2@redis:6379", "rediss:/:hunter2@redis:6379"]) {
+    for (const url of [
+      ...["redis//:hunter2@redis:6379", ":hunter2@redis:6379", "rediss:/:hunter2@redis:6379"],
+      ...["rediss:/:hunter2.redis", "grp.redis.cache.windows.net:6380,password=hunter2,ssl=True"],
+    ]) {
       const { message } = faultsOf({ ...good, REDIS_URL: url });
       expect(message, url).to.match(/REDIS_URL +must be a URL that begins with redis:\/\//);
       expect(message, url).not.to.contain("hunter2");
     }
+    const { message } = faultsOf({
+      ...good,
+      PUBLIC_URL: "hooks.example.com/key/hunter2",
+      PORT: "a:hunter2@b",
+    });
+    expect(message).to.contain("2 settings are").and.not.to.contain("hunter2");
   });
 
   it("takes no path of a Redis but the number of a database", () => {

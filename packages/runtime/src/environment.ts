@@ -29,7 +29,8 @@ export class ConfigError extends Error {
   }
 }
 
-const secretName = /TOKEN|SECRET|PASSWORD|KEY|CREDENTIAL|ALERT/;
+/** An address too: a password or a key may stand anywhere in one that is ill written. */
+const secretName = /TOKEN|SECRET|PASSWORD|KEY|CREDENTIAL|ALERT|URL/;
 
 /** Reads all settings of `schema` (one field a variable) or throws one `ConfigError` that names every fault. */
 export function readEnvironment<S extends z.ZodRawShape>(
@@ -102,7 +103,7 @@ function describeIssue(issue: z.core.$ZodIssue, schema: z.ZodObject, given: Envi
   return { name, problem: `${issue.message}${shown}`, remedy };
 }
 
-/** What stands before an @ may be the password of a URL, however ill it is written. */
+/** What stands before an @ may be the password of an address that was put into the wrong setting. */
 function mayHoldSecret(name: string, value: string): boolean {
   return secretName.test(name) || value.includes("@");
 }
