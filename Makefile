@@ -10,8 +10,8 @@ export NODE_COMPILE_CACHE ?= $(CURDIR)/.grp/compiled
 HOST ?= http://localhost:3000
 REPOSITORY ?=
 DRY_RUN ?= true
-# In the shell of a recipe: a token from the environment or .env, else the one for local tests.
-TOKEN = grep -qs '^WEBHOOK_TOKEN=.' .env || export WEBHOOK_TOKEN="$${WEBHOOK_TOKEN:-FAKE_TOKEN}"
+# In the shell of a recipe: the environment's or .env's own, else the one for local tests.
+TOKEN = WEBHOOK_TOKEN="$$(node scripts/webhook-token.ts)" && export WEBHOOK_TOKEN
 GRP = node apps/ops/src/cli.ts
 TO = --to "$(HOST)" $(if $(REPOSITORY),--repository "$(REPOSITORY)")
 
@@ -114,11 +114,11 @@ lockfile: ## Check that the lockfile names no registry
 
 .PHONY: test-runners
 test-runners: setup ## Dry-run deliveries for every runner class to HOST, as of REPOSITORY=owner/name, and a table of what came of them
-	@$(TOKEN); $(GRP) test-runners $(TO)
+	@$(TOKEN) && $(GRP) test-runners $(TO)
 
 # An implicit rule can't be phony; FORCE makes it run though a file of that name may exist.
 run-%: setup FORCE ## Send a delivery that asks for the label %, as of REPOSITORY=owner/name, to HOST and show what comes of it (DRY_RUN=true unless told otherwise)
-	@$(TOKEN); $(GRP) send --label "$*" $(TO) --wait $(if $(filter false 0 no,$(DRY_RUN)),,60 --dry-run)
+	@$(TOKEN) && $(GRP) send --label "$*" $(TO) --wait $(if $(filter false 0 no,$(DRY_RUN)),,60 --dry-run)
 
 .PHONY: FORCE
 FORCE:
