@@ -9,7 +9,7 @@ describe("readOpsConfig", () => {
   });
 
   it("lets go of the password only on the loopback", () => {
-    const anonymous = { REDIS_URL, OPS_ANONYMOUS: "true" };
+    const anonymous = { REDIS_URL, OPS_ANONYMOUS: " Yes " };
     expect(() => readOpsConfig(anonymous)).to.throw(/OPS_HOST/);
     expect(() => readOpsConfig({ ...anonymous, OPS_HOST: "0.0.0.0" })).to.throw(/loopback/);
     expect(readOpsConfig({ ...anonymous, OPS_HOST: "127.0.0.1" })).not.to.have.property("credentials");

@@ -1,8 +1,8 @@
-import { catalogSettings, needsOwnPort, processSettings } from "@grp/config";
+import { catalogSettings, flag, needsOwnPort, processSettings } from "@grp/config";
+import { readFlag } from "@grp/core";
 import {
   describeEnvironment,
   type Environment,
-  flag,
   type LOG_LEVELS,
   port,
   readEnvironment,
@@ -61,8 +61,7 @@ const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 /** A page that shows every queue, open to the network and without a password, must not start by oversight. */
 const passwordOrLoopback: SettingRule = (given) => {
   if (given.OPS_PASSWORD) return undefined;
-  const isAnonymous = ["true", "1", "yes"].includes(given.OPS_ANONYMOUS?.toLowerCase() ?? "");
-  if (!isAnonymous)
+  if (readFlag(given.OPS_ANONYMOUS ?? "") !== true)
     return {
       name: "OPS_PASSWORD",
       problem: "is not set",

@@ -1,6 +1,7 @@
 import {
   about,
   catalogSettings,
+  flag,
   githubSettings,
   processSettings,
   publicUrl,
@@ -11,7 +12,7 @@ import {
 } from "@grp/config";
 import type { Catalog } from "@grp/core";
 import type { GitHubAuth } from "@grp/github";
-import { type Environment, flag, port, type SettingFault, url, wholeNumber } from "@grp/runtime";
+import { type Environment, port, type SettingFault, url, wholeNumber } from "@grp/runtime";
 import { z } from "zod";
 
 /**

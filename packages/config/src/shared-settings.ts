@@ -1,4 +1,5 @@
-import { flag, LOG_LEVELS, oneOf, redisUrl, rsaPrivateKey, type SettingRule } from "@grp/runtime";
+import { FLAG_RULE, readFlag } from "@grp/core";
+import { LOG_LEVELS, oneOf, redisUrl, rsaPrivateKey, type SettingRule } from "@grp/runtime";
 import { z } from "zod";
 import { githubApiUrl } from "./addresses.ts";
 
@@ -6,6 +7,14 @@ import { githubApiUrl } from "./addresses.ts";
 export const about = <T extends z.ZodType>(field: T, description: string): T => field.meta({ description });
 
 export const text = () => z.string().min(1);
+
+/** Yes or no; anything else is a fault, so that `DRY_RUN=ture` never launches. */
+export const flag = () =>
+  z.string().transform((word, context): boolean => {
+    const value = readFlag(word);
+    if (value === undefined) context.addIssue({ code: "custom", message: FLAG_RULE });
+    return value ?? z.NEVER;
+  });
 
 /** HMAC keys shorter than the hash they feed add nothing but guessability (RFC 2104, section 3). */
 const TICKET_SECRET_LENGTH = 32;

@@ -20,7 +20,7 @@ describe("a fault of the catalog", () => {
   });
 
   it("says that a number is wanted, whatever stands there", () => {
-    for (const wrong of ["ten", "true", "[1]", ""])
+    for (const wrong of ["ten", "true", "[1]"])
       expect(tell({ maxRunners: wrong })).to.deep.equal(["classes[0].maxRunners: must be a number"]);
     expect(tell({ maxRunners: "1.5" })).to.deep.equal([
       "classes[0].maxRunners: must be a whole number, not 1.5",
@@ -53,6 +53,32 @@ describe("a fault of the catalog", () => {
     for (const file of ["", "hello", "[]"])
       expect(faultsOf(file)).to.deep.equal(['1:1 must hold "version", "allow" and "classes"']);
     expect(faultsOf("version: 1\nclasses:\n")).to.include("2:1 classes: has no value, and must be a list");
+  });
+
+  it("calls what is missing that, and what has no value that, whatever may stand there", () => {
+    const good = renderCatalog();
+    for (const [key, path] of [
+      ["version", "version"],
+      ["maxRunners", "classes[0].maxRunners"],
+      ["labels", "classes[0].labels"],
+      ["platform", "classes[0].platform"],
+      ["image", `${AT_OFFERING}.image`],
+      ["subnets", `${AT_OFFERING}.subnets`],
+    ] as const) {
+      const faults = faultsOf(good.replace(new RegExp(`^ *${key}:.*\n`, "m"), "")).join();
+      expect(faults, key).to.match(/^\d+:\d+ /);
+      expect(faults.replace(/^\d+:\d+ /, ""), key).to.equal(`${path}: is missing`);
+    }
+    expect(tell({ platform: "{ os: linux }" })).to.deep.equal(["classes[0].platform.arch: is missing"]);
+    for (const [parts, fault] of [
+      [{ maxRunners: "" }, "maxRunners: has no value, and must be a number"],
+      [{ labels: "" }, "labels: has no value, and must be a list, or one text with commas between"],
+      [
+        { class: "exposeMetadata:" },
+        "exposeMetadata: has no value, and must be true or false (or 1/0, yes/no)",
+      ],
+    ] as const)
+      expect(tell(parts)).to.deep.equal([`classes[0].${fault}`]);
   });
 
   it("says that a variable in a list or a map of one line needs quotes, and nothing of the rest of the line", () => {

@@ -10,6 +10,7 @@ export interface Issue {
 
 /** For Zod's `error`: in the words of whoever writes YAML. What a part of the schema says itself goes before. */
 export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.input === undefined) return "is missing";
   switch (issue.code) {
     case "invalid_type":
       return describeType(issue.expected, issue.input);
@@ -49,12 +50,21 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 function describeType(expected: string, input: unknown): string {
-  if (input === undefined) return "is missing";
   const wanted = `must be ${TYPES[expected] ?? expected}`;
-  if (input === null) return `has no value, and ${wanted}`;
+  if (input === null) return noValue(wanted);
   if (typeof input === "number" || typeof input === "boolean") return `${wanted}, not ${input}`;
   return `${wanted}, not ${TYPES[Array.isArray(input) ? "array" : typeof input]}`;
 }
+
+const noValue = (wanted: string) => `has no value, and ${wanted}`;
+
+/** Zod's `error` for a part that has a rule of its own: what is missing is called that, and not a breach of the rule. */
+export const unlessMissing = (rule: string) => ({
+  error({ input }: { readonly input?: unknown }): string | undefined {
+    if (input === undefined) return undefined;
+    return input === null ? noValue(rule) : rule;
+  },
+});
 
 function describeChoice(values: readonly unknown[]): string {
   return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;

@@ -55,19 +55,30 @@ describe("catalogJsonSchema", () => {
     }
   });
 
-  it("takes for enabled what the check takes", () => {
-    for (const [word, isTaken] of [
-      ["false", true],
-      ["yes", true],
-      ["off", false],
-      ["", false],
+  it("takes for every flag what the check takes, which is the same for each", () => {
+    const taken = ["false", "1", "Yes", "'TRUE'", "' no '"];
+    const refused = ["off", "", "2", "'10'", "[true]"];
+    for (const name of ["enabled", "exposeMetadata", "allowPublicRepositories"])
+      for (const word of [...taken, ...refused]) {
+        const text = renderCatalog({ class: `${name}: ${word}` });
+        const faults = faultsOf(text).filter((fault) => fault.includes(name));
+        if (taken.includes(word)) expect(faults, `${name}: ${word}`).to.deep.equal([]);
+        else expect(faults.join(), `${name}: ${word}`).to.include("must be true or false (or 1/0, yes/no)");
+        expect(isValid(parse(text)), `${name}: ${word}`).to.equal(taken.includes(word));
+      }
+    for (const name of ["enabled", "exposeMetadata"])
+      expect(faultsOf(renderCatalog({ class: `${name}: \${X}` }), { X: " true " }), name).to.deep.equal([]);
+  });
+
+  it("refuses an empty list where the check does", () => {
+    for (const [parts, isTaken] of [
+      [{ class: "repositories: []" }, false],
+      [{ labels: "[]" }, false],
+      [{ allow: "{ owners: [acme], repositories: [] }" }, true],
     ] as const) {
-      const text = renderCatalog({ class: `enabled: ${word}` });
-      expect(
-        faultsOf(text).some((fault) => fault.includes("enabled")),
-        word,
-      ).to.equal(!isTaken);
-      expect(isValid(parse(text)), word).to.equal(isTaken);
+      const text = renderCatalog(parts);
+      expect(faultsOf(text).length === 0, JSON.stringify(parts)).to.equal(isTaken);
+      expect(isValid(parse(text)), JSON.stringify(parts)).to.equal(isTaken);
     }
   });
 

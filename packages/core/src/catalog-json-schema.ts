@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { catalogSchema } from "./catalog-schema.ts";
 import { VARIABLE } from "./catalog-template.ts";
-import { FLAG_WORDS } from "./flag.ts";
+import { flag } from "./catalog-values.ts";
 
 type Node = { [key: string]: unknown };
 
@@ -9,14 +9,19 @@ const isNode = (value: unknown): value is Node => typeof value === "object" && v
 
 /** `${NAME}` stands for any value until the environment fills it in. */
 const VARIABLE_TEXT = { type: "string", pattern: VARIABLE.source };
-const ENABLED = orVariable({ anyOf: [{ type: "boolean" }, { type: "string", pattern: FLAG_WORDS.source }] });
+const { $schema: _ofWholeFiles, ...flagSchema } = schemaOf(flag());
+const ENABLED = orVariable(flagSchema);
 
 /**
  * JSON Schema of `runners.yaml` for editors, from the same source as the check: of the file as it is written, so with
  * `${NAME}` in place of a value, and with `enabled`.
  */
 export function catalogJsonSchema(): unknown {
-  return asWritten(z.toJSONSchema(catalogSchema, { io: "input", unrepresentable: "any" }) as Node);
+  return asWritten(schemaOf(catalogSchema));
+}
+
+function schemaOf(schema: z.ZodType): Node {
+  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Node;
 }
 
 function asWritten(node: Node): Node {

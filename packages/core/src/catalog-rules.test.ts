@@ -28,9 +28,12 @@ describe("a catalog that serves nobody", () => {
   });
 
   it("is refused: for a label that no job can ask for", () => {
-    expect(faultsOf(renderCatalog({ labels: "[linux, big machine]" }))).to.deep.equal([
-      "5:21 classes[0].labels[1]: must be one label, without spaces",
-    ]);
+    for (const label of ['"a,b"', '" a"', '"a "', '""'])
+      expect(faultsOf(renderCatalog({ labels: `[linux, ${label}]` })), label).to.deep.equal([
+        "5:21 classes[0].labels[1]: must be one label, without commas and without spaces at its ends",
+      ]);
+    for (const labels of ["[amazon linux 2, self-hosted]", "amazon linux 2, self-hosted"])
+      expect(faultsOf(renderCatalog({ labels })), labels).to.deep.equal([]);
   });
 });
 

@@ -31,7 +31,7 @@ export function crossCheck(catalog: Catalog, places?: readonly number[]): Issue[
 }
 
 /** A class that no workflow job can reach is a mistake: the first in the file that fits takes them all (see `match.ts`). */
-function checkLabels(earlier: Catalog["classes"], runnerClass: RunnerClass, path: Path): Issue[] {
+function checkLabels(earlier: readonly RunnerClass[], runnerClass: RunnerClass, path: Path): Issue[] {
   const where = [...path, "labels"];
   const labels = runnerClass.labels.map((label) => label.toLowerCase());
   const twice = labels.find((label, at) => labels.indexOf(label) !== at);
@@ -70,7 +70,7 @@ function checkRepositories({ allow }: Catalog, { repositories = [] }: RunnerClas
 }
 
 /** A part that is larger than the whole is a mistake: one of the two numbers is not what was meant. */
-function checkShare(catalog: Catalog, runnerClass: Catalog["classes"][number], path: Path): Issue[] {
+function checkShare(catalog: Catalog, runnerClass: RunnerClass, path: Path): Issue[] {
   const part = runnerClass.maxRunnersPerRepository;
   if (part === undefined) return [];
   const wholes = [
@@ -86,12 +86,7 @@ function checkShare(catalog: Catalog, runnerClass: Catalog["classes"][number], p
     }));
 }
 
-function checkTeam(
-  catalog: Catalog,
-  runnerClass: Catalog["classes"][number],
-  teamName: string,
-  where: Path,
-): Issue[] {
+function checkTeam(catalog: Catalog, runnerClass: RunnerClass, teamName: string, where: Path): Issue[] {
   const team = catalog.codemagicTeams[teamName];
   if (!team) return [{ path: [...where, "team"], message: `no team "${teamName}" under codemagicTeams` }];
   if (runnerClass.maxRuntime <= team.maxBuildDuration) return [];

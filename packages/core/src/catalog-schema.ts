@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unlessMissing } from "./catalog-issues.ts";
 import { duration, flag, fullName, listOf, number, text } from "./catalog-values.ts";
 
 /**
@@ -18,7 +19,10 @@ const login = z
   .string()
   .regex(/^[\w-]+$/, 'must be a GitHub login such as "acme": no address, no "/", no "*"');
 
-const label = z.string().regex(/^\S+$/, "must be one label, without spaces");
+/** GitHub takes spaces within one. A comma divides several where they stand as one text. */
+const label = z
+  .string()
+  .regex(/^[^\s,]+( +[^\s,]+)*$/, "must be one label, without commas and without spaces at its ends");
 
 const image = z.union(
   [
@@ -28,12 +32,12 @@ const image = z.union(
     }),
     z.strictObject({ owner: text, name: text }),
   ],
-  "must be { id: ami-… }, { ssm: /… } or { owner: …, name: … }",
+  unlessMissing("must be { id: ami-… }, { ssm: /… } or { owner: …, name: … }"),
 );
 
 const ec2Offering = z.strictObject({
   provider: z.literal("ec2"),
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be an AWS region such as "us-east-1"'),
+  region: z.string().regex(/^[a-z]{2,4}(-[a-z]+)+-\d$/, 'must be an AWS region such as "us-east-1"'),
   image,
   /** Tried in order, each in every subnet. */
   instanceTypes: stringList,
@@ -58,7 +62,7 @@ const ec2Offering = z.strictObject({
         z.strictObject({ id: z.string().startsWith("h-") }),
         z.strictObject({ resourceGroup: z.string().startsWith("arn:") }),
       ],
-      "must be { id: h-… } or { resourceGroup: arn:… }",
+      unlessMissing("must be { id: h-… } or { resourceGroup: arn:… }"),
     )
     .optional(),
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unlessMissing } from "./catalog-issues.ts";
 import { FLAG_RULE, FLAG_WORDS, readFlag } from "./flag.ts";
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -9,7 +10,7 @@ const toMs = (text: string) => Number(text.slice(0, -1)) * UNIT_MS[text.at(-1) a
 export const duration = (least: string, most: string) => {
   const error = `must be a duration from ${least} to ${most} such as "90s", "5m" or "6h"`;
   return z
-    .string({ error })
+    .string(unlessMissing(error))
     .regex(/^\d+(s|m|h|d)$/, error)
     .transform(toMs)
     .refine((ms) => ms >= toMs(least) && ms <= toMs(most), error);
@@ -22,19 +23,19 @@ export const number = (rule: z.ZodNumber) => {
     .string()
     .regex(/^\d+(\.\d+)?$/, error)
     .transform(Number);
-  return z.union([z.number(), asText], error).pipe(rule);
+  return z.union([z.number(), asText], unlessMissing(error)).pipe(rule);
 };
 
 /** Some text. */
 export const text = z.string().min(1);
 
-/** A YAML boolean, or a word for one as text (what an environment variable can hold). */
+/** A YAML boolean, or a word for one as text (what an environment variable can hold), which 1 and 0 are also as numbers. */
 export const flag = () => {
-  const asText = z
-    .string()
-    .regex(FLAG_WORDS, FLAG_RULE)
-    .transform((word) => readFlag(word) === true);
-  return z.union([z.boolean(), asText], FLAG_RULE);
+  const asText = z.string().regex(FLAG_WORDS, FLAG_RULE);
+  const rule = unlessMissing(FLAG_RULE);
+  return z
+    .union([z.boolean(), z.literal([0, 1], rule), asText], rule)
+    .transform((given) => readFlag(String(given)) === true);
 };
 
 /** A YAML list, or one text with commas (what an environment variable can hold); an empty text is an empty list. */
@@ -42,9 +43,10 @@ export const listOf = (item: z.ZodString, fewest = 1) => {
   const asText = z
     .string()
     .transform((list) => (list.trim() === "" ? [] : list.split(",").map((one) => one.trim())));
+  const items = z.array(item).min(fewest);
   return z
-    .union([z.array(item), asText], "must be a list, or one text with commas between")
-    .pipe(z.array(item).min(fewest));
+    .union([items, asText], unlessMissing("must be a list, or one text with commas between"))
+    .pipe(items);
 };
 
 /** Of a repository. */

@@ -81,6 +81,13 @@ describe("parseCatalog", () => {
     );
   });
 
+  it("takes a region of any partition of AWS, and no zone for one", () => {
+    const faultsOf = (region: string) => read(shipped.replaceAll("us-east-1", region)).faults;
+    for (const region of ["us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+      expect(faultsOf(region), region).to.deep.equal([]);
+    expect(faultsOf("us-east-1a").join()).to.include("must be an AWS region");
+  });
+
   it("reports every unset variable with its line", () => {
     const { faults } = read(shipped, { env: {} });
     expect(faults).to.have.length(6);

@@ -3,6 +3,7 @@ export * from "./catalog.ts";
 export * from "./catalog-json-schema.ts";
 export * from "./demand.ts";
 export * from "./errors.ts";
+export { FLAG_RULE, readFlag } from "./flag.ts";
 export * from "./gather.ts";
 export * from "./keys.ts";
 export * from "./match.ts";

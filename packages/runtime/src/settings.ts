@@ -1,16 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { z } from "zod";
 
-/** `true/1/yes` or `false/0/no`; anything else is a fault, so that `DRY_RUN=ture` never launches. */
-export function flag() {
-  return z.string().transform((text, context): boolean => {
-    const word = text.trim().toLowerCase();
-    if (["true", "1", "yes"].includes(word)) return true;
-    if (["false", "0", "no"].includes(word)) return false;
-    return refuse(context, "must be true or false (or 1/0, yes/no)");
-  });
-}
-
 /** A whole number within bounds, both included. */
 export function wholeNumber(least: number, most: number) {
   return z.string().transform((text, context): number => {

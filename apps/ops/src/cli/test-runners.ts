@@ -90,7 +90,7 @@ async function testClass(context: CliContext, test: ClassTest): Promise<Outcome>
   );
   const base = {
     runnerClass: runnerClass.name,
-    labels: runnerClass.labels.join(" "),
+    labels: runnerClass.labels.join(", "),
     answer: String(answer.status),
   };
   if (answer.status !== 202) return { ...base, isGood: false, details: JSON.stringify(answer.body) };
