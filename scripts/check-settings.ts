@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import type { Environment } from "../packages/runtime/src/index.ts";
 
 /**
- * Has every app check its own settings (`main.ts --check`), and gives all that they found as one text, a fault that
- * several share only once; undefined when there is none.
+ * Has every app check its own settings (`main.ts --check-settings`), and gives all that they found as one text,
+ * a fault that several share only once; undefined when there is none. Redis may come later: they all wait for it.
  */
 export async function checkSettings(
   root: string,
@@ -32,8 +32,11 @@ interface AppReport {
 function check(program: string, environment: Environment): Promise<string | undefined> {
   return new Promise((resolve) => {
     const env = { ...environment };
-    execFile(process.execPath, [program, "--check"], { env, timeout: 30_000 }, (error, stdout, stderr) =>
-      resolve(error === null ? undefined : stderr || stdout || error.message),
+    execFile(
+      process.execPath,
+      [program, "--check-settings"],
+      { env, timeout: 30_000 },
+      (error, stdout, stderr) => resolve(error === null ? undefined : stderr || stdout || error.message),
     );
   });
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -9,6 +9,8 @@ export interface RedisOptions {
   readonly aof?: boolean;
   /** More `redis-server` arguments, e.g. `["--maxmemory", "5mb"]`. */
   readonly args?: readonly string[];
+  /** A Sentinel that watches nothing, instead. */
+  readonly isSentinel?: boolean;
 }
 
 /** A real Redis of this test alone: own port, own directory, gone with `stop()`. */
@@ -83,8 +85,14 @@ export function findFreePort(): Promise<number> {
 }
 
 function serverArguments(port: number, dir: string, options: RedisOptions): string[] {
+  const address = ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir];
+  if (options.isSentinel) {
+    const file = join(dir, "sentinel.conf");
+    writeFileSync(file, "");
+    return [file, "--sentinel", ...address];
+  }
   return [
-    ...["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""],
+    ...[...address, "--save", ""],
     ...["--appendonly", options.aof ? "yes" : "no", "--appendfsync", "always"],
     ...["--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", ""],
     ...(options.args ?? []),
@@ -105,7 +113,7 @@ function launchServer(program: string, args: readonly string[]): Promise<ChildPr
     const deadline = setTimeout(() => fail("did not become ready"), startDeadlineMs);
     const read = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4_000);
-      if (!output.includes("Ready to accept connections")) return;
+      if (!/Ready to accept connections|Sentinel ID is/.test(output)) return;
       clearTimeout(deadline);
       child.stdout?.off("data", read).resume();
       resolve(child);

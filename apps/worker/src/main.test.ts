@@ -66,6 +66,9 @@ describe("the worker process", function () {
     const check = start({}, ["--check"]);
     expect(await check.exited).to.equal(0);
     expect(check.output()).to.contain("ok: 1 runner classes");
+    const offline = start({ REDIS_URL: "redis://127.0.0.1:9" }, ["--check-settings"]);
+    expect(await offline.exited).to.equal(0);
+    expect(offline.output()).to.contain("ok: 1 runner classes, Redis not asked");
     const help = start({ REDIS_URL: "" }, ["--help"]);
     expect(await help.exited).to.equal(0);
     expect(help.output()).to.contain("SWEEP_INTERVAL");

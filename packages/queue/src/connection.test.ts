@@ -6,7 +6,8 @@ import { type FailoverPair, startFailoverPair } from "../../../test/support/fail
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { connectRedis, writeInTurns } from "./connection.ts";
 import { createQueueProducer } from "./producer.ts";
-import { aDemand, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
+import { createScheduler } from "./scheduler.ts";
+import { aDemand, aTermination, DONE, until, type Watched, watchConsumer } from "./testing/fixtures.ts";
 import type { QueueProducer } from "./types.ts";
 
 describe("writeInTurns", () => {
@@ -42,6 +43,63 @@ describe("writeInTurns", () => {
     client.stream.destroy();
     expect(await lost).to.equal("17");
     expect(await client.incr("count")).to.equal(18);
+  });
+});
+
+describe("with INFO forbidden", () => {
+  let redis: TestRedis;
+  let admin: Redis;
+  let redisUrl: string;
+  before(async () => {
+    redis = await startRedis();
+    admin = new Redis(redis.url);
+    await admin.acl("SETUSER", "grp", "on", ">pw", "~{grp}*", "&*", "+@all", "-@dangerous", "-@admin");
+    redisUrl = redis.url.replace("//", "//grp:pw@");
+  });
+  after(async () => {
+    admin.disconnect();
+    await redis.stop();
+  });
+
+  it("takes what is put in, and waits no whole seconds for what is put off", async () => {
+    const waits: number[] = [];
+    const monitor = await admin.monitor();
+    monitor.on("monitor", (_time: string, [command, , seconds]: string[]) => {
+      if (command?.toLowerCase() === "bzpopmin") waits.push(Number(seconds));
+    });
+    const producer = createQueueProducer({ redisUrl, deadlineMs: 1_000, onError: () => undefined });
+    const taken: string[] = [];
+    const take = (what: string) => {
+      taken.push(what);
+      return DONE;
+    };
+    const { consumer, errors } = watchConsumer(redisUrl, async () => DONE, {
+      processors: {
+        provision: async ({ key }) => take(key),
+        terminate: async ({ runnerName }) => take(runnerName),
+      },
+    });
+    await consumer.ready();
+    await producer.enqueueTermination(aTermination("r-1"), { delayMs: 1_500 });
+    await producer.enqueueDemand(aDemand(1), "ec2");
+    await until(() => taken.length === 2);
+    expect(taken).to.deep.equal(["wfj-1", "r-1"]);
+    expect(waits.filter((seconds) => !Number.isInteger(seconds))).not.to.deep.equal([]);
+    expect(errors).to.deep.equal([]);
+    await Promise.all([consumer.close(500), producer.close()]);
+    monitor.disconnect();
+  });
+
+  it("runs schedules", async () => {
+    let runs = 0;
+    const run = async () => {
+      runs += 1;
+    };
+    const schedules = [{ name: "sweep", everyMs: 100, run }];
+    const scheduler = createScheduler({ redisUrl, schedules, onError: () => undefined });
+    await scheduler.ready();
+    await until(() => runs > 0);
+    await scheduler.close(500);
   });
 });
 

@@ -1,5 +1,17 @@
+import { RedisConnection } from "bullmq";
 import { Redis, type RedisOptions } from "ioredis";
 import { createFaultTeller } from "./fault-teller.ts";
+import { QUEUE_PREFIX } from "./names.ts";
+
+/**
+ * For every queue and worker of BullMQ. It would ask `INFO` for the version once, and refuse all for good where that is
+ * forbidden.
+ */
+export const QUEUE_SETTINGS = { prefix: QUEUE_PREFIX, skipVersionCheck: true } as const;
+
+// What it then takes each Redis for: the least that works. Its own 5.0 would make it wait in whole seconds, and look
+// through lists for a job's state.
+RedisConnection.minimumVersion = "6.2.0";
 
 const MOST_RETRY_MS = 900;
 
@@ -24,6 +36,7 @@ export function connectRedis(
   let isReplica = false;
   const client = new Redis(url, {
     maxRetriesPerRequest: null,
+    maxLoadingRetryTime: MOST_RETRY_MS,
     retryStrategy: (times) => (isReplica ? MOST_RETRY_MS : reconnectDelayMs(times)),
     reconnectOnError(error) {
       // Redis 6 tells a script's refusal deep in the text of another.

@@ -1,7 +1,7 @@
 import { type Job, Queue } from "bullmq";
-import { connectRedis, writeInTurns } from "./connection.ts";
+import { connectRedis, QUEUE_SETTINGS, writeInTurns } from "./connection.ts";
 import { createFaultTeller } from "./fault-teller.ts";
-import { QUEUE_PREFIX, queueName } from "./names.ts";
+import { queueName } from "./names.ts";
 import { isRefusal, PatientWorker } from "./patient-worker.ts";
 import { backoffStrategy, KEEP_FINISHED, RETRY_POLICY, STALL_SETTINGS } from "./retry-policy.ts";
 import { createRunner } from "./run-work.ts";
@@ -13,7 +13,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
   const client = connectRedis(options.redisUrl, options.onError);
   writeInTurns(client);
   const name = queueName(options.provider);
-  const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX });
+  const queue = new Queue(name, { connection: client, ...QUEUE_SETTINGS });
   queue.on("error", () => undefined);
   const hands = createHands();
   const runner = createRunner({ ...options, policy: { ...RETRY_POLICY, ...options.policy }, client, queue });
@@ -21,7 +21,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     hands.hold(job.id ?? "", (signal) => runner(job, token ?? "", signal));
   const worker = new PatientWorker(name, processor, {
     connection: client,
-    prefix: QUEUE_PREFIX,
+    ...QUEUE_SETTINGS,
     concurrency: options.concurrency,
     settings: { backoffStrategy },
     // After a lost connection, look again as soon as Redis is back.

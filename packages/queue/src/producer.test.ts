@@ -203,19 +203,21 @@ describe("createQueueProducer whose connection breaks at BullMQ's first command"
   });
 });
 
-/** Lets the client's own look at Redis (the first INFO) pass, and breaks the connection at BullMQ's. */
+/** Lets the client's own look at Redis (INFO) pass, and breaks the connection at BullMQ's. */
 async function startProxy(port: number) {
   let [broken, isRepaired] = [0, false];
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(port, "127.0.0.1");
     const end = () => void [client, upstream].map((socket) => socket.destroy());
-    let looks = 0;
+    let hasLooked = false;
     for (const socket of [client, upstream]) sockets.add(socket.on("error", end).on("close", end));
     upstream.pipe(client);
     client.on("data", (data) => {
-      looks += data.toString().toLowerCase().split("$4\r\ninfo\r\n").length - 1;
-      if (looks < 2 || isRepaired) return void upstream.write(data);
+      if (!hasLooked || isRepaired) {
+        hasLooked ||= /\binfo\b/i.test(data.toString());
+        return void upstream.write(data);
+      }
       broken += 1;
       end();
     });

@@ -2,8 +2,8 @@ import { type Demand, demandJobId, type ProviderName, ProvisionError, TransientE
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { createComposer } from "./compose.ts";
-import { connectRedis, settleWithin, whenReady } from "./connection.ts";
-import { PROVIDERS, QUEUE_PREFIX, queueName, terminationJobId } from "./names.ts";
+import { connectRedis, QUEUE_SETTINGS, settleWithin, whenReady } from "./connection.ts";
+import { PROVIDERS, queueName, terminationJobId } from "./names.ts";
 import { demandOptions, JOB_OPTIONS, OPEN_LIMITER } from "./retry-policy.ts";
 import {
   type QueueCount,
@@ -85,28 +85,13 @@ export function createQueueProducer(options: QueueProducerOptions): QueueProduce
 }
 
 function openQueues(connection: Redis): Queues {
-  const open: Partial<Record<ProviderName, Queue>> = {};
-  const openQueue = (provider: ProviderName) => {
-    const queue = new Queue(queueName(provider), { connection, prefix: QUEUE_PREFIX });
+  const open = (provider: ProviderName) => {
+    const queue = new Queue(queueName(provider), { connection, ...QUEUE_SETTINGS });
     // The same errors reach `onError` from the client itself, once per outage.
     queue.on("error", () => undefined);
-    // BullMQ asks Redis for its version once, and refuses every call for good if that one answer was lost.
-    queue.waitUntilReady().catch(() => {
-      if (open[provider] === queue) delete open[provider];
-      queue.close().catch(() => undefined);
-    });
     return queue;
   };
-  const get = (provider: ProviderName) => (open[provider] ??= openQueue(provider));
-  for (const provider of PROVIDERS) get(provider);
-  return {
-    get ec2() {
-      return get("ec2");
-    },
-    get codemagic() {
-      return get("codemagic");
-    },
-  };
+  return { ec2: open("ec2"), codemagic: open("codemagic") };
 }
 
 /** Every call ends within the deadline: never connected (BullMQ would wait for ever), frozen, full. */

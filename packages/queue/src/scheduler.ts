@@ -1,7 +1,7 @@
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { connectRedis } from "./connection.ts";
-import { QUEUE_PREFIX, scheduleQueueName } from "./names.ts";
+import { connectRedis, QUEUE_SETTINGS } from "./connection.ts";
+import { scheduleQueueName } from "./names.ts";
 import { PatientWorker } from "./patient-worker.ts";
 import { STALL_SETTINGS } from "./retry-policy.ts";
 import { createHands, stopWorker } from "./shutdown.ts";
@@ -36,7 +36,7 @@ function startSchedule(client: Redis, schedule: Schedule, options: SchedulerOpti
   const name = scheduleQueueName(schedule.name);
   const tell = (error: unknown) =>
     options.onError(error instanceof Error ? error : new Error(String(error)), schedule.name);
-  const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX });
+  const queue = new Queue(name, { connection: client, ...QUEUE_SETTINGS });
   queue.on("error", () => undefined);
   const hands = createHands();
   const worker = new PatientWorker(
@@ -49,7 +49,7 @@ function startSchedule(client: Redis, schedule: Schedule, options: SchedulerOpti
         throw error;
       }
     },
-    { connection: client, prefix: QUEUE_PREFIX, concurrency: 1, runRetryDelay: 1_000, ...STALL_SETTINGS },
+    { connection: client, ...QUEUE_SETTINGS, concurrency: 1, runRetryDelay: 1_000, ...STALL_SETTINGS },
   );
   worker.on("error", () => undefined);
   worker.on("lockRenewalFailed", (jobIds) => {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { expect } from "chai";
+import { Redis } from "ioredis";
 import { type FailoverPair, startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { checkRedis } from "./check-redis.ts";
@@ -71,6 +72,33 @@ describe("checkRedis", () => {
     pair.pointToReplica();
     expect(await refusal(pair.url)).to.match(/can't be used: a replica/);
     await pair.stop();
+  });
+
+  it("says why: a Sentinel", async () => {
+    const sentinel = await startRedis({ isSentinel: true });
+    expect(await refusal(sentinel.url)).to.match(/can't be used: a Sentinel/);
+    await sentinel.stop();
+  });
+
+  it("says why: one that loads its data, and so does readiness", async () => {
+    // Answers between keys, of which each takes a millisecond.
+    const args = ["--loading-process-events-interval-bytes", "1024", "--key-load-delay", "1000"];
+    const loading = await startRedis({ args });
+    const redis = createRedis(loading.url, { name: "test", onError: () => undefined });
+    await once(redis, "ready");
+    await redis.eval("for i = 1, 8000 do redis.call('SET', '{grp}' .. i, i) end", 0);
+    await redis.save();
+    const isBack = loading.restart();
+    while (!String(await isRedisReady(redis)).includes("LOADING"))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await refusal(loading.url)).to.match(/can't be used: LOADING/);
+    const isReady = once(redis, "ready");
+    const admin = new Redis(loading.url, { enableReadyCheck: false });
+    await admin.config("SET", "key-load-delay", "0");
+    await Promise.all([isBack, isReady]);
+    admin.disconnect();
+    await closeRedis(redis);
+    await loading.stop();
   });
 
   it("readiness gives the same reasons, for as long as they last", async () => {

@@ -22,9 +22,9 @@ export interface InternalServer {
 }
 
 /** Shorter than the time-out of a usual probe (Kubernetes: 1 s by default, but counted from the connection). */
-const readyDeadlineMs = 1_000;
+const READY_DEADLINE_MS = 1_000;
 /** Prometheus gives up after 10 s. */
-const collectDeadlineMs = 3_000;
+const COLLECT_DEADLINE_MS = 3_000;
 
 /** `/healthz`, `/readyz` and `/metrics` on a port of their own, never the public one. Rejects when the port is taken. */
 export async function startInternalServer(options: InternalServerOptions): Promise<InternalServer> {
@@ -68,14 +68,16 @@ export function closeServer(
 }
 
 async function answerReady({ isReady }: InternalServerOptions, response: Response): Promise<void> {
-  const verdict = await within(readyDeadlineMs, isReady()).catch((error: unknown) => reasonOf(error));
+  const verdict = await within(READY_DEADLINE_MS, isReady()).catch((error: unknown) => reasonOf(error));
   if (verdict === true) response.json({ status: "ready" });
   else response.status(503).json({ status: "not ready", reason: verdict });
 }
 
 async function answerMetrics({ metrics, collect }: InternalServerOptions, response: Response): Promise<void> {
   // Old gauges are better than none: counters and histograms are this process's own and still right.
-  await within(collectDeadlineMs, collect?.() ?? Promise.resolve()).catch(() => metrics.collectErrors.inc());
+  await within(COLLECT_DEADLINE_MS, collect?.() ?? Promise.resolve()).catch(() =>
+    metrics.collectErrors.inc(),
+  );
   response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
 }
 

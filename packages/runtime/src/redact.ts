@@ -1,9 +1,9 @@
 import { types } from "node:util";
 
 const hidden = "[redacted]";
-const maxDepth = 8;
+const MAX_DEPTH = 8;
 /** A log line is no place for a body. */
-const maxTextLength = 8_192;
+const MAX_TEXT_LENGTH = 8_192;
 
 /** Without case, dashes and underscores: `X-Hub-Signature-256`, `encodedJitConfig`, `private_key`. */
 const secretKey = /authorization|cookie|token|secret|ticket|jitconfig|password|signature|privatekey/;
@@ -46,7 +46,7 @@ function redactValue(value: unknown, parents: readonly object[]): unknown {
   if (typeof value === "function") return undefined;
   if (typeof value !== "object" || value === null) return value;
   if (parents.includes(value)) return "[circular]";
-  if (parents.length >= maxDepth) return "[too deep]";
+  if (parents.length >= MAX_DEPTH) return "[too deep]";
   return redactObject(value, [...parents, value]);
 }
 
@@ -82,13 +82,13 @@ function isSecret(key: string, value: unknown): boolean {
 
 /** Names of fields are few, and the same in every line. The limit is for objects that come with names from outside. */
 const knownNames = new Map<string, boolean>();
-const mostNames = 1_000;
+const MOST_NAMES = 1_000;
 
 function isSecretName(name: string): boolean {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
   const isSecret = secretKey.test(name.toLowerCase().replaceAll(/[-_]/g, ""));
-  if (knownNames.size < mostNames) knownNames.set(name, isSecret);
+  if (knownNames.size < MOST_NAMES) knownNames.set(name, isSecret);
   return isSecret;
 }
 
@@ -100,5 +100,7 @@ function errorEntries(error: Error): [string, unknown][] {
 }
 
 function shorten(text: string): string {
-  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength)}… [${text.length} characters]`;
+  return text.length <= MAX_TEXT_LENGTH
+    ? text
+    : `${text.slice(0, MAX_TEXT_LENGTH)}… [${text.length} characters]`;
 }

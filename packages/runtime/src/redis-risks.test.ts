@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { expect } from "chai";
+import { startFailoverPair } from "../../../test/support/failover.ts";
 import { startRedis, type TestRedis } from "../../../test/support/redis.ts";
 import { closeRedis, createRedis, type Redis } from "./redis.ts";
 import { findRisks } from "./redis-risks.ts";
@@ -36,6 +37,24 @@ describe("findRisks", () => {
     await redis.config("SET", "appendonly", "no");
     expect((await findRisks(redis)).join()).to.match(/append-only file is off/);
     await redis.config("SET", "appendonly", "yes");
+  });
+
+  it("takes a replica for as good as that file", async () => {
+    const pair = await startFailoverPair();
+    const master = createRedis(pair.url, { name: "test", onError: () => undefined });
+    await once(master, "ready");
+    expect(await findRisks(master)).to.deep.equal([]);
+    await closeRedis(master);
+    await pair.stop();
+  });
+
+  it("finds a Cluster", async () => {
+    const cluster = await startRedis({ aof: true, args: ["--cluster-enabled", "yes"] });
+    const member = createRedis(cluster.url, { name: "test", onError: () => undefined });
+    await once(member, "ready");
+    expect((await findRisks(member)).join()).to.match(/^Redis is a Cluster/);
+    await closeRedis(member);
+    await cluster.stop();
   });
 
   const says = (info: string) => findRisks({ info: async () => info } as unknown as Redis);

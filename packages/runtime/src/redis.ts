@@ -1,5 +1,6 @@
 import { Redis } from "ioredis";
 import { redactText } from "./redact.ts";
+import { askInfo, type RedisInfo } from "./redis-info.ts";
 import { within } from "./within.ts";
 
 export type { Redis } from "ioredis";
@@ -13,8 +14,8 @@ export interface RedisClientOptions {
   readonly onError: (error: Error) => void;
 }
 
-const repeatErrorMs = 30_000;
-const mostRetryMs = 1_000;
+const REPEAT_MS = 30_000;
+const MOST_RETRY_MS = 1_000;
 
 /**
  * A client that never makes its caller wait: with Redis away a command fails at once, with Redis frozen after the
@@ -29,7 +30,7 @@ export function createRedis(
   let isReplica = false;
   let toldAt = Number.NEGATIVE_INFINITY;
   const tell = (error: Error) => {
-    if (performance.now() - toldAt < repeatErrorMs) return;
+    if (performance.now() - toldAt < REPEAT_MS) return;
     toldAt = performance.now();
     onError(error);
   };
@@ -41,8 +42,9 @@ export function createRedis(
     // A dead TCP connection can look alive for a quarter of an hour.
     socketTimeout: 3 * commandTimeoutMs,
     maxRetriesPerRequest: 0,
+    maxLoadingRetryTime: MOST_RETRY_MS,
     autoResendUnfulfilledCommands: false,
-    retryStrategy: (times) => (isReplica ? mostRetryMs : Math.min(50 * 2 ** times, mostRetryMs)),
+    retryStrategy: (times) => (isReplica ? MOST_RETRY_MS : Math.min(50 * 2 ** times, MOST_RETRY_MS)),
     reconnectOnError(error) {
       if (!isReadOnly(error)) return false;
       isReplica = true;
@@ -108,10 +110,10 @@ export async function isRedisReady(redis: Redis): Promise<true | string> {
  */
 export async function findObstacle(redis: Redis, ms = 800): Promise<string | undefined> {
   try {
-    if (await within(ms, isOnReplica(redis))) {
-      redis.disconnect(true);
-      return "a replica answers there, and takes no writes";
-    }
+    const info = await within(ms, askInfo(redis));
+    if (info.role === "slave") redis.disconnect(true);
+    const obstacle = obstacleOf(info);
+    if (obstacle !== undefined) return obstacle;
   } catch (error) {
     return whyOf(faults.get(redis) ?? error);
   }
@@ -126,16 +128,13 @@ function whyOf(error: unknown): string {
   return redactText(text.replace(/\.$/, ""));
 }
 
-async function isOnReplica(redis: Redis): Promise<boolean> {
-  try {
-    const [role] = await redis.role();
-    return role === "slave";
-  } catch (error) {
-    // Some who host Redis forbid it.
-    if (!(error instanceof Error && error.name === "ReplyError")) throw error;
-    await redis.ping();
-    return false;
-  }
+function obstacleOf({ role, redis_mode: mode, loading }: RedisInfo): string | undefined {
+  if (role === "slave") return "a replica answers there, and takes no writes";
+  if (mode === "sentinel")
+    return "a Sentinel answers there, and keeps nothing: name the master that it watches";
+  // In the words of its other refusals meanwhile.
+  if (loading === "1") return "LOADING Redis is loading the dataset in memory";
+  return undefined;
 }
 
 /** Ends the client; waits for answers still due, but not for a Redis that gives none. */

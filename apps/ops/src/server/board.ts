@@ -2,7 +2,7 @@ import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { ExpressAdapter } from "@bull-board/express";
 import { type Demand, demandJobId, type ProviderName } from "@grp/core";
-import { PROVIDERS, QUEUE_PREFIX, queueName, scheduleQueueName } from "@grp/queue";
+import { PROVIDERS, QUEUE_SETTINGS, queueName, scheduleQueueName } from "@grp/queue";
 import { type Redis, redact } from "@grp/runtime";
 import { Queue } from "bullmq";
 import type { Express } from "express";
@@ -20,7 +20,7 @@ const SCHEDULES = ["sweep", "redeliver", "unheard", "alert"];
 /** bull-board over our queues. Nothing secret is ever put into a queue; what is shown is redacted all the same. */
 export function createBoard(connection: Redis, options: { basePath: string; isReadOnly: boolean }): Board {
   const open = (name: string) => {
-    const queue = new Queue(name, { connection, prefix: QUEUE_PREFIX });
+    const queue = new Queue(name, { connection, ...QUEUE_SETTINGS });
     queue.on("error", () => undefined);
     return queue;
   };
