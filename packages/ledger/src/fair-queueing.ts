@@ -135,7 +135,8 @@ end
 local function comeBack(cap, place) return redis.call('HDEL', P .. 'place:' .. place.holder, 'away:' .. cap) == 1 end
 
 local function leaveCap(cap, place)
-  redis.call('ZREM', part(cap, 'held'), place.holder)
+  -- Who holds a place stands in no line for it.
+  if redis.call('ZREM', part(cap, 'held'), place.holder) == 1 then return end
   local tag = nextTag(cap, place)
   if leaveLine(cap, place) or comeBack(cap, place) then moveUp(cap, place, tag) end
 end
@@ -143,7 +144,10 @@ end
 -- Caps that may have room now for those in their lines.
 local freed = {}
 local function stepAside(cap, place)
-  if redis.call('ZREM', part(cap, 'held'), place.holder) == 1 then freed[#freed + 1] = cap end
+  if redis.call('ZREM', part(cap, 'held'), place.holder) == 1 then
+    freed[#freed + 1] = cap
+    return false
+  end
   local tag = nextTag(cap, place)
   if not leaveLine(cap, place) then return false end
   redis.call('HSET', P .. 'place:' .. place.holder, 'tag:' .. cap, tag, 'away:' .. cap, 1)
