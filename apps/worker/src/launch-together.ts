@@ -4,6 +4,7 @@ import {
   type Offering,
   offeringDigest,
   orderOf,
+  type ProviderName,
   rankOf,
   runnerName,
   scopeKey,
@@ -92,10 +93,16 @@ async function launchFor(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Share>> {
   const { runnerClass } = members[0];
+  const { provider } = offering;
   const digest = offeringDigest(offering);
   const earlier = members.reduce((sum, { history }) => sum + countEarlier(history, digest), 0);
   for (let renewal = earlier; ; renewal++) {
-    const { opened, leftOver, lock } = await openLaunch(context, members, { index, offering, renewal });
+    const { opened, leftOver, lock } = await openLaunch(context, members, {
+      index,
+      digest,
+      provider,
+      renewal,
+    });
     const others = new Map([...leftOver].map(([holder, kind]): [string, Share] => [holder, { kind }]));
     if (!opened) return others;
     const { launch, isNew, isLocked } = opened;
@@ -111,20 +118,23 @@ async function launchFor(
   }
 }
 
+/** `digest`: the offering's. */
+interface OfferingTry {
+  readonly index: number;
+  readonly digest: string;
+  readonly provider: ProviderName;
+  readonly renewal: number;
+}
+
 /** Writes the launch down before any provider is called, and locks it at once if it is new. */
 async function openLaunch(
   context: WorkerContext,
   members: Members,
-  { index, offering, renewal }: { index: number; offering: Offering; renewal: number },
+  { index, digest, provider, renewal }: OfferingTry,
 ): Promise<OpenLaunchVerdict & { readonly lock: Lock }> {
   const [{ runnerClass, demand }] = members;
   const placeHolders = members.map(({ holder }) => holder);
-  const identity = {
-    placeHolders,
-    runnerClass: runnerClass.name,
-    offeringDigest: offeringDigest(offering),
-    renewal,
-  };
+  const identity = { placeHolders, runnerClass: runnerClass.name, offeringDigest: digest, renewal };
   const id = launchId(identity);
   const at = context.now();
   const lock = lockOf(id);
@@ -132,7 +142,7 @@ async function openLaunch(
     ...identity,
     launchId: id,
     offeringIndex: index,
-    provider: offering.provider,
+    provider,
     scope: demand.scope,
     runnerNames: members.map((_member, number) => runnerName(context.installation, id, number)),
     ticketExpiresAt: at + runnerClass.bootTimeout + TICKET_SLACK_MS,
