@@ -162,18 +162,20 @@ describe("grp", () => {
     expect((await run(["dead"], { OPS_URL: "http://127.0.0.1:1" })).failed?.message).to.contain("OPS_URL");
   });
 
+  const ASK_OPS = [
+    ["status"],
+    ["dead"],
+    ["explain", "1"],
+    ["retry", "1"],
+    ["dismiss", "--all"],
+    ["test-runners"],
+  ] as const;
+
   for (const body of ['{"error":"no_such_path"}', '{"error":"not_found","detail":"no GET /"}', "Not Found"])
     it(`says that the ops process is elsewhere when its address answers 404 ${body}`, async () => {
       const elsewhere = await serve((_seen, response) => response.writeHead(404).end(body));
       const settings = { OPS_URL: elsewhere.url, OPS_PASSWORD: "hunter2hunter2" };
-      for (const args of [
-        ["status"],
-        ["dead"],
-        ["explain", "1"],
-        ["retry", "1"],
-        ["dismiss", "--all"],
-        ["test-runners"],
-      ]) {
+      for (const args of ASK_OPS) {
         const { failed, output } = await run(args, settings);
         expect([failed?.name, failed?.exitCode, output], args.join(" ")).to.deep.equal(["CliError", 1, ""]);
         expect(failed?.message).to.match(/ answered 404, but not as .* Is OPS_URL the address/);
@@ -188,15 +190,7 @@ describe("grp", () => {
   ] as const)
     it(`takes no ${type} of somebody else for the answer of ops or ingress: ${page}`, async () => {
       const proxy = await serve((_seen, response) => response.setHeader("content-type", type).end(page));
-      for (const args of [
-        ["status"],
-        ["dead"],
-        ["explain", "1"],
-        ["retry", "1"],
-        ["dismiss", "--all"],
-        ["test-runners"],
-        ["send", "--label", "x", "--repository", "acme/app"],
-      ]) {
+      for (const args of [...ASK_OPS, ["send", "--label", "x", "--repository", "acme/app"]]) {
         const { failed, output } = await run(args, { OPS_URL: proxy.url, WEBHOOK_URL: proxy.url });
         expect([failed?.name, failed?.exitCode, output], args.join(" ")).to.deep.equal(["CliError", 1, ""]);
         expect(failed?.message).to.match(/ answered 200, but not as grp's (ops process|ingress) does\. Is /);
